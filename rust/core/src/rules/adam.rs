@@ -1,0 +1,68 @@
+//! Adam: both moments, with the bias of their start at zero taken out (Kingma and Ba 2015, algorithm 1).
+//!
+//! ```text
+//! m ← β₁·m + (1 − β₁)·g          m̂ = m / (1 − β₁^t)
+//! v ← β₂·v + (1 − β₂)·g²         v̂ = v / (1 − β₂^t)
+//! η = α · m̂ / (√v̂ + ε)
+//! ```
+//!
+//! Computed as η = (α/(1 − β₁^t))·m / (√v · 1/√(1 − β₂^t) + ε): the two corrections are scalars of the step.
+
+use crate::coefficients::power;
+use crate::real::Real;
+use crate::rule::FourStep;
+
+/// Hyper-parameters.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Adam {
+    /// α.
+    pub lr: f64,
+    /// β₁, of the first moment.
+    pub beta1: f64,
+    /// β₂, of the second moment.
+    pub beta2: f64,
+    /// ε, added outside the root.
+    pub eps: f64,
+}
+
+/// The coefficients of one step. State: `exp_avg`, `exp_avg_sq`.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamStep<T> {
+    beta1: T,
+    one_minus_beta1: T,
+    beta2: T,
+    one_minus_beta2: T,
+    lr: T,
+    root: T,
+    eps: T,
+}
+
+impl Adam {
+    /// The coefficients of step `t`, counted from 1.
+    #[must_use]
+    pub fn at<T: Real>(&self, t: u64) -> AdamStep<T> {
+        let correction1 = 1.0 - power(self.beta1, t);
+        let correction2 = 1.0 - power(self.beta2, t);
+        AdamStep {
+            beta1: T::from_f64(self.beta1),
+            one_minus_beta1: T::from_f64(1.0 - self.beta1),
+            beta2: T::from_f64(self.beta2),
+            one_minus_beta2: T::from_f64(1.0 - self.beta2),
+            lr: T::from_f64(self.lr / correction1),
+            root: T::from_f64(1.0 / correction2.sqrt()),
+            eps: T::from_f64(self.eps),
+        }
+    }
+}
+
+impl<T: Real> FourStep<T, 2> for AdamStep<T> {
+    #[inline(always)]
+    fn moments(self, g: T, [m, v]: [T; 2]) -> [T; 2] {
+        [self.beta1 * m + self.one_minus_beta1 * g, self.beta2 * v + self.one_minus_beta2 * (g * g)]
+    }
+
+    #[inline(always)]
+    fn direction(self, _: T, [m, v]: &mut [T; 2]) -> T {
+        (self.lr * *m) / (v.sqrt() * self.root + self.eps)
+    }
+}

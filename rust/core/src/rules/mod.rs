@@ -1,0 +1,3 @@
+//! One rule family a file.
+pub mod adam;
+pub mod rmsprop;
