@@ -110,7 +110,10 @@ pub fn step<T: Real, R: FourStep<T, S>, const S: usize>(
 ) {
     for s in segments.iter() {
         assert_eq!(s.g.len(), s.w.len(), "a gradient has the length of its parameters");
-        assert!(s.state[..S].iter().all(|b| b.len() == s.w.len()), "a state buffer has the length of its parameters");
+        assert!(
+            s.state[..S].iter().all(|b| b.len() == s.w.len()),
+            "a state buffer has the length of its parameters"
+        );
     }
     let total: usize = segments.iter().map(|s| s.w.len()).sum();
     let threads = exec.threads_for(total);
@@ -136,17 +139,11 @@ fn halve<T: Real, R: FourStep<T, S>, const S: usize>(
             let middle = (total / 2).next_multiple_of(exec.chunk).min(total);
             let (mut left, mut right) = one.reborrow().split(middle);
             let (left, right) = (std::slice::from_mut(&mut left), std::slice::from_mut(&mut right));
-            pool::join(
-                || halve(exec, rule, gradient, left, grain),
-                || halve(exec, rule, gradient, right, grain),
-            );
+            pool::join(|| halve(exec, rule, gradient, left, grain), || halve(exec, rule, gradient, right, grain));
         }
         many if total > grain => {
             let (left, right) = many.split_at_mut(half(many, total));
-            pool::join(
-                || halve(exec, rule, gradient, left, grain),
-                || halve(exec, rule, gradient, right, grain),
-            );
+            pool::join(|| halve(exec, rule, gradient, left, grain), || halve(exec, rule, gradient, right, grain));
         }
         few => few.iter_mut().for_each(|s| exec.level.run(Pass { rule, gradient, segment: s.reborrow() })),
     }
@@ -176,9 +173,19 @@ impl<T: Real, R: FourStep<T, S>, const S: usize> Kernel for Pass<'_, T, R, S> {
     fn run(self) {
         let Self { rule, gradient, segment } = self;
         if gradient == Gradient::plain() {
-            elements(rule, segment, #[inline(always)] |_, g| g);
+            elements(
+                rule,
+                segment,
+                #[inline(always)]
+                |_, g| g,
+            );
         } else {
-            elements(rule, segment, #[inline(always)] |w, g| gradient.of(w, g));
+            elements(
+                rule,
+                segment,
+                #[inline(always)]
+                |w, g| gradient.of(w, g),
+            );
         }
     }
 }

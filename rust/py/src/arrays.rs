@@ -11,16 +11,25 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 /// The array `name` of dtype `T`, C-contiguous and aligned, for reading.
-pub(crate) fn reading<'py, T: Element>(array: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
+pub(crate) fn reading<'py, T: Element>(
+    array: &Bound<'py, PyAny>,
+    name: &str,
+) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
     typed::<T>(array, name)?.try_readonly().map_err(|e| refusal(e, name))
 }
 
 /// The array `name` of dtype `T`, C-contiguous, aligned and writeable, for writing.
-pub(crate) fn writing<'py, T: Element>(array: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
+pub(crate) fn writing<'py, T: Element>(
+    array: &Bound<'py, PyAny>,
+    name: &str,
+) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
     typed::<T>(array, name)?.try_readwrite().map_err(|e| refusal(e, name))
 }
 
-fn typed<'a, 'py, T: Element>(array: &'a Bound<'py, PyAny>, name: &str) -> PyResult<&'a Bound<'py, PyArrayDyn<T>>> {
+fn typed<'a, 'py, T: Element>(
+    array: &'a Bound<'py, PyAny>,
+    name: &str,
+) -> PyResult<&'a Bound<'py, PyArrayDyn<T>>> {
     let untyped = array
         .cast::<PyUntypedArray>()
         .map_err(|_| PyTypeError::new_err(format!("{name}: got {}, need a NumPy array", array.get_type())))?;
@@ -36,7 +45,9 @@ fn typed<'a, 'py, T: Element>(array: &'a Bound<'py, PyAny>, name: &str) -> PyRes
         )));
     }
     if !array.getattr("flags")?.getattr("aligned")?.is_truthy()? {
-        return Err(PyValueError::new_err(format!("{name}: got a misaligned array, need an aligned one (a copy is)")));
+        return Err(PyValueError::new_err(format!(
+            "{name}: got a misaligned array, need an aligned one (a copy is)"
+        )));
     }
     Ok(typed)
 }
