@@ -83,7 +83,7 @@ pub struct Segment<'a, T> {
 
 impl<'a, T> Segment<'a, T> {
     /// The two parts of `self`, cut before element `at`.
-    fn split(self, at: usize) -> (Self, Self) {
+    pub(crate) fn split(self, at: usize) -> (Self, Self) {
         let (w0, w1) = self.w.split_at_mut(at);
         let (g0, g1) = self.g.split_at(at);
         let [(a0, a1), (b0, b1), (c0, c1)] = self.state.map(|s| {
