@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep._table import table
-from fourstep.arena import Arena
+from fourstep.arena import Arena, Array
 from fourstep.optim import checks
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup, assign
-from fourstep.optim.layout import Array, Range, layout_of
+from fourstep.optim.layout import Range, layout_of
 from fourstep.optim.state import dump, restore
 from fourstep.schedules import evaluate
 
@@ -95,7 +95,9 @@ class Optimizer:
         self._state: dict[str, dict[int, Array]] = {}
         self._busy = Lock()
         if isinstance(params, Arena):
-            params.groups = {name: str(i) for i, group in enumerate(self.param_groups) for name in group["names"]}
+            params.groups = {
+                name: str(i) for i, group in enumerate(self.param_groups) for name in group["names"]
+            }
 
     # What a subclass says.
 
@@ -200,7 +202,7 @@ class Optimizer:
 
     def __repr__(self) -> str:
         """Return a table of the groups: what each holds, and its hyper-parameters."""
-        keys = [key for key in (*self._shared_checks, *self._checks)]
+        keys = [*self._shared_checks, *self._checks]
         rows = []
         for index, group in enumerate(self.param_groups):
             elements = sum(array.size for array in group["params"])
