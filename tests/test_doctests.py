@@ -12,7 +12,7 @@ import pytest
 import fourstep
 
 ROOT = Path(__file__).parents[1]
-FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = [info.name for info in pkgutil.walk_packages(fourstep.__path__, "fourstep.")]
 PAGES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))]
 
