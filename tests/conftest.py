@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,15 +81,23 @@ RULES = [
 ]
 
 
+TABLES: dict[str, tuple[list[Any], list[str]]] = {
+    "rule": (RULES, [rule.id for rule in RULES]),
+    "torch_rule": ([rule for rule in RULES if rule.torch], [rule.id for rule in RULES if rule.torch]),
+    "dtype": ([np.float32, np.float64], ["f32", "f64"]),
+}
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give every test that asks for `rule`, `torch_rule` or `dtype` the whole table."""
-    if "rule" in metafunc.fixturenames:
-        metafunc.parametrize("rule", RULES, ids=[rule.id for rule in RULES])
-    if "torch_rule" in metafunc.fixturenames:
-        known = [rule for rule in RULES if rule.torch]
-        metafunc.parametrize("torch_rule", known, ids=[rule.id for rule in known])
-    if "dtype" in metafunc.fixturenames:
-        metafunc.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+    """Give every test that asks for `rule`, `torch_rule` or `dtype`, and has none of its own, the whole table."""
+    own = {name for mark in metafunc.definition.iter_markers("parametrize") for name in _names(mark.args[0])}
+    for name, (values, ids) in TABLES.items():
+        if name in metafunc.fixturenames and name not in own:
+            metafunc.parametrize(name, values, ids=ids)
+
+
+def _names(argument: str | Sequence[str]) -> list[str]:
+    return argument.replace(" ", "").split(",") if isinstance(argument, str) else list(argument)
 
 
 @pytest.fixture(params=["baseline", "v3", "v4"])
