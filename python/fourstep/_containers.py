@@ -39,7 +39,7 @@ def dtype_name(dtype: np.dtype[Any]) -> str | None:
     """The name of a dtype whose elements are bytes of one meaning on every machine; None for the others."""
     if dtype.type.__module__ == "ml_dtypes":
         return dtype.name
-    return dtype.str if dtype.kind in "biufcmMSU" else None  # g, G: long double
+    return dtype.str if dtype.kind in "biufcmMSU" and dtype.char not in "gG" else None  # g, G: long double
 
 
 def dtype_from(name: str) -> np.dtype[Any]:
