@@ -61,13 +61,28 @@ RULES = [
     Rule("momentum_lr_inside", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "lr_inside"}, _M),
     Rule("momentum_ema", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "ema"}, _M),
     Rule("sgd_nesterov", "SGD", {"lr": 0.03, "momentum": 0.9, "nesterov": True}, _M, "SGD"),
-    Rule("nag", "NAG", {"lr": 0.03, "momentum": 0.9}, _M, "SGD", {"lr": 0.03, "momentum": 0.9, "nesterov": True}),
-    Rule("adagrad", "AdaGrad", {"lr": 0.1, "lr_decay": 0.01, "initial_accumulator_value": 0.1}, ("sum",), "Adagrad"),
+    Rule(
+        "nag",
+        "NAG",
+        {"lr": 0.03, "momentum": 0.9},
+        _M,
+        "SGD",
+        {"lr": 0.03, "momentum": 0.9, "nesterov": True},
+    ),
+    Rule(
+        "adagrad",
+        "AdaGrad",
+        {"lr": 0.1, "lr_decay": 0.01, "initial_accumulator_value": 0.1},
+        ("sum",),
+        "Adagrad",
+    ),
     Rule("adagrad_eps_inside", "AdaGrad", {"lr": 0.1, "eps": 1e-3, "eps_inside": True}, ("sum",)),
     Rule("adadelta", "AdaDelta", {"lr": 1.0, "rho": 0.9}, ("square_avg", "acc_delta"), "Adadelta"),
     Rule("rmsprop", "RMSProp", {"lr": 0.01}, ("square_avg",), "RMSprop"),
     Rule("rmsprop_eps_inside", "RMSProp", {"lr": 0.01, "eps": 1e-3, "eps_inside": True}, ("square_avg",)),
-    Rule("rmsprop_centered", "RMSProp", {"lr": 0.01, "centered": True}, ("square_avg", "grad_avg"), "RMSprop"),
+    Rule(
+        "rmsprop_centered", "RMSProp", {"lr": 0.01, "centered": True}, ("square_avg", "grad_avg"), "RMSprop"
+    ),
     Rule("rmsprop_momentum", "RMSProp", {"lr": 0.01, "momentum": 0.9}, ("square_avg", *_M), "RMSprop"),
     Rule(
         "rmsprop_centered_momentum",

@@ -55,7 +55,9 @@ def test_3_eps_stands_outside_the_root_unless_asked_for(name: str) -> None:
 
 def test_5_rmsprop_momentum_is_over_the_normalised_step_and_lr_outside() -> None:
     drop = fs.schedules.Step(1.0, step_size=1, gamma=0.0)  # rate 1, then 0
-    assert moved("RMSProp", [1.0], lr=drop, momentum=0.9) == moved("RMSProp", [1.0, 1.0], lr=drop, momentum=0.9)
+    assert moved("RMSProp", [1.0], lr=drop, momentum=0.9) == moved(
+        "RMSProp", [1.0, 1.0], lr=drop, momentum=0.9
+    )
 
 
 def test_6_centred_rmsprop_is_clamped_at_zero() -> None:
