@@ -15,6 +15,7 @@ import json
 import math
 from collections.abc import Callable
 from typing import IO, Any, NamedTuple
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def dtype_from(name: str) -> np.dtype[Any]:
         try:
             import ml_dtypes
         except ImportError:
-            raise ModuleNotFoundError(f"{name} needs the package ml_dtypes: pip install ml-dtypes") from None
+            raise ModuleNotFoundError(f"{name} needs ml_dtypes: pip install 'fourstep[bf16]'") from None
         dtype = np.dtype(getattr(ml_dtypes, name, None))
     if dtype_name(dtype) != name:
         raise ValueError(f"no dtype {name!r}")
@@ -67,8 +68,6 @@ def _npz_holds(dtype: np.dtype[Any]) -> bool:
 
 
 def _write_npz(file: IO[bytes], document: str, arrays: Arrays) -> None:
-    from zipfile import ZipFile, ZipInfo  # here, because importing fourstep should not take the time
-
     with ZipFile(file, "w") as archive:
         archive.writestr(ZipInfo(_DOCUMENT), document)  # a ZipInfo has no clock: equal states, equal files
         for name, array in arrays.items():
@@ -77,19 +76,13 @@ def _write_npz(file: IO[bytes], document: str, arrays: Arrays) -> None:
 
 
 def _read_npz(file: IO[bytes]) -> tuple[str, Arrays]:
-    from zipfile import BadZipFile, ZipFile
-
     arrays = {}
-    try:
-        with ZipFile(file) as archive:
-            document = archive.read(_DOCUMENT).decode()
-            for name in archive.namelist():
-                if name != _DOCUMENT:
-                    with archive.open(name) as member:
-                        array = np.lib.format.read_array(member, allow_pickle=False)
-                    arrays[name.removesuffix(".npy")] = array
-    except BadZipFile as error:
-        raise ValueError(error) from None
+    with ZipFile(file) as archive:
+        document = archive.read(_DOCUMENT).decode()
+        for name in archive.namelist():
+            if name != _DOCUMENT:
+                with archive.open(name) as member:
+                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
     return document, arrays
 
 
