@@ -1,0 +1,32 @@
+//! The four steps of every optimizer, exact AUC and batch normalisation: pure Rust, knows nothing of Python.
+//!
+//! | room | what lives there |
+//! |---|---|
+//! | [`real`] | the dtype seam: what a kernel may do with an `f32` or `f64` |
+//! | [`isa`] | instruction levels: detection, override, one body compiled for each (unsafe room 1) |
+//! | [`pool`] | our own thread pool: lazy, fork-aware (unsafe room 2) |
+//! | [`exec`] | how one call runs: level, threads, chunk length, serial threshold |
+//! | [`lanes`] | reductions over fixed virtual lanes |
+//! | [`coefficients`] | β^t and the other scalars, in `f64`, without a C library |
+//! | [`rule`] | the four-step trait and the one loop |
+//! | [`rules`] | one rule family a file |
+//! | [`norm`] | batch normalisation |
+//! | [`metrics`] | AUC, grouped AUC, confusion counts, log loss |
+//!
+//! Three promises hold throughout. An elementwise kernel gives the same bits at every level, thread count and
+//! chunking. A reduction gives the same bits at every level and thread count. Nothing here allocates for each element.
+#![deny(unsafe_code)]
+
+pub mod coefficients;
+pub mod exec;
+pub mod isa;
+pub mod lanes;
+pub mod metrics;
+pub mod norm;
+pub mod pool;
+pub mod real;
+pub mod rule;
+pub mod rules;
+
+#[cfg(test)]
+mod naive;

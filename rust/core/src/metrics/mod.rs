@@ -1,0 +1,1 @@
+//! Metrics: exact AUC, grouped AUC, confusion counts, log loss.

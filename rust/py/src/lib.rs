@@ -1,0 +1,17 @@
+//! The Python boundary: borrow, check, detach, call, map errors. Nothing here computes.
+//!
+//! Every function takes its arrays in place and, last, `exec`: the tuple of `fourstep._runtime.execution()`.
+#![deny(unsafe_code)]
+
+mod arrays;
+mod exec;
+mod optim;
+
+/// `fourstep._core`: the kernels. Use the Python layer above it.
+#[pyo3::pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::exec::{runtime, set_num_threads};
+    #[pymodule_export]
+    use super::optim::{nadam_mu_product, pow, power, step};
+}
