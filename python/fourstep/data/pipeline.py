@@ -3,8 +3,9 @@
     fields   the index of each categorical column (0 unseen or rare, 1 null, 2 and up the categories)
     dense    numeric columns as (x − mean) / std, and the history of every key (see `fourstep.data.history`)
 
-Training, validation, test and scoring all go through `Pipeline.transform`: one code path, one set of fitted tables (claim M10). The fitted
-rows themselves are the history table, so what is saved is small, and a row sees only fitted rows that are strictly earlier than it is.
+Training, validation, test and scoring all go through `Pipeline.transform`: one code path, one set of fitted
+tables (claim M10). The fitted rows themselves are the history table, so what is saved is small, and a row
+sees only fitted rows that are strictly earlier than it is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """From a column to what its role needs, with every row that will not do.
 
-Each function returns the array and a list of `Problem`: a mask of rows and what is wrong with them. Nothing is dropped or repaired here.
+Each function returns the array and a list of `Problem`: a mask of rows and what is wrong with them. Nothing
+is dropped or repaired here.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Problem:
         rows = np.flatnonzero(mask)
         if not len(rows):
             return []
-        value = column.show(int(rows[0]))
-        return [Problem(name, what, rows, "" if value == what or what == "null" else f", {value}")]
+        first = int(rows[0])
+        return [Problem(name, what, rows, "" if column.null[first] else f", {column.show(first)}")]
 
     def __str__(self) -> str:
         rows = "1 row is" if len(self.rows) == 1 else f"{len(self.rows):,} rows are"

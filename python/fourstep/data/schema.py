@@ -10,7 +10,7 @@ from .errors import DataError
 __all__ = ["Schema"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Schema:
     """The roles of the columns: one label, who, when, and what the model may look at.
 
@@ -43,15 +43,25 @@ class Schema:
     """
 
     label: str
-    user: str | None = None
-    time: str | None = None
-    categorical: tuple[str, ...] = ()
-    numeric: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    user: str | None
+    time: str | None
+    categorical: tuple[str, ...]
+    numeric: tuple[str, ...]
+    tags: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        for role in ("categorical", "numeric", "tags"):
-            object.__setattr__(self, role, _names(role, getattr(self, role)))
+    def __init__(
+        self,
+        label: str,
+        user: str | None = None,
+        time: str | None = None,
+        categorical: Iterable[str] = (),
+        numeric: Iterable[str] = (),
+        tags: Iterable[str] = (),
+    ) -> None:
+        for role, name in (("label", label), ("user", user), ("time", time)):
+            object.__setattr__(self, role, name)
+        for role, names in (("categorical", categorical), ("numeric", numeric), ("tags", tags)):
+            object.__setattr__(self, role, _names(role, names))
         taken: dict[str, str] = {}
         for role, names in self._roles():
             for name in names:
