@@ -165,6 +165,10 @@ def test_errors(log: data.Dataset) -> None:
         data.Pipeline().transform(log)
     with pytest.raises(data.DataError, match="no rows to fit"):
         data.Pipeline().fit(log, np.zeros(0, np.int64))
+    with pytest.raises(IndexError, match="rows needs numbers from 0 to 2999, got -1 to 5"):
+        data.Pipeline().fit(log, np.array([-1, 5]))
+    with pytest.raises(TypeError, match="rows needs one dimension of whole numbers, got bool of shape"):
+        data.Pipeline().fit(log, np.ones(3000, bool))
     with pytest.raises(data.DataError, match="nothing to learn from"):
         data.Pipeline().fit(data.Dataset.from_frame({"y": [0, 1]}, data.Schema("y")))
     frame = {"y": [0, 1, 1], "c": ["a"] * 3, "c:count": [0.0, 1.0, 2.0], "t": [1, 2, 3]}

@@ -59,7 +59,7 @@ AWKWARD = {
     "lines before the header": "\n\ny,c\n1,a\n0,b\n",
     "not ascii": "y,c\n1,é\n0,點擊\n",
     "spaces": "y,c\n 1, a\n0 ,b \n",
-    "spellings": "y,c\ntrue,1.0\nFALSE,1\n0.0,True\n1.0,true\n",
+    "spellings": "y,c\ntrue,1.0\nFALSE,1\n1.00,1.00\n0.0,True\n1.0,true\n",
     "quote inside": 'y,c\n1,5" disk\n0,b\n',
     "many": "y,c\n" + "".join(f"{i % 2},k{i * 7919 % 613}\n" for i in range(3000)),
 }
@@ -155,6 +155,7 @@ ROLE_CLASHES: list[tuple[dict[str, Any], str]] = [
     ({"user": "t", "time": "t"}, "column 't' is named twice: as user and as time"),
     ({"categorical": "c"}, "categorical needs a list of column names, got the text 'c'"),
     ({"categorical": ["c"], "tags": ["x"]}, "tags: column 'x' is not among the categorical columns"),
+    ({"categorical": ["c", "c/tags"], "tags": ["c"]}, "column 'c/tags' has the name that history gives"),
 ]
 
 
@@ -252,6 +253,28 @@ def test_broken_parquet(tmp_path: Path) -> None:
     path.write_bytes(whole)
     with pytest.raises(data.DataError, match="no column 'c'; the columns are 'y'"):
         data.read(path, label="y", categorical=["c"])
+
+
+def test_a_panic_of_the_reader_is_one_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pl = pytest.importorskip("polars")
+    path = tmp_path / "clicks.parquet"
+    pl.DataFrame({"y": [0, 1]}).write_parquet(path)
+
+    class PanicException(BaseException):
+        """As PyO3 has it."""
+
+    def panic(*_: object, **__: object) -> None:
+        raise PanicException("index out of bounds")
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    with pytest.raises(data.DataError, match="not readable as Parquet: index out of bounds"):
+        data.read(path, label="y")
+    monkeypatch.setattr(pl, "read_parquet", stop)
+    with pytest.raises(KeyboardInterrupt):
+        data.read(path, label="y")
 
 
 def test_parquet_types_that_will_not_do(tmp_path: Path) -> None:

@@ -218,7 +218,10 @@ def _guard(path: Path, kind: str, load: Callable[[], Frame]) -> Frame:
         raise
     except MemoryError:
         raise DataError(f"{path}: out of memory while reading") from None
-    except Exception as error:
+    except BaseException as error:
+        # polars panics on some damaged files, and PyO3 makes that no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise DataError(f"{path}: not readable as {kind}: {reason}") from error
 

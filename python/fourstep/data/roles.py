@@ -14,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .column import Column, seconds
+from .column import Column, canonical, seconds
 from .errors import DataError
 
 __all__ = ["Problem", "as_label", "as_number", "as_time", "describe", "nulls"]
 
 TimeKind = Literal["number", "date"]
-LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+LABELS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def as_label(name: str, column: Column) -> tuple[npt.NDArray[np.uint8], list[Pro
     """0 or 1, also spelt 0.0, 1.0, true, false."""
     wrong_kind(name, column, "a label of 0 and 1", {"bool", "int", "float", "text"})
     if column.kind == "text":
-        table = np.array([LABELS.get(text.strip().lower(), -1) for text in column.texts] + [-1])
+        table = np.array([LABELS.get(canonical(text.strip().lower()), -1) for text in column.texts] + [-1])
         values = table[column.values]
     else:
         values = np.where(np.isin(column.values, (0, 1)), column.values, -1).astype(np.int64)

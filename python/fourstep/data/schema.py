@@ -71,6 +71,10 @@ class Schema:
         for name in self.tags:
             if name not in self.categorical:
                 raise DataError(f"tags: column {name!r} is not among the categorical columns")
+            if f"{name}/tags" in self.keys:
+                raise DataError(
+                    f"column '{name}/tags' has the name that history gives to the tags of {name!r}; rename it"
+                )
 
     def _roles(self) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "label", (self.label,)
@@ -89,10 +93,6 @@ class Schema:
         """The columns of categories: the user first, then the categorical ones."""
         user = () if self.user is None else (self.user,)
         return tuple(dict.fromkeys(user + self.categorical))
-
-    def roles_of(self, name: str) -> str:
-        """The role or roles of a column, for messages."""
-        return " and ".join(role for role, names in self._roles() if name in names)
 
 
 def _names(role: str, names: Iterable[str]) -> tuple[str, ...]:
