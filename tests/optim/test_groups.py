@@ -63,7 +63,7 @@ def test_each_group_steps_by_its_own_hyper_parameters() -> None:
 def test_mixed_rules_in_one_call() -> None:
     """Momentum in one group and none in the other: different kernels and different state."""
     here = arena()
-    groups = [{"params": "fc.*", "momentum": 0.9}, {"params": ...}]
+    groups: list[dict[str, Any]] = [{"params": "fc.*", "momentum": 0.9}, {"params": ...}]
     optimizer = fs.optim.SGD(here, lr=0.1, groups=groups)
     for _ in range(2):
         optimizer.step()
