@@ -5,10 +5,15 @@
 
 mod arrays;
 mod exec;
+mod norm;
 
 /// `fourstep._core`: the kernels. Use the Python layer above it.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
     use super::exec::{runtime, set_num_threads};
+    #[pymodule_export]
+    use super::norm::{
+        add_column_sums, batch_norm_backward, batch_norm_forward, dropout, embedding_backward, embedding_forward,
+    };
 }
