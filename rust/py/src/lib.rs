@@ -6,6 +6,7 @@
 mod arrays;
 mod exec;
 mod norm;
+mod optim;
 
 /// `fourstep._core`: the kernels. Use the Python layer above it.
 #[pyo3::pymodule(gil_used = false)]
@@ -16,4 +17,6 @@ mod _core {
     use super::norm::{
         add_column_sums, batch_norm_backward, batch_norm_forward, dropout, embedding_backward, embedding_forward,
     };
+    #[pymodule_export]
+    use super::optim::{nadam_mu_product, pow, power, step};
 }
