@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, ClassVar
 
+import numpy as np
+
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep._table import table
@@ -283,7 +285,10 @@ class Optimizer:
             )
             for buffer in used
         ]
-        _core.step(buffers, groups, self._clip(jobs, place) if clip else None, execution())
+        try:
+            _core.step(buffers, groups, self._clip(jobs, place) if clip else None, execution())
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{error}{self._first_not_finite(gradients)}") from None
         for index, _, names, _ in jobs:
             self.param_groups[index].started |= set(names)
 
@@ -295,6 +300,18 @@ class Optimizer:
         names = {name for index, *_ in jobs for name in self.param_groups[index]["names"]}
         where = [self._layout.where(name) for name in self._layout.names if name in names]
         return self.clip_norm, [(place[buffer], start, stop) for buffer, start, stop in where]
+
+    def _first_not_finite(self, gradients: Gradients) -> str:
+        for group in self.param_groups:
+            for name, array in zip(group["names"], group["params"], strict=True):
+                buffer, start, stop = self._layout.where(name)
+                grad = gradients[buffer].reshape(-1)[start:stop].reshape(array.shape)
+                found = np.argwhere(~np.isfinite(grad))
+                if len(found):
+                    index = tuple(found[0].tolist())
+                    count = f"{len(found)} of its elements are not finite"
+                    return f"; the gradient of {name} is {grad[index]} at {index}, {count}"
+        return "; each element is finite, the sum of their squares is not"
 
     def _allocate(self, name: str, used: Mapping[int, None]) -> None:
         buffers = self._state.setdefault(name, {})
