@@ -3,7 +3,8 @@
 >>> import fourstep as fs
 >>> fs.metrics.auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
 0.75 (auc: 2 positives, 2 negatives)
->>> fs.metrics.gauc([0, 1, 0, 1, 1], [0.1, 0.4, 0.9, 0.3, 0.2], groups=["ann", "ann", "bob", "bob", "cy"])
+>>> y, p = [0, 1, 0, 1, 1, 1], [0.1, 0.4, 0.9, 0.3, 0.2, 0.7]
+>>> fs.metrics.gauc(y, p, groups=["ann", "ann", "bob", "bob", "cy", "cy"])
 0.5 (gauc by impressions: 2 groups kept, 1 dropped (1 one class))
 
 A metric is a `Score`: a float that also says what it counted and what it left out. ``docs/metrics.md`` has the

@@ -7,6 +7,8 @@ mod arrays;
 mod elementary;
 mod exec;
 mod metrics;
+mod norm;
+mod optim;
 
 /// `fourstep._core`: the kernels. Use the Python layer above it.
 #[pyo3::pymodule(gil_used = false)]
@@ -20,4 +22,10 @@ mod _core {
         metrics_auc, metrics_best_threshold, metrics_confusion, metrics_gauc, metrics_labels, metrics_loss,
         metrics_roc,
     };
+    #[pymodule_export]
+    use super::norm::{
+        add_column_sums, batch_norm_backward, batch_norm_forward, dropout, embedding_backward, embedding_forward,
+    };
+    #[pymodule_export]
+    use super::optim::{nadam_mu_product, pow, power, step};
 }

@@ -25,44 +25,90 @@ pub struct Adam {
     pub eps: f64,
 }
 
-/// The coefficients of one step. State: `exp_avg`, `exp_avg_sq`.
+/// The two moving averages that the Adam family shares.
 #[derive(Clone, Copy, Debug)]
-pub struct AdamStep<T> {
+pub struct Moments<T> {
     beta1: T,
     one_minus_beta1: T,
     beta2: T,
     one_minus_beta2: T,
+}
+
+impl<T: Real> Moments<T> {
+    /// 1 − β is taken in `f64`, then rounded.
+    #[must_use]
+    pub fn new(beta1: f64, beta2: f64) -> Self {
+        Self {
+            beta1: T::from_f64(beta1),
+            one_minus_beta1: T::from_f64(1.0 - beta1),
+            beta2: T::from_f64(beta2),
+            one_minus_beta2: T::from_f64(1.0 - beta2),
+        }
+    }
+
+    /// Both averages after `g`.
+    #[inline(always)]
+    #[must_use]
+    pub fn after(self, g: T, [m, v]: [T; 2]) -> [T; 2] {
+        [self.beta1 * m + self.one_minus_beta1 * g, self.beta2 * v + self.one_minus_beta2 * (g * g)]
+    }
+}
+
+/// α·m / (√v·r + ε), with the bias corrections inside α and r.
+#[derive(Clone, Copy, Debug)]
+pub struct Ratio<T> {
     lr: T,
     root: T,
     eps: T,
+}
+
+impl<T: Real> Ratio<T> {
+    /// η of one element.
+    #[inline(always)]
+    pub fn of(self, m: T, v: T) -> T {
+        (self.lr * m) / (v.sqrt() * self.root + self.eps)
+    }
+}
+
+/// The coefficients of one step. State: `exp_avg`, `exp_avg_sq`.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamStep<T> {
+    moments: Moments<T>,
+    ratio: Ratio<T>,
 }
 
 impl Adam {
     /// The coefficients of step `t`, counted from 1.
     #[must_use]
     pub fn at<T: Real>(&self, t: u64) -> AdamStep<T> {
-        let correction1 = 1.0 - power(self.beta1, t);
-        let correction2 = 1.0 - power(self.beta2, t);
-        AdamStep {
-            beta1: T::from_f64(self.beta1),
-            one_minus_beta1: T::from_f64(1.0 - self.beta1),
-            beta2: T::from_f64(self.beta2),
-            one_minus_beta2: T::from_f64(1.0 - self.beta2),
-            lr: T::from_f64(self.lr / correction1),
-            root: T::from_f64(1.0 / correction2.sqrt()),
-            eps: T::from_f64(self.eps),
-        }
+        AdamStep { moments: Moments::new(self.beta1, self.beta2), ratio: self.ratio(t) }
+    }
+
+    /// The direction of step `t`.
+    #[must_use]
+    pub fn ratio<T: Real>(&self, t: u64) -> Ratio<T> {
+        self.rounded(self.lr / (1.0 - power(self.beta1, t)), 1.0 / (1.0 - power(self.beta2, t)).sqrt())
+    }
+
+    /// The direction without bias corrections.
+    #[must_use]
+    pub fn raw_ratio<T: Real>(&self) -> Ratio<T> {
+        self.rounded(self.lr, 1.0)
+    }
+
+    fn rounded<T: Real>(&self, lr: f64, root: f64) -> Ratio<T> {
+        Ratio { lr: T::from_f64(lr), root: T::from_f64(root), eps: T::from_f64(self.eps) }
     }
 }
 
 impl<T: Real> FourStep<T, 2> for AdamStep<T> {
     #[inline(always)]
-    fn moments(self, g: T, [m, v]: [T; 2]) -> [T; 2] {
-        [self.beta1 * m + self.one_minus_beta1 * g, self.beta2 * v + self.one_minus_beta2 * (g * g)]
+    fn moments(self, g: T, state: [T; 2]) -> [T; 2] {
+        self.moments.after(g, state)
     }
 
     #[inline(always)]
     fn direction(self, _: T, [m, v]: &mut [T; 2]) -> T {
-        (self.lr * *m) / (v.sqrt() * self.root + self.eps)
+        self.ratio.of(*m, *v)
     }
 }

@@ -3,12 +3,13 @@
 //! ```text
 //! v ← α·v + (1 − α)·g²
 //! ḡ ← α·ḡ + (1 − α)·g            centred only
-//! a = √(v + ε_in) + ε            centred: v − ḡ² in place of v, not below 0
-//! η = lr·g/a                     with momentum: b ← μ·b + g/a, η = lr·b
+//! a = √v + ε                     centred: v − ḡ² in place of v, not below 0
+//! η = lr·g/a                     with momentum: b ← μ·b + g/a, η = lr·b   (the frame leaks: b needs the division)
 //! ```
 //!
 //! Where gradients are steady, v − ḡ² is a difference of equal numbers and may round below 0: its root would be NaN.
 
+use super::epsilon::Epsilon;
 use crate::real::Real;
 use crate::rule::FourStep;
 
@@ -37,28 +38,6 @@ pub struct RmsPropStep<T, const CENTERED: bool, const MOMENTUM: bool> {
     momentum: T,
 }
 
-/// √(v + inside) + outside: ε goes into one of the two, and adding the other, 0, changes no bit.
-#[derive(Clone, Copy, Debug)]
-pub struct Epsilon<T> {
-    inside: T,
-    outside: T,
-}
-
-impl<T: Real> Epsilon<T> {
-    /// ε where it belongs.
-    #[must_use]
-    pub fn new(eps: f64, inside: bool) -> Self {
-        let (inside, outside) = if inside { (eps, 0.0) } else { (0.0, eps) };
-        Self { inside: T::from_f64(inside), outside: T::from_f64(outside) }
-    }
-
-    /// The root of `v` with ε.
-    #[inline(always)]
-    pub fn root(self, v: T) -> T {
-        (v + self.inside).sqrt() + self.outside
-    }
-}
-
 impl RmsProp {
     /// The coefficients; they are the same at every step.
     #[must_use]
@@ -78,6 +57,56 @@ impl<T: Real, const CENTERED: bool, const MOMENTUM: bool> RmsPropStep<T, CENTERE
     fn average(self, past: T, new: T) -> T {
         self.alpha * past + self.one_minus_alpha * new
     }
+
+    /// lr·b after b ← μ·b + g/a.
+    #[inline(always)]
+    fn pushed(self, b: &mut T, normalised: T) -> T {
+        *b = self.momentum * *b + normalised;
+        self.lr * *b
+    }
+}
+
+/// v − ḡ², not below 0; NaN stays NaN.
+#[inline(always)]
+fn variance<T: Real>(v: T, mean: T) -> T {
+    let difference = v - mean * mean;
+    if difference < T::ZERO { T::ZERO } else { difference }
+}
+
+impl<T: Real> FourStep<T, 1> for RmsPropStep<T, false, false> {
+    #[inline(always)]
+    fn moments(self, g: T, [v]: [T; 1]) -> [T; 1] {
+        [self.average(v, g * g)]
+    }
+
+    #[inline(always)]
+    fn direction(self, g: T, [v]: &mut [T; 1]) -> T {
+        self.lr * (g / self.eps.root(*v))
+    }
+}
+
+impl<T: Real> FourStep<T, 2> for RmsPropStep<T, true, false> {
+    #[inline(always)]
+    fn moments(self, g: T, [v, mean]: [T; 2]) -> [T; 2] {
+        [self.average(v, g * g), self.average(mean, g)]
+    }
+
+    #[inline(always)]
+    fn direction(self, g: T, [v, mean]: &mut [T; 2]) -> T {
+        self.lr * (g / self.eps.root(variance(*v, *mean)))
+    }
+}
+
+impl<T: Real> FourStep<T, 2> for RmsPropStep<T, false, true> {
+    #[inline(always)]
+    fn moments(self, g: T, [v, b]: [T; 2]) -> [T; 2] {
+        [self.average(v, g * g), b]
+    }
+
+    #[inline(always)]
+    fn direction(self, g: T, [v, b]: &mut [T; 2]) -> T {
+        self.pushed(b, g / self.eps.root(*v))
+    }
 }
 
 impl<T: Real> FourStep<T, 3> for RmsPropStep<T, true, true> {
@@ -88,14 +117,6 @@ impl<T: Real> FourStep<T, 3> for RmsPropStep<T, true, true> {
 
     #[inline(always)]
     fn direction(self, g: T, [v, mean, b]: &mut [T; 3]) -> T {
-        *b = self.momentum * *b + g / self.eps.root(variance(*v, *mean));
-        self.lr * *b
+        self.pushed(b, g / self.eps.root(variance(*v, *mean)))
     }
-}
-
-/// v − ḡ², not below 0; NaN stays NaN.
-#[inline(always)]
-fn variance<T: Real>(v: T, mean: T) -> T {
-    let difference = v - mean * mean;
-    if difference < T::ZERO { T::ZERO } else { difference }
 }

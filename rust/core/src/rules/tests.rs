@@ -1,0 +1,209 @@
+//! Every rule × dtype × level × threads × length × offset gives the bits of `naive.rs`, for 50 steps.
+
+use super::*;
+use crate::isa::Level;
+use crate::naive;
+use crate::rule::MAX_STATE;
+
+/// One of each rule and option; a new rule is a new line.
+fn rules() -> Vec<(&'static str, Rule)> {
+    let momentum = |form| Rule::Momentum {
+        rule: sgd::Momentum { lr: 0.03, momentum: 0.9, dampening: 0.1, form },
+        first: false,
+    };
+    let rmsprop = |momentum, centered, eps_inside| Rule::RmsProp {
+        rule: rmsprop::RmsProp { lr: 0.01, alpha: 0.99, eps: 1e-8, eps_inside, momentum },
+        centered,
+    };
+    let adagrad =
+        |eps_inside| Rule::AdaGrad(adagrad::AdaGrad { lr: 0.01, lr_decay: 1e-3, eps: 1e-10, eps_inside });
+    let adam = adam::Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+    let ratio = |corrected| Rule::AlongRatio(lookahead::AlongRatio { adam, corrected });
+    vec![
+        ("sgd", Rule::Sgd(sgd::Sgd { lr: 0.03 })),
+        ("momentum_torch", momentum(Form::Torch)),
+        ("momentum_lr_inside", momentum(Form::LrInside)),
+        ("momentum_ema", momentum(Form::Ema)),
+        ("nag", momentum(Form::Nesterov)),
+        ("adagrad", adagrad(false)),
+        ("adagrad_eps_inside", adagrad(true)),
+        ("adadelta", Rule::AdaDelta(adadelta::AdaDelta { lr: 1.0, rho: 0.9, eps: 1e-6 })),
+        ("rmsprop", rmsprop(0.0, false, false)),
+        ("rmsprop_eps_inside", rmsprop(0.0, false, true)),
+        ("rmsprop_centered", rmsprop(0.0, true, false)),
+        ("rmsprop_momentum", rmsprop(0.9, false, false)),
+        ("rmsprop_centered_momentum", rmsprop(0.9, true, false)),
+        ("adam", Rule::Adam(adam)),
+        (
+            "nadam",
+            Rule::Nadam(nadam::Nadam {
+                lr: 2e-3,
+                beta1: 0.9,
+                beta2: 0.999,
+                eps: 1e-8,
+                momentum_decay: 4e-3,
+                mu_product: 1.0,
+            }),
+        ),
+        ("along_momentum", Rule::AlongMomentum(lookahead::AlongMomentum { lr: 0.03, share: 0.9 })),
+        ("along_ratio", ratio(false)),
+        ("along_ratio_corrected", ratio(true)),
+    ]
+}
+
+/// The rule as it stands before step `t`.
+fn before(rule: &Rule, t: u64) -> Rule {
+    match *rule {
+        Rule::Momentum { rule, .. } => Rule::Momentum { rule, first: t == 1 },
+        Rule::Nadam(r) => Rule::Nadam(nadam::Nadam { mu_product: (1..t).map(|t| r.mu(t)).product(), ..r }),
+        other => other,
+    }
+}
+
+/// Numbers of both signs over many binades, with the odd special one.
+fn noise<T: Real>(seed: u64, n: usize, special: bool) -> Vec<T> {
+    let mut state = seed.wrapping_mul(2) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let odd = [0.0, -0.0, 1e-310, -1e-40, 1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+    let mut one = || {
+        let bits = next();
+        let unit = (bits >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+        let scale = crate::coefficients::power(0.5, bits % 20);
+        if special && bits % 31 == 7 { odd[(bits >> 32) as usize % odd.len()] } else { unit * scale }
+    };
+    (0..n).map(|_| T::from_f64(one())).collect()
+}
+
+const STEPS: u64 = 50;
+
+#[derive(Clone)]
+struct Arrays<T> {
+    w: Vec<T>,
+    state: [Vec<T>; MAX_STATE],
+}
+
+impl<T: Real> Arrays<T> {
+    fn new(n: usize, special: bool) -> Self {
+        let zeros = || vec![T::ZERO; n];
+        Self { w: noise(1, n, special), state: [zeros(), zeros(), zeros()] }
+    }
+
+    /// The bits of everything; all NaN count as one.
+    fn bits(&self) -> Vec<u64> {
+        let one = |x: &T| if x.to_f64().is_nan() { u64::MAX } else { x.bits() };
+        self.w.iter().chain(self.state.iter().flatten()).map(one).collect()
+    }
+
+    /// Steps over `self` from element `offset` on, cut into two segments to cross an array boundary.
+    fn run(&mut self, exec: &Exec, rule: &Rule, gradient: Gradient<T>, gradients: &[Vec<T>], offset: usize) {
+        for (t, g) in (1..).zip(gradients) {
+            let [a, b, c] = &mut self.state;
+            let whole = Segment { w: &mut self.w, g, state: [a, b, c] };
+            let (_, rest) = whole.split(offset);
+            let third = rest.w.len() / 3;
+            let (left, right) = rest.split(third);
+            before(rule, t).step(exec, t, gradient, &mut [left, right]);
+        }
+    }
+
+    fn run_naive(&mut self, rule: &Rule, gradient: Gradient<T>, gradients: &[Vec<T>], offset: usize) {
+        for (t, g) in (1..).zip(gradients) {
+            let rule = before(rule, t);
+            for i in offset..self.w.len() {
+                let state = [self.state[0][i], self.state[1][i], self.state[2][i]];
+                let (w, state) = naive::step(&rule, t, gradient, self.w[i], g[i], state);
+                self.w[i] = w;
+                for (buffer, value) in self.state.iter_mut().zip(state) {
+                    buffer[i] = value;
+                }
+            }
+        }
+    }
+}
+
+/// The two forms of step 1: nothing to do, and everything.
+fn gradients<T: Real>() -> [Gradient<T>; 2] {
+    let all = Gradient { scale: T::from_f64(-0.7), limit: T::from_f64(0.2), weight_decay: T::from_f64(0.01) };
+    [Gradient::plain(), all]
+}
+
+fn same_bits<T: Real>() {
+    const CHUNK: usize = 16;
+    let lengths = (0..=67).chain([4 * CHUNK - 1, 4 * CHUNK, 4 * CHUNK + 1, 8 * CHUNK - 1, 8 * CHUNK + 1, 1003]);
+    for length in lengths {
+        for offset in [0, 1, 3] {
+            let n = length + offset;
+            let special = length % 2 == 1;
+            let grads: Vec<Vec<T>> = (0..STEPS).map(|t| noise(100 + t, n, special)).collect();
+            for (name, rule) in rules() {
+                for gradient in gradients() {
+                    let mut want = Arrays::<T>::new(n, special);
+                    want.run_naive(&rule, gradient, &grads, offset);
+                    let want = want.bits();
+                    for level in Level::available() {
+                        for threads in [1, 2, 3, 7] {
+                            // Threads only differ where there is something to split.
+                            if threads > 1 && length < CHUNK {
+                                continue;
+                            }
+                            let exec = Exec { level, threads, chunk: CHUNK, serial_below: 0 };
+                            let mut got = Arrays::<T>::new(n, special);
+                            got.run(&exec, &rule, gradient, &grads, offset);
+                            assert_eq!(
+                                got.bits(),
+                                want,
+                                "{name} {} {level} {threads} threads, length {length}, offset {offset}",
+                                T::NAME
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn same_bits_f32() {
+    same_bits::<f32>();
+}
+
+#[test]
+fn same_bits_f64() {
+    same_bits::<f64>();
+}
+
+#[test]
+fn many_small_segments_are_split_over_threads() {
+    let rule = Rule::Adam(adam::Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 });
+    let run = |threads, serial_below| {
+        let exec = Exec { level: Level::detect(), threads, chunk: 16, serial_below };
+        let mut all: Vec<Arrays<f32>> = (0..97).map(|i| Arrays::new(i % 7, false)).collect();
+        let grads: Vec<Vec<f32>> = (0..97).map(|i| noise(i as u64, i % 7, false)).collect();
+        let mut segments: Vec<Segment<'_, f32>> = all
+            .iter_mut()
+            .zip(&grads)
+            .map(|(a, g)| {
+                let [x, y, z] = &mut a.state;
+                Segment { w: &mut a.w, g, state: [x, y, z] }
+            })
+            .collect();
+        rule.step(&exec, 1, Gradient::plain(), &mut segments);
+        all.iter().map(Arrays::bits).collect::<Vec<_>>()
+    };
+    let serial = run(1, usize::MAX);
+    for threads in [2, 3, 7] {
+        assert_eq!(run(threads, 0), serial, "{threads} threads");
+    }
+}
+
+#[test]
+fn every_rule_names_the_state_that_it_has() {
+    let counts: Vec<_> = rules().iter().map(|(name, rule)| (*name, rule.states().len())).collect();
+    assert!(counts.iter().all(|(_, n)| *n <= MAX_STATE), "{counts:?}");
+}
