@@ -163,7 +163,11 @@ def _matching(y: Array, pos_label: Any) -> Array:
         if len(wrong):
             index = int(np.flatnonzero(~positive)[wrong[0]])
             raise ValueError(
-                f"y: got {y[index]!r} at index {index} beside {others[0]!r} and pos_label={pos_label!r}"
+                f"y: got {_shown(y[index])} at index {index} beside {_shown(others[0])} and pos_label={pos_label!r}"
                 f" ({len(wrong)} such of {len(y)} rows), need two labels"
             )
     return positive
+
+
+def _shown(x: Any) -> str:
+    return repr(x.item() if isinstance(x, np.generic) else x)
