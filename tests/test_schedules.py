@@ -353,6 +353,7 @@ def test_plateau_refuses_a_wrong_state_whole() -> None:
 
 def test_plateau_is_a_schedule_that_ignores_the_step() -> None:
     plateau = s.ReduceOnPlateau(1.0, factor=0.5, patience=0)
+    assert isinstance(plateau, s.Schedule)
     warm = s.Warmup(1, plateau)
     assert [warm(0), warm(1)] == [0.5, 1.0]
     rates(plateau, [1, 1])
