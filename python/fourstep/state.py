@@ -21,6 +21,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -139,6 +141,7 @@ def check_state(expected: Mapping[str, Array], got: Mapping[str, object], what: 
 _DAMAGE = (  # what the readers of zip, npy, JSON and our own document raise at bytes that they do not expect
     ArithmeticError,
     AttributeError,
+    BadZipFile,
     EOFError,
     LookupError,
     OSError,  # EINVAL: a seek to before the beginning
@@ -185,7 +188,7 @@ def _encode(value: object, at: tuple[str | int, ...], arrays: Arrays, container:
     if type(value) is tuple:
         return {"tuple": [inner(i, item) for i, item in enumerate(value)]}
     if type(value) is np.str_:
-        return {"str_": str(value)}  # an array of text would lose NULs at its end
+        return {"str_": "".join(value)}  # as an array, or by str(), it would lose NULs at its end
     if isinstance(value, np.generic):
         return {"scalar": _store(np.asarray(value), at, arrays, container)}
     if isinstance(value, np.ndarray) and kind in (np.ndarray, np.memmap):
@@ -197,8 +200,6 @@ def _encode(value: object, at: tuple[str | int, ...], arrays: Arrays, container:
 
 
 def _store(array: Array, at: tuple[str | int, ...], arrays: Arrays, container: Container) -> list[Any]:
-    from urllib.parse import quote  # here, because importing fourstep should not take the time
-
     dtype = dtype_name(array.dtype)
     if dtype is None:
         raise TypeError(f"save: {_place(at)} has dtype {array.dtype}, whose bytes mean nothing elsewhere")

@@ -7,10 +7,12 @@
 //! | [`pool`] | our own thread pool: lazy, fork-aware (unsafe room 2) |
 //! | [`exec`] | how one call runs: level, threads, chunk length, serial threshold |
 //! | [`lanes`] | reductions over fixed virtual lanes |
+//! | [`elementary`] | exp, ln, ln(1 + x), softplus, the logistic function, without a C library |
 //! | [`coefficients`] | β^t and the other scalars, in `f64`, without a C library |
 //! | [`rule`] | the four-step trait and the one loop |
 //! | [`rules`] | one rule family a file |
 //! | [`norm`] | batch normalisation |
+//! | [`layers`] | table look-ups and random masks |
 //! | [`metrics`] | AUC, grouped AUC, confusion counts, log loss |
 //!
 //! Three promises hold throughout. An elementwise kernel gives the same bits at every level, thread count and
@@ -18,9 +20,11 @@
 #![deny(unsafe_code)]
 
 pub mod coefficients;
+pub mod elementary;
 pub mod exec;
 pub mod isa;
 pub mod lanes;
+pub mod layers;
 pub mod metrics;
 pub mod norm;
 pub mod pool;
