@@ -8,6 +8,7 @@ use crate::coefficients::{pow, power};
 use crate::real::Real;
 use crate::rule::Gradient;
 use crate::rules::Rule;
+use crate::rules::adam::Adam;
 use crate::rules::sgd::Form;
 
 /// w, g and three state values of one element after step `t` of `rule`.
@@ -100,8 +101,17 @@ pub(crate) fn step<T: Real>(
             let denominator = add(mul(sqrt(v), k(1.0 / c2.sqrt())), k(r.eps));
             (div(add(mul(by_g, g), mul(by_m, m)), denominator), [m, v, c])
         }
-        Rule::AlongMomentum(r) => (mul(k(r.factor), a), [a, b, c]),
-        Rule::AlongRatio(r) => (div(mul(k(r.lr), a), add(sqrt(b), k(r.eps))), [a, b, c]),
+        Rule::AlongMomentum(r) => (mul(k(r.lr * r.share), a), [a, b, c]),
+        Rule::AlongRatio(r) => {
+            let Adam { lr, beta1, beta2, eps } = r.adam;
+            let eta = if r.corrected {
+                let (c1, c2) = (1.0 - power(beta1, t), 1.0 - power(beta2, t));
+                div(mul(k(lr / c1), a), add(mul(sqrt(b), k(1.0 / c2.sqrt())), k(eps)))
+            } else {
+                div(mul(k(lr), a), add(sqrt(b), k(eps)))
+            };
+            (eta, [a, b, c])
+        }
     };
     (sub(w, eta), state)
 }

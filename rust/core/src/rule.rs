@@ -83,7 +83,8 @@ pub struct Segment<'a, T> {
 
 impl<'a, T> Segment<'a, T> {
     /// The two parts of `self`, cut before element `at`.
-    pub(crate) fn split(self, at: usize) -> (Self, Self) {
+    #[must_use]
+    pub fn split(self, at: usize) -> (Self, Self) {
         let (w0, w1) = self.w.split_at_mut(at);
         let (g0, g1) = self.g.split_at(at);
         let [(a0, a1), (b0, b1), (c0, c1)] = self.state.map(|s| {
@@ -91,6 +92,17 @@ impl<'a, T> Segment<'a, T> {
             s.split_at_mut(at)
         });
         (Self { w: w0, g: g0, state: [a0, b0, c0] }, Self { w: w1, g: g1, state: [a1, b1, c1] })
+    }
+
+    /// The same run with only these of its state buffers, in this order.
+    #[must_use]
+    pub fn with_state(self, which: &[usize]) -> Self {
+        let mut all = self.state;
+        let mut state: [&'a mut [T]; MAX_STATE] = Default::default();
+        for (slot, &k) in state.iter_mut().zip(which) {
+            *slot = std::mem::take(&mut all[k]);
+        }
+        Self { state, ..self }
     }
 
     fn reborrow(&mut self) -> Segment<'_, T> {

@@ -5,10 +5,13 @@
 
 mod arrays;
 mod exec;
+mod optim;
 
 /// `fourstep._core`: the kernels. Use the Python layer above it.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
     use super::exec::{runtime, set_num_threads};
+    #[pymodule_export]
+    use super::optim::{nadam_mu_product, pow, power, step};
 }

@@ -54,25 +54,50 @@ impl<T: Real> Moments<T> {
     }
 }
 
+/// α·m / (√v·r + ε), with the bias corrections inside α and r.
+#[derive(Clone, Copy, Debug)]
+pub struct Ratio<T> {
+    lr: T,
+    root: T,
+    eps: T,
+}
+
+impl<T: Real> Ratio<T> {
+    /// η of one element.
+    #[inline(always)]
+    pub fn of(self, m: T, v: T) -> T {
+        (self.lr * m) / (v.sqrt() * self.root + self.eps)
+    }
+}
+
 /// The coefficients of one step. State: `exp_avg`, `exp_avg_sq`.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamStep<T> {
     moments: Moments<T>,
-    lr: T,
-    root: T,
-    eps: T,
+    ratio: Ratio<T>,
 }
 
 impl Adam {
     /// The coefficients of step `t`, counted from 1.
     #[must_use]
     pub fn at<T: Real>(&self, t: u64) -> AdamStep<T> {
-        AdamStep {
-            moments: Moments::new(self.beta1, self.beta2),
-            lr: T::from_f64(self.lr / (1.0 - power(self.beta1, t))),
-            root: T::from_f64(1.0 / (1.0 - power(self.beta2, t)).sqrt()),
-            eps: T::from_f64(self.eps),
-        }
+        AdamStep { moments: Moments::new(self.beta1, self.beta2), ratio: self.ratio(t) }
+    }
+
+    /// The direction of step `t`.
+    #[must_use]
+    pub fn ratio<T: Real>(&self, t: u64) -> Ratio<T> {
+        self.rounded(self.lr / (1.0 - power(self.beta1, t)), 1.0 / (1.0 - power(self.beta2, t)).sqrt())
+    }
+
+    /// The direction without bias corrections.
+    #[must_use]
+    pub fn raw_ratio<T: Real>(&self) -> Ratio<T> {
+        self.rounded(self.lr, 1.0)
+    }
+
+    fn rounded<T: Real>(&self, lr: f64, root: f64) -> Ratio<T> {
+        Ratio { lr: T::from_f64(lr), root: T::from_f64(root), eps: T::from_f64(self.eps) }
     }
 }
 
@@ -84,6 +109,6 @@ impl<T: Real> FourStep<T, 2> for AdamStep<T> {
 
     #[inline(always)]
     fn direction(self, _: T, [m, v]: &mut [T; 2]) -> T {
-        (self.lr * *m) / (v.sqrt() * self.root + self.eps)
+        self.ratio.of(*m, *v)
     }
 }

@@ -45,9 +45,9 @@ pub enum Rule {
     Adam(adam::Adam),
     /// Nadam.
     Nadam(nadam::Nadam),
-    /// The look-ahead of NAG.
+    /// The look-ahead, and the update, of NAG.
     AlongMomentum(lookahead::AlongMomentum),
-    /// The look-ahead of the notes' Nadam.
+    /// The look-ahead, and the update, of the notes' Nadam.
     AlongRatio(lookahead::AlongRatio),
 }
 
@@ -89,7 +89,7 @@ impl Rule {
             Self::Adam(r) => step(exec, r.at(t), gradient, segments),
             Self::Nadam(r) => step(exec, r.at(t), gradient, segments),
             Self::AlongMomentum(r) => step(exec, r.at(), gradient, segments),
-            Self::AlongRatio(r) => step(exec, r.at(), gradient, segments),
+            Self::AlongRatio(r) => step(exec, r.at(t), gradient, segments),
         }
     }
 }

@@ -17,6 +17,8 @@ fn rules() -> Vec<(&'static str, Rule)> {
     };
     let adagrad =
         |eps_inside| Rule::AdaGrad(adagrad::AdaGrad { lr: 0.01, lr_decay: 1e-3, eps: 1e-10, eps_inside });
+    let adam = adam::Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+    let ratio = |corrected| Rule::AlongRatio(lookahead::AlongRatio { adam, corrected });
     vec![
         ("sgd", Rule::Sgd(sgd::Sgd { lr: 0.03 })),
         ("momentum_torch", momentum(Form::Torch)),
@@ -31,7 +33,7 @@ fn rules() -> Vec<(&'static str, Rule)> {
         ("rmsprop_centered", rmsprop(0.0, true, false)),
         ("rmsprop_momentum", rmsprop(0.9, false, false)),
         ("rmsprop_centered_momentum", rmsprop(0.9, true, false)),
-        ("adam", Rule::Adam(adam::Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 })),
+        ("adam", Rule::Adam(adam)),
         (
             "nadam",
             Rule::Nadam(nadam::Nadam {
@@ -43,8 +45,9 @@ fn rules() -> Vec<(&'static str, Rule)> {
                 mu_product: 1.0,
             }),
         ),
-        ("along_momentum", Rule::AlongMomentum(lookahead::AlongMomentum { factor: 0.027 })),
-        ("along_ratio", Rule::AlongRatio(lookahead::AlongRatio { lr: 1e-3, eps: 1e-8 })),
+        ("along_momentum", Rule::AlongMomentum(lookahead::AlongMomentum { lr: 0.03, share: 0.9 })),
+        ("along_ratio", ratio(false)),
+        ("along_ratio_corrected", ratio(true)),
     ]
 }
 
@@ -92,7 +95,7 @@ impl<T: Real> Arrays<T> {
 
     /// The bits of everything; all NaN count as one.
     fn bits(&self) -> Vec<u64> {
-        let one = |x: &T| if *x == *x { x.bits() } else { u64::MAX };
+        let one = |x: &T| if x.to_f64().is_nan() { u64::MAX } else { x.bits() };
         self.w.iter().chain(self.state.iter().flatten()).map(one).collect()
     }
 

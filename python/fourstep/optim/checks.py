@@ -1,0 +1,99 @@
+"""Ranges of hyper-parameters: each check returns the value, clean, or raises with name, what it got and what it needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+#: (name, value) -> the value in its own type.
+Check = Callable[[str, Any], Any]
+
+
+def number(name: str, value: Any) -> float:
+    """Accept any real number, also a 0-d array; not a bool, a string or NaN."""
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: got {value!r}, need a number")
+    value = float(value)
+    if math.isnan(value):
+        raise ValueError(f"{name}: got nan, need a number")
+    return value
+
+
+def non_negative(name: str, value: Any) -> float:
+    """Accept a finite number >= 0."""
+    value = number(name, value)
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name}: got {value}, need a finite number >= 0")
+    return value
+
+
+def positive_or_none(name: str, value: Any) -> float | None:
+    """Accept None, or a finite number > 0."""
+    if value is None:
+        return None
+    value = number(name, value)
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name}: got {value}, need None or a finite number > 0")
+    return value
+
+
+def finite(name: str, value: Any) -> float:
+    """Accept any finite number."""
+    value = number(name, value)
+    if math.isinf(value):
+        raise ValueError(f"{name}: got {value}, need a finite number")
+    return value
+
+
+def fraction(name: str, value: Any) -> float:
+    """Accept a number in [0, 1): a weight of the past."""
+    value = number(name, value)
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}: got {value}, need 0 <= {name} < 1")
+    return value
+
+
+def up_to_one(name: str, value: Any) -> float:
+    """Accept a number in [0, 1]."""
+    value = number(name, value)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name}: got {value}, need 0 <= {name} <= 1")
+    return value
+
+
+def betas(name: str, value: Any) -> tuple[float, float]:
+    """Accept a pair of numbers in [0, 1)."""
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: got {value!r}, need a pair (beta1, beta2)") from None
+    return fraction(f"{name}[0]", first), fraction(f"{name}[1]", second)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Accept True or False."""
+    if value is True or value is False:
+        return value
+    if type(value).__name__ == "bool":  # numpy's
+        return bool(value)
+    raise TypeError(f"{name}: got {value!r}, need True or False")
+
+
+def one_of(*choices: Any) -> Check:
+    """Accept one of `choices`."""
+
+    def check(name: str, value: Any) -> Any:
+        if value not in choices:
+            raise ValueError(f"{name}: got {value!r}, need one of {', '.join(map(repr, choices))}")
+        return value
+
+    return check
+
+
+def learning_rate(name: str, value: Any) -> Any:
+    """Accept a finite number >= 0, or a schedule: a function of the step."""
+    return value if callable(value) else non_negative(name, value)

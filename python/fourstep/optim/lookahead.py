@@ -1,0 +1,75 @@
+"""Optimizers that take their gradient at another point than w: step 1 of the frame, with a closure.
+
+    1  w_ahead = w − (a move along the moments)          the closure is called there
+    2  moments from its gradient                         weight decay too is taken there
+    3  w back to the bit, then the update along the new moments
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fourstep.optim.base import Closure, Gradients, Hyper, Optimizer
+from fourstep.optim.groups import ParamGroup
+from fourstep.optim.layout import Array
+
+#: (rule, state buffers, hyper-parameters) of a move without a gradient.
+Move = tuple[str, tuple[str, ...], Hyper]
+
+
+class LookAhead(Optimizer):
+    """Base of NAG and Nadam: `step(closure)` evaluates the gradient at the look-ahead point."""
+
+    def _looks_ahead(self, group: ParamGroup) -> bool:
+        """Tell whether a closure is called at the look-ahead point, not at w."""
+        return True
+
+    def _needs_closure(self, group: ParamGroup) -> bool:
+        """Tell whether this group has no form without a closure."""
+        return bool(group["lookahead"] == "notes")
+
+    def _moments(self, group: ParamGroup) -> Move:
+        """Return the rule whose moments the look-ahead form has."""
+        raise NotImplementedError
+
+    def _ahead(self, group: ParamGroup) -> Move | None:
+        """Return the move to the look-ahead point; None before there are moments."""
+        raise NotImplementedError
+
+    def _update(self, group: ParamGroup) -> Move:
+        """Return the move that is the update."""
+        raise NotImplementedError
+
+    def _step(self, gradients: Gradients) -> None:
+        for index in self._active():
+            if self._needs_closure(self.param_groups[index]):
+                raise TypeError("lookahead='notes' takes its gradient at the look-ahead point: call step(closure)")
+        super()._step(gradients)
+
+    def _step_closure(self, closure: Closure) -> Any:
+        active = self._active()
+        groups = [(index, self.param_groups[index]) for index in active]
+        looking = {self._looks_ahead(group) for _, group in groups}
+        if looking == {True, False}:
+            raise ValueError("lookahead: some groups look ahead and some do not; a closure is called at one point")
+        if looking != {True}:
+            return super()._step_closure(closure)
+        used = dict.fromkeys(buffer for index in active for buffer, _, _ in self._ranges[index])
+        saved = {buffer: self._layout.buffers[buffer].copy() for buffer in used}
+        ahead = [(index, *move) for index, group in groups if (move := self._ahead(group)) is not None]
+        try:
+            self._move(ahead, saved)
+            loss, gradients = self._layout.closure_result(closure())
+            # Of this call only the moments are kept: it sees the decay and the gradient of the look-ahead point.
+            self._run(gradients, [(index, *self._moments(group)) for index, group in groups], clip=True)
+        finally:
+            for buffer, values in saved.items():
+                self._layout.buffers[buffer][...] = values
+        self._move([(index, *self._update(group)) for index, group in groups], saved)
+        self._advance(active)
+        return loss
+
+    def _move(self, jobs: list[tuple[int, str, tuple[str, ...], Hyper]], unread: dict[int, Array]) -> None:
+        """Move along the moments. The kernels want a gradient of the right shape; a move does not read it."""
+        if jobs:
+            self._run(unread, jobs)

@@ -1,0 +1,121 @@
+"""Nadam: Adam that looks ahead (O16).
+
+    closure-free, Dozat's schedule    μ_t = β₁·(1 − ½·0.96^(t·ψ)), Π_t = μ_1·…·μ_t
+                                      η = α·((1 − μ_t)/(1 − Π_t)·g + μ_{t+1}/(1 − Π_{t+1})·m) / (√v̂ + ε)
+    the notes', with a closure        g at w − α·m_{t−1}/(√V_{t−1} + ε), then Adam
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from fourstep import _core
+from fourstep.optim import checks
+from fourstep.optim.checks import Check
+from fourstep.optim.groups import ParamGroup
+from fourstep.optim.lookahead import LookAhead, Move
+from fourstep.schedules import Schedule
+
+_STATES = ("exp_avg", "exp_avg_sq")
+
+
+class Nadam(LookAhead):
+    r"""Nadam: Adam with Nesterov's look-ahead.
+
+    .. math::
+        \mu_t = \beta_1 (1 - \tfrac12\, 0.96^{t\psi}), \qquad
+        w_{t+1} = w_t - \alpha \frac{\frac{1 - \mu_t}{1 - \prod_{i \le t} \mu_i}\, g_t
+        + \frac{\mu_{t+1}}{1 - \prod_{i \le t+1} \mu_i}\, m_t}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon}
+
+    with :math:`\alpha` = `lr`, :math:`(\beta_1, \beta_2)` = `betas`, :math:`\psi` = `momentum_decay`, and the moments
+    :math:`m_t, v_t` of `Adam`.
+
+    Parameters
+    ----------
+    params, lr, weight_decay, maximize, clip_value, clip_norm, groups
+        See `Optimizer`.
+    betas : (float, float)
+        β₁ and β₂, each in [0, 1).
+    eps : float
+        ε, outside the root.
+    momentum_decay : float
+        ψ. 1 is Keras's schedule.
+    lookahead : {None, "notes"}
+        None: the form above, which needs no closure. ``"notes"``: `step(closure)` calls the closure at
+        :math:`w_t - \alpha m_{t-1} / (\sqrt{V_{t-1}} + \epsilon)`, at w itself in the first step, then takes Adam's step
+        with that gradient from w. The notes write V_t, which would need the gradient that it is to find.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fourstep as fs
+    >>> w = np.array([1.0, -100.0])
+    >>> opt = fs.optim.Nadam([w], lr=0.1)
+    >>> for _ in range(2):
+    ...     opt.step([2 * w])
+    >>> w.round(4).tolist()
+    [0.7868, -99.7837]
+
+    Notes
+    -----
+    State: ``exp_avg``, ``exp_avg_sq``, and for each group the product of the momenta. Dozat, ICLR workshop 2016. Where
+    others differ: optax has no schedule (40-75 % other movement over the first ten steps); Keras has ψ = 1.
+    """
+
+    _checks: ClassVar[dict[str, Check]] = {
+        "betas": checks.betas,
+        "eps": checks.non_negative,
+        "momentum_decay": checks.non_negative,
+        "lookahead": checks.one_of(None, "notes"),
+    }
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Schedule = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float = 4e-3,
+        *,
+        lookahead: Literal["notes"] | None = None,
+        maximize: bool = False,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        groups: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay,
+            "lookahead": lookahead,
+            "maximize": maximize,
+            "clip_value": clip_value,
+        }
+        super().__init__(params, defaults, clip_norm=clip_norm, groups=groups)
+
+    def _looks_ahead(self, group: ParamGroup) -> bool:
+        return bool(group["lookahead"] == "notes")
+
+    def _rule(self, group: ParamGroup) -> Move:
+        hyper = {key: group[key] for key in ("betas", "eps", "momentum_decay")}
+        return "nadam", _STATES, {**hyper, "mu_product": group.scalars.get("mu_product", 1.0)}
+
+    def _stepped(self, group: ParamGroup) -> None:
+        before = group.scalars.get("mu_product", 1.0)
+        product = _core.nadam_mu_product(group["betas"][0], group["momentum_decay"], group.steps, before)
+        group.scalars["mu_product"] = product
+
+    def _moments(self, group: ParamGroup) -> Move:
+        return "adam", _STATES, {"betas": group["betas"], "eps": group["eps"]}
+
+    def _ahead(self, group: ParamGroup) -> Move | None:
+        if not group.started:
+            return None
+        return "along_ratio", _STATES, {"betas": group["betas"], "eps": group["eps"], "corrected": False}
+
+    def _update(self, group: ParamGroup) -> Move:
+        return "along_ratio", _STATES, {"betas": group["betas"], "eps": group["eps"], "corrected": True}

@@ -1,0 +1,42 @@
+"""The readable twins of the kernels, in NumPy: the lesson, and the oracle of the tests.
+
+The optimizers have the class names and arguments of `fourstep.optim`, over a plain dict of arrays, and give the same
+bits: each is its four steps, written as the textbook writes them.
+
+>>> import numpy as np
+>>> from fourstep import reference
+>>> w = np.array([1.0, -1.0], np.float32)
+>>> reference.Adam({"w": w}, lr=0.1).step({"w": 2 * w})
+>>> w.tolist()
+[0.8999999761581421, -0.8999999761581421]
+"""
+
+from __future__ import annotations
+
+from fourstep.reference.adadelta import AdaDelta
+from fourstep.reference.adagrad import AdaGrad
+from fourstep.reference.adam import Adam
+from fourstep.reference.base import Optimizer
+from fourstep.reference.nadam import Nadam
+from fourstep.reference.rmsprop import RMSProp
+from fourstep.reference.sgd import NAG, SGD
+
+Adagrad = AdaGrad
+Adadelta = AdaDelta
+RMSprop = RMSProp
+NAdam = Nadam
+
+__all__ = [
+    "NAG",
+    "SGD",
+    "AdaDelta",
+    "AdaGrad",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "NAdam",
+    "Nadam",
+    "Optimizer",
+    "RMSProp",
+    "RMSprop",
+]

@@ -1,0 +1,59 @@
+"""RMSProp.
+
+    v ← α·v + (1 − α)·g²
+    ḡ ← α·ḡ + (1 − α)·g            centred only
+    a = √v + ε                     centred: v − ḡ² in place of v, not below 0
+    η = lr·g/a                     with momentum: b ← μ·b + g/a, η = lr·b
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fourstep.reference.base import Array, Optimizer, State, root
+
+
+class RMSProp(Optimizer):
+    """Twin of `fourstep.optim.RMSProp`."""
+
+    states = ("square_avg", "grad_avg", "momentum_buffer")
+
+    def __init__(
+        self,
+        params: dict[str, Array],
+        lr: float | Callable[[int], float] = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        eps_inside: bool = False,
+        **shared: Any,
+    ) -> None:
+        super().__init__(params, lr, weight_decay, **shared)
+        self.alpha = alpha
+        self.eps = eps
+        self.momentum = momentum
+        self.centered = centered
+        self.eps_inside = eps_inside
+
+    def moments(self, s: State, g: Array) -> None:
+        """Update v and ḡ."""
+        s["square_avg"][...] = self.alpha * s["square_avg"] + (1 - self.alpha) * (g * g)
+        s["grad_avg"][...] = self.alpha * s["grad_avg"] + (1 - self.alpha) * g
+
+    def direction(self, s: State, g: Array) -> Array:
+        """Return lr·g/a or lr·b."""
+        v = s["square_avg"]
+        if self.centered:
+            v = v - s["grad_avg"] * s["grad_avg"]
+            v = np.where(v < 0, v.dtype.type(0), v)
+        normalised = g / root(v, self.eps, self.eps_inside)
+        if self.momentum == 0:
+            return self.lr * normalised
+        s["momentum_buffer"][...] = self.momentum * s["momentum_buffer"] + normalised
+        return self.lr * s["momentum_buffer"]
