@@ -107,7 +107,9 @@ class Arena(Views):
         elif hasattr(source, "named_parameters"):
             arrays = dict(source.named_parameters())
         else:
-            raise TypeError(f"source: got {type(source).__name__}, need a mapping of names to arrays or a Module")
+            raise TypeError(
+                f"source: got {type(source).__name__}, need a mapping of names to arrays or a Module"
+            )
         self.dtype = _one_dtype(arrays)
         per_line = _ALIGNMENT // self.dtype.itemsize
         self.slices: dict[str, slice] = {}

@@ -1,9 +1,9 @@
 """AdaDelta: the root mean square of past updates stands where the learning rate would (O14).
 
-    v ← ρ·v + (1 − ρ)·g²
-    δ = √(u + ε) / √(v + ε) · g
-    u ← ρ·u + (1 − ρ)·δ²
-    η = α·δ
+v ← ρ·v + (1 − ρ)·g²
+δ = √(u + ε) / √(v + ε) · g
+u ← ρ·u + (1 − ρ)·δ²
+η = α·δ
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class AdaDelta(Optimizer):
     >>> for _ in range(100):
     ...     opt.step([2 * w])
     >>> w.round(3).tolist()
-    [0.716]
+    [0.651]
 
     Notes
     -----

@@ -1,7 +1,7 @@
 """AdaGrad: parameters that were updated rarely learn more from each sample (O4, O12).
 
-    V ← V + g²
-    η = α_t · g / (√V + ε)         α_t = α / (1 + (t − 1)·lr_decay)
+V ← V + g²
+η = α_t · g / (√V + ε)         α_t = α / (1 + (t − 1)·lr_decay)
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class AdaGrad(Optimizer):
     >>> import fourstep as fs
     >>> w = np.array([1.0, 1.0])
     >>> opt = fs.optim.AdaGrad([w], lr=0.1)
-    >>> for t in range(4):  # the second parameter is seen once in four steps, and then moves as far as the first did at first
+    >>> for t in range(4):  # the second is seen once, and then moves as far as the first did at its first
     ...     opt.step([np.array([1.0, 1.0 if t == 3 else 0.0])])
     >>> w.round(4).tolist()
     [0.7216, 0.9]

@@ -1,8 +1,8 @@
 """Adam: both moments, with the bias of their start at zero taken out (O15).
 
-    m ← β₁·m + (1 − β₁)·g          m̂ = m / (1 − β₁^t)
-    v ← β₂·v + (1 − β₂)·g²         v̂ = v / (1 − β₂^t)
-    η = α · m̂ / (√v̂ + ε)
+m ← β₁·m + (1 − β₁)·g          m̂ = m / (1 − β₁^t)
+v ← β₂·v + (1 − β₂)·g²         v̂ = v / (1 − β₂^t)
+η = α · m̂ / (√v̂ + ε)
 """
 
 from __future__ import annotations

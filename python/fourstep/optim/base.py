@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, ClassVar
 
+import numpy as np
+
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep._table import table
-from fourstep.arena import Arena
+from fourstep.arena import Arena, Array
 from fourstep.optim import checks
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup, assign
-from fourstep.optim.layout import Array, Range, layout_of
+from fourstep.optim.layout import Range, layout_of
 from fourstep.optim.state import dump, restore
 from fourstep.schedules import evaluate
 
@@ -95,7 +97,9 @@ class Optimizer:
         self._state: dict[str, dict[int, Array]] = {}
         self._busy = Lock()
         if isinstance(params, Arena):
-            params.groups = {name: str(i) for i, group in enumerate(self.param_groups) for name in group["names"]}
+            params.groups = {
+                name: str(i) for i, group in enumerate(self.param_groups) for name in group["names"]
+            }
 
     # What a subclass says.
 
@@ -200,7 +204,7 @@ class Optimizer:
 
     def __repr__(self) -> str:
         """Return a table of the groups: what each holds, and its hyper-parameters."""
-        keys = [key for key in (*self._shared_checks, *self._checks)]
+        keys = [*self._shared_checks, *self._checks]
         rows = []
         for index, group in enumerate(self.param_groups):
             elements = sum(array.size for array in group["params"])
@@ -281,7 +285,10 @@ class Optimizer:
             )
             for buffer in used
         ]
-        _core.step(buffers, groups, self._clip(jobs, place) if clip else None, execution())
+        try:
+            _core.step(buffers, groups, self._clip(jobs, place) if clip else None, execution())
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{error}{self._first_not_finite(gradients)}") from None
         for index, _, names, _ in jobs:
             self.param_groups[index].started |= set(names)
 
@@ -293,6 +300,17 @@ class Optimizer:
         names = {name for index, *_ in jobs for name in self.param_groups[index]["names"]}
         where = [self._layout.where(name) for name in self._layout.names if name in names]
         return self.clip_norm, [(place[buffer], start, stop) for buffer, start, stop in where]
+
+    def _first_not_finite(self, gradients: Gradients) -> str:
+        for group in self.param_groups:
+            for name, array in zip(group["names"], group["params"], strict=True):
+                buffer, start, stop = self._layout.where(name)
+                grad = gradients[buffer].reshape(-1)[start:stop].reshape(array.shape)
+                found = np.argwhere(~np.isfinite(grad))
+                if len(found):
+                    index = tuple(found[0].tolist())
+                    return f"; the gradient of {name} is {grad[index]} at {index}, and {len(found)} elements of it are not finite"
+        return "; each element is finite, the sum of their squares is not"
 
     def _allocate(self, name: str, used: Mapping[int, None]) -> None:
         buffers = self._state.setdefault(name, {})

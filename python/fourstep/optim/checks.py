@@ -17,52 +17,44 @@ def number(name: str, value: Any) -> float:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}: got {value!r}, need a number")
-    value = float(value)
-    if math.isnan(value):
+    result = float(value)
+    if math.isnan(result):
         raise ValueError(f"{name}: got nan, need a number")
-    return value
+    return result
 
 
 def non_negative(name: str, value: Any) -> float:
     """Accept a finite number >= 0."""
-    value = number(name, value)
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name}: got {value}, need a finite number >= 0")
-    return value
+    result = number(name, value)
+    if not 0 <= result < math.inf:
+        raise ValueError(f"{name}: got {result}, need a finite number >= 0")
+    return result
 
 
 def positive_or_none(name: str, value: Any) -> float | None:
     """Accept None, or a finite number > 0."""
     if value is None:
         return None
-    value = number(name, value)
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name}: got {value}, need None or a finite number > 0")
-    return value
-
-
-def finite(name: str, value: Any) -> float:
-    """Accept any finite number."""
-    value = number(name, value)
-    if math.isinf(value):
-        raise ValueError(f"{name}: got {value}, need a finite number")
-    return value
+    result = number(name, value)
+    if not 0 < result < math.inf:
+        raise ValueError(f"{name}: got {result}, need None or a finite number > 0")
+    return result
 
 
 def fraction(name: str, value: Any) -> float:
     """Accept a number in [0, 1): a weight of the past."""
-    value = number(name, value)
-    if not 0 <= value < 1:
-        raise ValueError(f"{name}: got {value}, need 0 <= {name} < 1")
-    return value
+    result = number(name, value)
+    if not 0 <= result < 1:
+        raise ValueError(f"{name}: got {result}, need 0 <= {name} < 1")
+    return result
 
 
 def up_to_one(name: str, value: Any) -> float:
     """Accept a number in [0, 1]."""
-    value = number(name, value)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name}: got {value}, need 0 <= {name} <= 1")
-    return value
+    result = number(name, value)
+    if not 0 <= result <= 1:
+        raise ValueError(f"{name}: got {result}, need 0 <= {name} <= 1")
+    return result
 
 
 def betas(name: str, value: Any) -> tuple[float, float]:

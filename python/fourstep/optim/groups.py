@@ -127,7 +127,9 @@ def assign(names: Sequence[str], groups: Sequence[Mapping[str, Any]]) -> list[li
     for index, group in enumerate(groups):
         for name in _named(names, group, index):
             if name in owner:
-                raise ValueError(f"parameter {name!r} is in group {owner[name]} and in group {index}; need exactly one")
+                raise ValueError(
+                    f"parameter {name!r} is in group {owner[name]} and in group {index}; need exactly one"
+                )
             owner[name] = index
     for name in names:
         if name not in owner:

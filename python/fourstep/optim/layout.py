@@ -145,7 +145,9 @@ class ArraysLayout:
 
 def _check_parameter(name: str, array: Any) -> None:
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name}: got {type(array).__name__}, need a NumPy array (for tensors, np.asarray gives a view)")
+        raise TypeError(
+            f"{name}: got {type(array).__name__}, need a NumPy array (for tensors, np.asarray gives a view)"
+        )
     if array.dtype not in _DTYPES:
         raise TypeError(f"{name}: got dtype {array.dtype}, need native-endian float32 or float64")
     flags = array.flags
@@ -180,7 +182,9 @@ def _collect(form: Any, grads: Any, what: str, found: dict[str, Array]) -> None:
     """Walk `grads` along `form`, which it must match, into `found`."""
     if isinstance(form, str):
         if grads is None:
-            raise ValueError(f"the gradient of {form} is missing (None); freeze its group with trainable=False")
+            raise ValueError(
+                f"the gradient of {form} is missing (None); freeze its group with trainable=False"
+            )
         found[form] = grads
     elif isinstance(form, dict):
         if not isinstance(grads, Mapping):
@@ -208,7 +212,9 @@ def layout_of(params: Any) -> tuple[Layout, list[dict[str, Any]] | None]:
         arrays = dict(params)
         return ArraysLayout(list(arrays), list(arrays.values()), {name: name for name in arrays}), None
     if isinstance(params, np.ndarray | str) or not hasattr(params, "__iter__"):
-        raise TypeError(f"params: got {type(params).__name__}, need an Arena, or a list or dict of arrays, or of groups")
+        raise TypeError(
+            f"params: got {type(params).__name__}, need an Arena, or a list or dict of arrays, or of groups"
+        )
     params = list(params)
     if not params:
         raise ValueError("params: got an empty list, need at least one array or group")

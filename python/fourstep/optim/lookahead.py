@@ -1,17 +1,17 @@
 """Optimizers that take their gradient at another point than w: step 1 of the frame, with a closure.
 
-    1  w_ahead = w − (a move along the moments)          the closure is called there
-    2  moments from its gradient                         weight decay too is taken there
-    3  w back to the bit, then the update along the new moments
+1  w_ahead = w − (a move along the moments)          the closure is called there
+2  moments from its gradient                         weight decay too is taken there
+3  w back to the bit, then the update along the new moments
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from fourstep.arena import Array
 from fourstep.optim.base import Closure, Gradients, Hyper, Optimizer
 from fourstep.optim.groups import ParamGroup
-from fourstep.optim.layout import Array
 
 #: (rule, state buffers, hyper-parameters) of a move without a gradient.
 Move = tuple[str, tuple[str, ...], Hyper]
@@ -43,7 +43,9 @@ class LookAhead(Optimizer):
     def _step(self, gradients: Gradients) -> None:
         for index in self._active():
             if self._needs_closure(self.param_groups[index]):
-                raise TypeError("lookahead='notes' takes its gradient at the look-ahead point: call step(closure)")
+                raise TypeError(
+                    "lookahead='notes' takes its gradient at the look-ahead point: call step(closure)"
+                )
         super()._step(gradients)
 
     def _step_closure(self, closure: Closure) -> Any:
@@ -51,7 +53,9 @@ class LookAhead(Optimizer):
         groups = [(index, self.param_groups[index]) for index in active]
         looking = {self._looks_ahead(group) for _, group in groups}
         if looking == {True, False}:
-            raise ValueError("lookahead: some groups look ahead and some do not; a closure is called at one point")
+            raise ValueError(
+                "lookahead: some groups look ahead and some do not; a closure is called at one point"
+            )
         if looking != {True}:
             return super()._step_closure(closure)
         used = dict.fromkeys(buffer for index in active for buffer, _, _ in self._ranges[index])

@@ -1,8 +1,8 @@
 """Nadam: Adam that looks ahead (O16).
 
-    closure-free, Dozat's schedule    μ_t = β₁·(1 − ½·0.96^(t·ψ)), Π_t = μ_1·…·μ_t
-                                      η = α·((1 − μ_t)/(1 − Π_t)·g + μ_{t+1}/(1 − Π_{t+1})·m) / (√v̂ + ε)
-    the notes', with a closure        g at w − α·m_{t−1}/(√V_{t−1} + ε), then Adam
+closure-free, Dozat's schedule    μ_t = β₁·(1 − ½·0.96^(t·ψ)), Π_t = μ_1·…·μ_t
+                                  η = α·((1 − μ_t)/(1 − Π_t)·g + μ_{t+1}/(1 − Π_{t+1})·m) / (√v̂ + ε)
+the notes', with a closure        g at w − α·m_{t−1}/(√V_{t−1} + ε), then Adam
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Nadam(LookAhead):
     >>> for _ in range(2):
     ...     opt.step([2 * w])
     >>> w.round(4).tolist()
-    [0.7868, -99.7837]
+    [0.82, -99.816]
 
     Notes
     -----

@@ -1,9 +1,9 @@
 """RMSProp: a window over squared gradients instead of all history (O14); centred, and with momentum, if asked for.
 
-    v ← α·v + (1 − α)·g²
-    ḡ ← α·ḡ + (1 − α)·g            centred only
-    a = √v + ε                     centred: v − ḡ² in place of v, not below 0
-    η = lr·g/a                     with momentum: b ← μ·b + g/a, η = lr·b
+v ← α·v + (1 − α)·g²
+ḡ ← α·ḡ + (1 − α)·g            centred only
+a = √v + ε                     centred: v − ḡ² in place of v, not below 0
+η = lr·g/a                     with momentum: b ← μ·b + g/a, η = lr·b
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """SGD, with momentum in three forms, and Nesterov's accelerated gradient.
 
-    SGD          η = α·g                                                     (O6)
-    torch        m ← γ·m + (1 − d)·g        η = α·m                          (O7, with lr outside)
-    lr_inside    m ← γ·m + α·g              η = m                            (O7)
-    ema          m ← β·m + (1 − β)·g        η = α·m                          (O8)
-    NAG          m ← γ·m + g at the look-ahead point, η = α·m                (O10)
+SGD          η = α·g                                                     (O6)
+torch        m ← γ·m + (1 − d)·g        η = α·m                          (O7, with lr outside)
+lr_inside    m ← γ·m + α·g              η = m                            (O7)
+ema          m ← β·m + (1 − β)·g        η = α·m                          (O8)
+NAG          m ← γ·m + g at the look-ahead point, η = α·m                (O10)
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class NAG(LookAhead):
     ...     arena.grad["w"] = 2 * arena["w"]
     ...     return float((arena["w"] ** 2).sum())
     >>> [round(opt.step(closure), 4) for _ in range(3)]
-    [2.0, 0.7688, 0.1088]
+    [2.0, 0.7688, 0.0989]
 
     Notes
     -----
@@ -193,7 +193,9 @@ class NAG(LookAhead):
 
     def _check_together(self, values: Mapping[str, Any]) -> None:
         if values["momentum"] == 0:
-            raise ValueError("momentum: got 0.0, need 0 < momentum < 1: without momentum there is nothing to look along")
+            raise ValueError(
+                "momentum: got 0.0, need 0 < momentum < 1: without momentum there is nothing to look along"
+            )
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return momentum_rule(group, "nesterov")
@@ -209,4 +211,3 @@ class NAG(LookAhead):
 
     def _update(self, group: ParamGroup) -> Move:
         return "along_momentum", ("momentum_buffer",), {"share": 1.0}
-

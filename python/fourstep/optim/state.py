@@ -1,8 +1,8 @@
 """An optimizer's state as names, numbers and arrays; and back, with every difference listed before anything changes.
 
-    {"format": 1, "optimizer": "Adam", "step": 7, "clip_norm": None,
-     "groups": [{"names": [...], "step": 7, "lr": 0.001, ...}],
-     "state": {"w1": {"exp_avg": array, "exp_avg_sq": array}, ...}}
+{"format": 1, "optimizer": "Adam", "step": 7, "clip_norm": None,
+ "groups": [{"names": [...], "step": 7, "lr": 0.001, ...}],
+ "state": {"w1": {"exp_avg": array, "exp_avg_sq": array}, ...}}
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     if state["optimizer"] != kind:
         raise StateError(f"{kind}: got the state of {state['optimizer']}")
     _check_groups(optimizer, state)
-    values = [_hyper(kind, group, saved) for group, saved in zip(optimizer.param_groups, state["groups"], strict=True)]
+    values = [
+        _hyper(kind, group, saved)
+        for group, saved in zip(optimizer.param_groups, state["groups"], strict=True)
+    ]
     _check_arrays(optimizer, state)
 
     for group, saved, new in zip(optimizer.param_groups, state["groups"], values, strict=True):
@@ -98,7 +101,11 @@ def _check_groups(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         if name in there and here[name] != there[name]
     ]
     if not lines:
-        lines = [f"group {i}: got the order {b}, need {a}" for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b]
+        lines = [
+            f"group {i}: got the order {b}, need {a}"
+            for i, (a, b) in enumerate(zip(ours, theirs, strict=False))
+            if a != b
+        ]
         lines += [f"got {len(theirs)} groups, need {len(ours)}"] if len(ours) != len(theirs) else []
     raise StateError(f"{type(optimizer).__name__}: " + "; ".join(lines))
 

@@ -1,9 +1,9 @@
 """AdaDelta.
 
-    v ← ρ·v + (1 − ρ)·g²
-    δ = √(u + ε) / √(v + ε) · g
-    u ← ρ·u + (1 − ρ)·δ²           the frame leaks: u needs the direction
-    η = α·δ
+v ← ρ·v + (1 − ρ)·g²
+δ = √(u + ε) / √(v + ε) · g
+u ← ρ·u + (1 − ρ)·δ²           the frame leaks: u needs the direction
+η = α·δ
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """AdaGrad.
 
-    V ← V + g²
-    η = α_t · g / (√V + ε)         α_t = α / (1 + (t − 1)·lr_decay)
+V ← V + g²
+η = α_t · g / (√V + ε)         α_t = α / (1 + (t − 1)·lr_decay)
 """
 
 from __future__ import annotations

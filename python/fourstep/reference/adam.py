@@ -1,8 +1,8 @@
 """Adam.
 
-    m ← β₁·m + (1 − β₁)·g          m̂ = m / (1 − β₁^t)
-    v ← β₂·v + (1 − β₂)·g²         v̂ = v / (1 − β₂^t)
-    η = α · m̂ / (√v̂ + ε)          computed as (α/(1 − β₁^t))·m / (√v · 1/√(1 − β₂^t) + ε)
+m ← β₁·m + (1 − β₁)·g          m̂ = m / (1 − β₁^t)
+v ← β₂·v + (1 − β₂)·g²         v̂ = v / (1 − β₂^t)
+η = α · m̂ / (√v̂ + ε)          computed as (α/(1 − β₁^t))·m / (√v · 1/√(1 − β₂^t) + ε)
 """
 
 from __future__ import annotations

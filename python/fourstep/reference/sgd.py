@@ -1,10 +1,10 @@
 """SGD, with momentum in three forms, and NAG.
 
-    SGD          η = α·g
-    torch        m ← γ·m + (1 − d)·g        η = α·m              d = 0 at the first step
-    lr_inside    m ← γ·m + α·g              η = m                (O7)
-    ema          m ← β·m + (1 − β)·g        η = α·m              (O8)
-    NAG          m ← γ·m + g                η = α·(g + γ·m)      rewritten, or with a closure at the look-ahead point (O10)
+SGD          η = α·g
+torch        m ← γ·m + (1 − d)·g        η = α·m              d = 0 at the first step
+lr_inside    m ← γ·m + α·g              η = m                (O7)
+ema          m ← β·m + (1 − β)·g        η = α·m              (O8)
+NAG          m ← γ·m + g                η = α·(g + γ·m)      rewritten, or with a closure at the look-ahead point (O10)
 """
 
 from __future__ import annotations

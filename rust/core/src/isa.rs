@@ -176,6 +176,12 @@ mod tests {
     }
 
     #[test]
+    fn the_forced_level_can_run() {
+        let level = Level::current().unwrap_or_else(|e| panic!("{e}"));
+        assert!(Level::available().contains(&level), "{level}");
+    }
+
+    #[test]
     fn an_unknown_level_is_named_with_its_variable() {
         let error = Level::named("v9").unwrap_err().to_string();
         assert!(error.contains("FOURSTEP_ISA") && error.contains("v9") && error.contains("baseline"), "{error}");

@@ -54,8 +54,9 @@ pub(crate) fn step(
     check_ranges(&groups, &single, &double, buffers.len())?;
     let norm = clip.as_ref().map(|(_, parameters)| py.detach(|| norm(&exec, parameters, &single, &double)));
     let scale = match (&clip, norm) {
-        (Some((_, parameters)), Some(norm)) if !norm.is_finite() => {
-            return Err(not_finite(norm, parameters, &single, &double, &buffers));
+        (Some(_), Some(norm)) if !norm.is_finite() => {
+            let message = format!("clip_norm: the gradient's norm is {norm}, so nothing was updated");
+            return Err(PyFloatingPointError::new_err(message));
         }
         // torch's formula, with its 1e-6.
         (Some((limit, _)), Some(norm)) => (limit / (norm + 1e-6)).min(1.0),
@@ -314,26 +315,6 @@ fn norm(exec: &Exec, parameters: &[Range], single: &[Slices<'_, f32>], double: &
 
 fn find<'a, 'b, T>(buffers: &'a [Slices<'b, T>], index: usize) -> Option<&'a Slices<'b, T>> {
     buffers.binary_search_by_key(&index, |b| b.index).ok().map(|i| &buffers[i])
-}
-
-fn not_finite(
-    norm: f64,
-    parameters: &[Range],
-    single: &[Slices<'_, f32>],
-    double: &[Slices<'_, f64>],
-    names: &[BufferArgs<'_>],
-) -> PyErr {
-    let first = parameters.iter().find_map(|&(buffer, start, stop)| {
-        let at = match find(single, buffer) {
-            Some(b) => b.g[start..stop].iter().position(|x| !x.is_finite()),
-            None => find(double, buffer)?.g[start..stop].iter().position(|x| !x.is_finite()),
-        };
-        at.map(|at| format!("; the first is element {} of the gradient of {}", start + at, names[buffer].0))
-    });
-    PyFloatingPointError::new_err(format!(
-        "clip_norm: the gradient's norm is {norm}{}; nothing was updated",
-        first.unwrap_or_default()
-    ))
 }
 
 /// β^t as the core computes it: for the tests that pin it.

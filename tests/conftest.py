@@ -1,0 +1,141 @@
+"""The table of rules: each line is an optimizer with its options. Every property test runs over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fourstep as fs
+from fourstep import reference
+from fourstep._runtime import override
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An optimizer: its class in `fs.optim` and in `reference`, its options, its state, its counterpart in torch."""
+
+    id: str
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    states: tuple[str, ...] = ()
+    torch: str | None = None
+    torch_options: dict[str, Any] | None = None
+
+    def make(self, params: Any, **extra: Any) -> fs.optim.Optimizer:
+        optimizer: fs.optim.Optimizer = getattr(fs.optim, self.name)(params, **{**self.options, **extra})
+        return optimizer
+
+    def twin(self, params: dict[str, Array], **extra: Any) -> reference.Optimizer:
+        optimizer: reference.Optimizer = getattr(reference, self.name)(params, **{**self.options, **extra})
+        return optimizer
+
+    def walk_torch(self, torch: Any, start: Array, gradients: Array, **extra: Any) -> Array:
+        """Where torch's optimizer ends. Its scalars (NAdam's product of momenta) have torch's default dtype."""
+        options = self.options if self.torch_options is None else self.torch_options
+        w = torch.tensor(start)
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(w.dtype)
+        try:
+            optimizer = getattr(torch.optim, self.torch or "")([w], **{**options, **extra})
+            for g in gradients:
+                w.grad = torch.tensor(g)
+                optimizer.step()
+        finally:
+            torch.set_default_dtype(before)
+        end: Array = w.numpy()
+        return end
+
+
+_M = ("momentum_buffer",)
+_ADAM = ("exp_avg", "exp_avg_sq")
+
+RULES = [
+    Rule("sgd", "SGD", {"lr": 0.03}, (), "SGD"),
+    Rule("momentum", "SGD", {"lr": 0.03, "momentum": 0.9, "dampening": 0.1}, _M, "SGD"),
+    Rule("momentum_lr_inside", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "lr_inside"}, _M),
+    Rule("momentum_ema", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "ema"}, _M),
+    Rule("sgd_nesterov", "SGD", {"lr": 0.03, "momentum": 0.9, "nesterov": True}, _M, "SGD"),
+    Rule("nag", "NAG", {"lr": 0.03, "momentum": 0.9}, _M, "SGD", {"lr": 0.03, "momentum": 0.9, "nesterov": True}),
+    Rule("adagrad", "AdaGrad", {"lr": 0.1, "lr_decay": 0.01, "initial_accumulator_value": 0.1}, ("sum",), "Adagrad"),
+    Rule("adagrad_eps_inside", "AdaGrad", {"lr": 0.1, "eps": 1e-3, "eps_inside": True}, ("sum",)),
+    Rule("adadelta", "AdaDelta", {"lr": 1.0, "rho": 0.9}, ("square_avg", "acc_delta"), "Adadelta"),
+    Rule("rmsprop", "RMSProp", {"lr": 0.01}, ("square_avg",), "RMSprop"),
+    Rule("rmsprop_eps_inside", "RMSProp", {"lr": 0.01, "eps": 1e-3, "eps_inside": True}, ("square_avg",)),
+    Rule("rmsprop_centered", "RMSProp", {"lr": 0.01, "centered": True}, ("square_avg", "grad_avg"), "RMSprop"),
+    Rule("rmsprop_momentum", "RMSProp", {"lr": 0.01, "momentum": 0.9}, ("square_avg", *_M), "RMSprop"),
+    Rule(
+        "rmsprop_centered_momentum",
+        "RMSProp",
+        {"lr": 0.01, "centered": True, "momentum": 0.9},
+        ("square_avg", "grad_avg", *_M),
+        "RMSprop",
+    ),
+    Rule("adam", "Adam", {"lr": 1e-2, "betas": (0.8, 0.99)}, _ADAM, "Adam"),
+    Rule("nadam", "Nadam", {"lr": 1e-2}, _ADAM, "NAdam"),
+]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every test that asks for `rule`, `torch_rule` or `dtype` the whole table."""
+    if "rule" in metafunc.fixturenames:
+        metafunc.parametrize("rule", RULES, ids=[rule.id for rule in RULES])
+    if "torch_rule" in metafunc.fixturenames:
+        known = [rule for rule in RULES if rule.torch]
+        metafunc.parametrize("torch_rule", known, ids=[rule.id for rule in known])
+    if "dtype" in metafunc.fixturenames:
+        metafunc.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+
+
+@pytest.fixture(params=["baseline", "v3", "v4"])
+def level(request: pytest.FixtureRequest) -> str:
+    """Each instruction level; skips, and says so, where the CPU lacks it."""
+    name: str = request.param
+    if name not in fs.runtime().levels:
+        pytest.skip(f"this CPU has no {name}: it has {', '.join(fs.runtime().levels)}")
+    return name
+
+
+@pytest.fixture
+def on_every_path(level: str) -> Callable[[], Iterator[int]]:
+    """Loop over thread counts, with chunks so short that a small array is split."""
+
+    def paths() -> Iterator[int]:
+        for threads in (1, 2, 3, 7):
+            with override(level=level, threads=threads, chunk=16, serial_below=0):
+                yield threads
+
+    return paths
+
+
+def noise(seed: int, shape: int | tuple[int, ...], dtype: Any, *, special: bool = False) -> Array:
+    """Numbers of both signs over many binades; with `special`, the odd zero, subnormal, infinity and NaN."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, shape) * 2.0 ** -rng.integers(0, 20, shape)
+    if special:
+        odd = np.array([0.0, -0.0, 1e-310, -1e-40, 1e300, np.inf, -np.inf, np.nan])
+        x = np.where(rng.random(shape) < 0.03, rng.choice(odd, shape), x)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(x).astype(dtype)
+
+
+@pytest.fixture(name="noise")
+def _noise() -> Callable[..., Array]:
+    return noise
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    """Tell whether two arrays have the same bits; any NaN equals any NaN."""
+    kind = {4: np.uint32, 8: np.uint64}[a.dtype.itemsize]
+    equal = np.ascontiguousarray(a).view(kind) == np.ascontiguousarray(b).view(kind)
+    return a.dtype == b.dtype and bool(np.all(equal | (np.isnan(a) & np.isnan(b))))
+
+
+@pytest.fixture(name="same_bits")
+def _same_bits() -> Callable[[Array, Array], bool]:
+    return same_bits

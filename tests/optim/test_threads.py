@@ -1,0 +1,58 @@
+"""Two Python threads that step the same parameters: the second gets a clear error, not a race."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import fourstep as fs
+
+
+def test_one_optimizer_at_a_time() -> None:
+    arena = fs.Arena({"w": np.ones(3)})
+    optimizer = fs.optim.Adam(arena)
+
+    def closure() -> float:
+        with pytest.raises(RuntimeError, match="another thread is inside a step of this optimizer"):
+            optimizer.step()
+        return 1.0
+
+    assert optimizer.step(closure) == 1.0
+
+
+def test_two_optimizers_over_one_arena_do_not_race() -> None:
+    """Each step either happens whole or is refused: the sum of what happened is exact."""
+    arena = fs.Arena({"w": np.zeros(1 << 20, np.float32)})
+    arena.grad_data[...] = 1
+    done = [0, 0]
+    errors: list[str] = []
+
+    def work(i: int) -> None:
+        optimizer = fs.optim.SGD(arena, lr=1.0)
+        for _ in range(40):
+            try:
+                optimizer.step()
+                done[i] += 1
+            except RuntimeError as error:
+                errors.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert all(error.startswith("the arena: its memory is in use") for error in errors)
+    assert sum(done) + len(errors) == 80
+    assert (arena["w"] == -sum(done)).all()
+
+
+def test_a_contextual_thread_count_stays_in_its_thread() -> None:
+    inside: list[int] = []
+    with fs.num_threads(1):
+        thread = threading.Thread(target=lambda: inside.append(fs.runtime().threads))
+        thread.start()
+        thread.join(60)
+        assert fs.runtime().threads == 1
+    assert inside != [1] or fs.runtime().threads == 1
