@@ -1,0 +1,114 @@
+"""`fourstep train`: start a run, or go on with one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fourstep import plot
+from fourstep._runtime import runtime
+from fourstep.train import checkpoint, folder, source
+from fourstep.train.config import Config, read_toml
+from fourstep.train.errors import ConfigError, RunError
+from fourstep.train.job import Job, Outcome
+from fourstep.train.progress import Progress, make
+
+__all__ = ["resume", "train"]
+
+_FREE = ("out", "quiet", "plots")  # change nothing that is computed
+
+
+def train(config: Config, progress: Progress | None = None) -> Outcome:
+    """Train a model as configured; its folder then holds everything.
+
+    Parameters
+    ----------
+    config : Config
+    progress : Progress, optional
+        By default a bar on a terminal, lines elsewhere.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ConfigError, RunError, data.DataError
+        What is wrong with the settings, the folder or the data.
+    Interrupted
+        Ctrl-C; `resume` goes on.
+
+    Examples
+    --------
+    >>> import tempfile, fourstep as fs
+    >>> folder = tempfile.mkdtemp()
+    >>> config = fs.train.Config(data="simulated", rows=2000, epochs=1, out=folder, quiet=True, baseline=False, plots=False)
+    >>> outcome = fs.train.train(config)
+    >>> fs.load_run(folder).metrics["test"]["rows"] == outcome.metrics["test"]["rows"]
+    True
+    """
+    progress = progress or make(config.quiet)
+    runtime()  # a wrong FOURSTEP_ISA is an error before anything is loaded
+    config, why = source.resolve(config)
+    config = config.but(out=config.out or str(folder.new_name(config.data)), horizon=config.horizon or config.epochs)
+    folder.check_new(Path(config.out))
+    progress.say(f"using   {why}")
+    return _finish(Job(config, progress), progress)
+
+
+def resume(out: str | Path, given: dict[str, Any] | None = None, progress: Progress | None = None) -> Outcome:
+    """Go on with the run in a folder.
+
+    Parameters
+    ----------
+    out : str or Path
+    given : dict, optional
+        Settings that were said again, which must be those of the run; `epochs` may be more.
+    progress : Progress, optional
+
+    Raises
+    ------
+    ConfigError
+        A setting that contradicts the run's own: both values are named.
+    RunError
+        The folder holds no run, or the data have changed.
+    """
+    out, given = Path(out), dict(given or {})
+    saved = checkpoint.read(out)
+    if not (out / folder.CONFIG).exists():
+        raise RunError(f"{out}: holds no {folder.CONFIG}")
+    own = Config(**read_toml(out / folder.CONFIG))
+    for name, value in given.items():
+        before = getattr(own, name)
+        if name in _FREE or value == before:
+            continue
+        if name != "epochs":
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: the run in {out} has {before}; start a new run, or leave it out")
+        if value < before:
+            raise ConfigError(f"--epochs {value}: the run in {out} has {before}; with --resume it can only grow")
+    config = own.but(**{name: value for name, value in given.items() if name not in ("out",)}, out=str(out))
+    progress = progress or make(config.quiet)
+    progress.say(f"using   the run in {out}, which was at stage {saved['stage']}")
+    return _finish(Job(config, progress, saved), progress)
+
+
+def _finish(job: Job, progress: Progress) -> Outcome:
+    outcome = job.run()
+    if not job.config.plots:
+        return outcome
+    if plot.available():
+        from fourstep.train.pictures import draw
+
+        draw(outcome, job.out)
+    else:
+        progress.say("no pictures: they need matplotlib: pip install 'fourstep[plot]'")
+    return outcome
+
+
+def read_metrics(out: Path) -> dict[str, Any]:
+    """Read the figures of a finished run."""
+    found = json.loads((out / folder.METRICS).read_text())
+    if not isinstance(found, dict):
+        raise RunError(f"{out / folder.METRICS}: not the figures of a run")
+    return found
