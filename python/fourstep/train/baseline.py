@@ -38,7 +38,6 @@ def settings(config: Config) -> Config:
         hidden=(),
         embedding_dim=0,
         wide=True,
-        field_dropout=0.0,
         optimizer="adam",
         lr=0.02,
         schedule="cosine",
@@ -72,8 +71,11 @@ def baseline(
     trainer = Trainer(made, inputs, cardinalities, label, rows, Clock())
     progress = progress or Silent()
     progress.stage(f"baseline {kind}", trainer.steps * made.epochs, 0)
-    for _ in range(made.epochs):
-        if not trainer.run_epoch(stop, progress, made.epochs) or stop():
-            return None
-        trainer.close_epoch()
+    try:
+        for _ in range(made.epochs):
+            if not trainer.run_epoch(stop, progress, made.epochs) or stop():
+                return None
+            trainer.close_epoch()
+    finally:
+        progress.close()
     return trainer

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from fourstep import plot
 from fourstep._runtime import runtime
 from fourstep.train import checkpoint, folder, source
-from fourstep.train.config import Config, read_toml
-from fourstep.train.errors import ConfigError, RunError
+from fourstep.train.config import Config, parse_toml, read_toml
+from fourstep.train.errors import ConfigError
 from fourstep.train.job import Job, Outcome
 from fourstep.train.progress import Progress, make
 
@@ -73,24 +72,36 @@ def resume(out: str | Path, given: dict[str, Any] | None = None, progress: Progr
         A setting that contradicts the run's own: both values are named.
     RunError
         The folder holds no run, or the data have changed.
+    Interrupted
+        Ctrl-C again.
     """
-    out, given = Path(out), dict(given or {})
+    out = Path(out)
     saved = checkpoint.read(out)
-    if not (out / folder.CONFIG).exists():
-        raise RunError(f"{out}: holds no {folder.CONFIG}")
-    own = Config(**read_toml(out / folder.CONFIG))
+    own = Config(**parse_toml(str(saved["config"]), str(out / folder.CHECKPOINT)))
+    if (out / folder.CONFIG).exists():
+        _settle(own, read_toml(out / folder.CONFIG), f"{out / folder.CONFIG}: ", out)
+    config = _settle(own, given or {}, "--", out).but(out=str(out))
+    progress = progress or make(config.quiet)
+    progress.say(f"using   the run in {out}, which was at stage {saved['stage']}")
+    return _finish(Job(config, progress, saved), progress)
+
+
+def _settle(own: Config, given: dict[str, Any], where: str, out: Path) -> Config:
+    """Take over what may change, and refuse what contradicts the run; `where` goes before the name of a setting."""
     for name, value in given.items():
         before = getattr(own, name)
         if name in _FREE or value == before:
             continue
+        shown = name.replace("_", "-") if where == "--" else name
         if name != "epochs":
-            raise ConfigError(f"--{name.replace('_', '-')} {value}: the run in {out} has {before}; start a new run, or leave it out")
+            raise ConfigError(f"{where}{shown} {_show(value)}: the run in {out} has {_show(before)}; start a new run, or leave it as it is")
         if value < before:
-            raise ConfigError(f"--epochs {value}: the run in {out} has {before}; with --resume it can only grow")
-    config = own.but(**{name: value for name, value in given.items() if name not in ("out",)}, out=str(out))
-    progress = progress or make(config.quiet)
-    progress.say(f"using   the run in {out}, which was at stage {saved['stage']}")
-    return _finish(Job(config, progress, saved), progress)
+            raise ConfigError(f"{where}epochs {value}: the run in {out} has {before}; with --resume it can only grow")
+    return own.but(**given)
+
+
+def _show(value: object) -> str:
+    return ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def _finish(job: Job, progress: Progress) -> Outcome:
@@ -104,11 +115,3 @@ def _finish(job: Job, progress: Progress) -> Outcome:
     else:
         progress.say("no pictures: they need matplotlib: pip install 'fourstep[plot]'")
     return outcome
-
-
-def read_metrics(out: Path) -> dict[str, Any]:
-    """Read the figures of a finished run."""
-    found = json.loads((out / folder.METRICS).read_text())
-    if not isinstance(found, dict):
-        raise RunError(f"{out / folder.METRICS}: not the figures of a run")
-    return found

@@ -16,7 +16,7 @@ from fourstep.train import toml
 from fourstep.train.errors import ConfigError, nearest
 from fourstep.train.options import Choice, Kind, Names, Number, Sizes, Switch, Text, Whole
 
-__all__ = ["GROUP_KEYS", "OPTIMIZERS", "SCHEDULES", "Config", "checked", "option_of", "options", "read_toml"]
+__all__ = ["GROUP_KEYS", "OPTIMIZERS", "SCHEDULES", "Config", "checked", "option_of", "options", "parse_toml", "read_toml"]
 
 OPTIMIZERS = ("adam", "nadam", "rmsprop", "adagrad", "adadelta", "sgd", "momentum", "nag")
 SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt")
@@ -105,7 +105,6 @@ class Config:
     wide: bool = _model(True, Switch(), "a linear term beside the network")
     batch_norm: bool = _model(True, Switch(), "batch normalisation between Linear and ReLU")
     dropout: float = _model(0.3, Number(least=0, below=1), "share of hidden units that each step drops")
-    field_dropout: float = _model(0.0, Number(least=0, below=1), "share of categories that each step takes as unseen")
 
     optimizer: str = _optimizer("adam", Choice(OPTIMIZERS), "update rule")
     lr: float = _optimizer(2e-3, Number(above=0), "learning rate at its peak")
@@ -196,23 +195,31 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     ConfigError
         The file cannot be read, is no TOML, or holds an unknown key (the nearest one is named) or a value out of range.
     """
-    path = Path(path)
     try:
-        held = tomllib.loads(path.read_bytes().decode())
+        text = Path(path).read_bytes().decode()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
+    return parse_toml(text, str(path))
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Read the settings of a TOML text; `where` is what to call it in an error."""
+    try:
+        held = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not TOML: {error}") from None
     held.pop("cardinality", None)  # a result, not a choice
     settings: dict[str, Any] = {}
     for key, value in held.items():
         name = key.replace("-", "_")
         if name == "groups":
-            settings["groups"] = _groups(value, f"{path}: groups")
+            settings["groups"] = _groups(value, f"{where}: groups")
         elif name in options():
-            settings[name] = checked(name, value, f"{path}: {key}")
+            settings[name] = checked(name, value, f"{where}: {key}")
         else:
-            raise ConfigError(f"{path}: unknown key {key}{nearest(name, [*options(), 'groups'])}")
+            raise ConfigError(f"{where}: unknown key {key}{nearest(name, [*options(), 'groups'])}")
     return settings
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ConfigError", "Interrupted", "RunError", "nearest"]
+__all__ = ["ConfigError", "Interrupted", "RunError", "nearest", "one_line"]
 
 
 class ConfigError(ValueError):
@@ -33,3 +33,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     found = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {found[0]}?" if found else ""
+
+
+def one_line(error: Exception) -> str | None:
+    """Say an error of the user's or of the machine's in one line; None for a fault of our own, whose traceback is wanted."""
+    from fourstep.data import DataError
+    from fourstep.state import StateError
+
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return f"{error.filename}: {reason}" if error.filename is not None else reason
+    if isinstance(error, MemoryError):
+        return "out of memory: take fewer rows, smaller embeddings or smaller batches"
+    if isinstance(error, ConfigError | RunError | DataError | StateError) or "FOURSTEP_" in str(error):
+        return " ".join(str(error).split())
+    return None

@@ -47,6 +47,8 @@ class Outcome:
 
     Attributes
     ----------
+    config : Config
+        As it was settled.
     metrics : dict
         What is in ``metrics.json``.
     history : list of dict
@@ -56,6 +58,7 @@ class Outcome:
         The test rows.
     """
 
+    config: Config
     metrics: dict[str, Any]
     history: list[dict[str, Any]]
     best_epoch: int
@@ -93,6 +96,7 @@ class Job:
         self._prepare()
         with limited(self.config.threads, self._product()), Interrupt() as interrupt:
             try:
+                self._begin()
                 return self._stages(lambda: interrupt.requested)
             except KeyboardInterrupt:  # the second one
                 raise self._interrupted("at once; what was done since the last checkpoint is lost") from None
@@ -102,7 +106,7 @@ class Job:
     # ---- before the training
 
     def _prepare(self) -> None:
-        """Load the data, fit the pipeline, and make the folder: from here on there is something to write."""
+        """Load the data and fit the pipeline. Nothing is written yet."""
         config, clock = self.config, self.clock
         self.dataset = source.load(config)
         self.parts = source.cut(config, self.dataset)
@@ -116,13 +120,17 @@ class Job:
         self.refit: Trainer | None = None
         self.valid: Measures | None = None
         self.stage = "search"
-        if self.saved is None:
-            folder.create(self.out)
-        else:
+        if self.saved is not None:
             self._restore(self.saved)
         self._describe()
-        folder.write(self.out / folder.CONFIG, config.to_toml(self.pipeline.cardinalities))
         clock.lap("other")
+
+    def _begin(self) -> None:
+        """Make the folder, and in it all that it takes to go on from here."""
+        if self.saved is None:
+            folder.create(self.out)
+        folder.write(self.out / folder.CONFIG, self.config.to_toml(self.pipeline.cardinalities))
+        self.save()
 
     def _fit(self, rows: Rows) -> tuple[Pipeline, Inputs]:
         config = self.config
@@ -149,6 +157,8 @@ class Job:
                 rows = ", ".join(map(str, found["first_rows"]))
                 say(f"dropped {found['count']:,} rows: {column!r} is {what} (first rows: {rows})")
         say(f"split   {parts!r}")
+        if dataset.oracle_auc is not None:
+            say(f"oracle  AUC {dataset.take(parts.test).oracle_auc:.4f} on the test rows: no model exceeds it but by luck")
         if dataset.groups is not None and len(np.unique(dataset.groups)) == 1:
             say("gAUC    there is a single user: gAUC is AUC")
         rows = np.concatenate([parts.valid, parts.test])
@@ -157,7 +167,7 @@ class Job:
             found = [f"{n:,} {name}" for n, name in zip(counts, self.inputs.field_names, strict=True) if n]
             if found:
                 say(f"fields  {what} in the {len(rows):,} validation and test rows: {', '.join(found)}")
-        say(f"model   {self.search.trainer.model.parameters:,} parameters")
+        say(f"model   {self.search.trainer.model.parameter_count:,} parameters")
         say(f"out     {self.out}")
 
     def _restore(self, saved: dict[str, Any]) -> None:
@@ -260,7 +270,6 @@ class Job:
                 if kind == "one_hot" and not sizes:
                     continue  # there are no fields
                 trainer = baseline(kind, self.config, final.inputs, sizes, label, final.rows, stop, self.progress)
-                self.progress.close()
                 if trainer is None:
                     raise self._interrupted("in the baselines; the model is done")
                 threshold = _best_threshold(label[final.rows], trainer.predict(final.rows))
@@ -281,13 +290,13 @@ class Job:
             "valid": valid,
             "baseline": base,
             "seconds": seconds | {"total": round(self.clock.total, 3)},
-            "parameters": final.model.parameters,
+            "parameters": final.model.parameter_count,
             "train_rows": len(final.rows),
             "seed": self.config.seed,
             "version": runtime().version,
         }
         folder.write(self.out / folder.METRICS, folder.json_text(found))
-        return Outcome(found, self.search.history, self.search.best_epoch, label, score)
+        return Outcome(self.config, found, self.search.history, self.search.best_epoch, label, score)
 
     def save(self) -> None:
         """Write the checkpoint."""

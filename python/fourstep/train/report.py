@@ -15,13 +15,15 @@ _NAMES = {"one_hot": "logistic regression, fields alone", "same_inputs": "logist
 _COLUMNS = ("", "AUC", "gAUC", "log loss", "F1")
 
 
-def report(metrics: Mapping[str, Any], stream: TextIO | None = None) -> None:
+def report(metrics: Mapping[str, Any], out: str, stream: TextIO | None = None) -> None:
     """Print the figures of a run.
 
     Parameters
     ----------
     metrics : dict
         What is in ``metrics.json``.
+    out : str
+        The folder of the run.
     stream : file, optional
         Standard output by default.
     """
@@ -35,6 +37,7 @@ def report(metrics: Mapping[str, Any], stream: TextIO | None = None) -> None:
         f"F1 at threshold {test['threshold']:.4f}, the best on the validation rows; base rate {test['base_rate']:.4f}",
         f"trained on {metrics['train_rows']:,} rows; {metrics['parameters']:,} parameters; seed {metrics['seed']}",
         f"{metrics['seconds']['total']:.1f} s: {shares(metrics['seconds'])}",
+        f"all of it in {out}",
     ]
     print("\n".join(lines), file=stream, flush=True)
 

@@ -99,7 +99,7 @@ class Run:
         """Say what it is, and how good."""
         test = self.metrics.get("test")
         good = f", test AUC {test['auc']:.4f}" if test else ""
-        return f"Run({str(self.folder)!r}: {self.stage}, {self.model.parameters:,} parameters{good})"
+        return f"Run({str(self.folder)!r}: {self.stage}, {self.model.parameter_count:,} parameters{good})"
 
 
 def load_run(path: str | Path) -> Run:

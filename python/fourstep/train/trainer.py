@@ -1,7 +1,7 @@
 """One model, one optimizer, one set of rows: a step, an epoch, a prediction, and all of its state.
 
-The order of the rows, and what dropout drops, are functions of (seed, epoch, step). So the state is the weights, the
-optimizer, the place in the run and two sums, and going on from it gives the bits of a run that never stopped.
+The order of the rows is a function of (seed, epoch), and what dropout drops is one of (seed, step). So the state is the weights,
+the buffers, the optimizer, the place in the run and two sums: going on from it gives the bits of a run that never stopped.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fourstep import nn, optim
 from fourstep.arena import Arena
 from fourstep.data import batches
+from fourstep.train.errors import RunError
 from fourstep.train.groups import groups
 from fourstep.train.model import ClickModel
 from fourstep.train.schedule import schedule
@@ -62,7 +63,7 @@ def predict(model: ClickModel, inputs: Inputs, rows: Rows | None = None) -> Floa
     p = np.empty(len(rows), np.float64)
     for start in range(0, len(rows), EVALUATED):
         part = rows[start : start + EVALUATED]
-        logits = model.forward(inputs.fields[part], inputs.dense[part])
+        logits = model.forward((inputs.fields[part], inputs.dense[part]))
         p[start : start + len(part)] = nn.functional.sigmoid(logits.astype(np.float64))
     return p
 
@@ -95,6 +96,7 @@ class Trainer:
         self.config, self.inputs, self.rows, self.clock = config, inputs, rows, clock
         self.label = label.astype(np.float32)
         self.model = ClickModel(config, list(cardinalities.values()), inputs.dense.shape[1], clock)
+        self.model.start_at(float(label[rows].mean()))
         self.arena = Arena(self.model)
         self.steps = sum(1 for _ in batches(len(rows), config.batch_size, shuffle=False))
         self.schedule = schedule(config, config.lr, self.steps)
@@ -140,12 +142,18 @@ class Trainer:
         fields, dense, target = inputs.fields[rows], inputs.dense[rows], self.label[rows]
         clock.lap("data")
         self.arena.zero_grad()
-        model.at((self.config.seed, self.epoch, self.step))
-        logits = model.forward(fields, dense)
-        value = float(self.loss.forward(logits, target))
-        model.backward(self.loss.backward())
-        clock.lap("other")
-        self.optimizer.step()
+        try:
+            value = self.loss.forward(model.forward((fields, dense)), target)
+            model.backward(self.loss.backward())
+            clock.lap("other")
+            self.optimizer.step()
+        except ValueError as error:
+            if "finite" not in str(error):
+                raise
+            raise RunError(
+                f"the training diverged in epoch {self.epoch + 1}, step {self.step + 1} ({error}); lower --lr, or limit the"
+                " gradients by --clip-norm"
+            ) from error
         clock.lap("optimizer")
         return value
 
