@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,13 +61,28 @@ RULES = [
     Rule("momentum_lr_inside", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "lr_inside"}, _M),
     Rule("momentum_ema", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "ema"}, _M),
     Rule("sgd_nesterov", "SGD", {"lr": 0.03, "momentum": 0.9, "nesterov": True}, _M, "SGD"),
-    Rule("nag", "NAG", {"lr": 0.03, "momentum": 0.9}, _M, "SGD", {"lr": 0.03, "momentum": 0.9, "nesterov": True}),
-    Rule("adagrad", "AdaGrad", {"lr": 0.1, "lr_decay": 0.01, "initial_accumulator_value": 0.1}, ("sum",), "Adagrad"),
+    Rule(
+        "nag",
+        "NAG",
+        {"lr": 0.03, "momentum": 0.9},
+        _M,
+        "SGD",
+        {"lr": 0.03, "momentum": 0.9, "nesterov": True},
+    ),
+    Rule(
+        "adagrad",
+        "AdaGrad",
+        {"lr": 0.1, "lr_decay": 0.01, "initial_accumulator_value": 0.1},
+        ("sum",),
+        "Adagrad",
+    ),
     Rule("adagrad_eps_inside", "AdaGrad", {"lr": 0.1, "eps": 1e-3, "eps_inside": True}, ("sum",)),
     Rule("adadelta", "AdaDelta", {"lr": 1.0, "rho": 0.9}, ("square_avg", "acc_delta"), "Adadelta"),
     Rule("rmsprop", "RMSProp", {"lr": 0.01}, ("square_avg",), "RMSprop"),
     Rule("rmsprop_eps_inside", "RMSProp", {"lr": 0.01, "eps": 1e-3, "eps_inside": True}, ("square_avg",)),
-    Rule("rmsprop_centered", "RMSProp", {"lr": 0.01, "centered": True}, ("square_avg", "grad_avg"), "RMSprop"),
+    Rule(
+        "rmsprop_centered", "RMSProp", {"lr": 0.01, "centered": True}, ("square_avg", "grad_avg"), "RMSprop"
+    ),
     Rule("rmsprop_momentum", "RMSProp", {"lr": 0.01, "momentum": 0.9}, ("square_avg", *_M), "RMSprop"),
     Rule(
         "rmsprop_centered_momentum",
@@ -81,15 +96,23 @@ RULES = [
 ]
 
 
+TABLES: dict[str, tuple[list[Any], list[str]]] = {
+    "rule": (RULES, [rule.id for rule in RULES]),
+    "torch_rule": ([rule for rule in RULES if rule.torch], [rule.id for rule in RULES if rule.torch]),
+    "dtype": ([np.float32, np.float64], ["f32", "f64"]),
+}
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give every test that asks for `rule`, `torch_rule` or `dtype` the whole table."""
-    if "rule" in metafunc.fixturenames:
-        metafunc.parametrize("rule", RULES, ids=[rule.id for rule in RULES])
-    if "torch_rule" in metafunc.fixturenames:
-        known = [rule for rule in RULES if rule.torch]
-        metafunc.parametrize("torch_rule", known, ids=[rule.id for rule in known])
-    if "dtype" in metafunc.fixturenames:
-        metafunc.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+    """Give every test that asks for `rule`, `torch_rule` or `dtype`, and has none of its own, the whole table."""
+    own = {name for mark in metafunc.definition.iter_markers("parametrize") for name in _names(mark.args[0])}
+    for name, (values, ids) in TABLES.items():
+        if name in metafunc.fixturenames and name not in own:
+            metafunc.parametrize(name, values, ids=ids)
+
+
+def _names(argument: str | Sequence[str]) -> list[str]:
+    return argument.replace(" ", "").split(",") if isinstance(argument, str) else list(argument)
 
 
 @pytest.fixture(params=["baseline", "v3", "v4"])

@@ -61,7 +61,11 @@ def test_assignment_checks_the_shape() -> None:
         ({}, ValueError, "got no arrays"),
         ({"w": np.ones(3, np.int32)}, TypeError, "w: got dtype int32, need float32 or float64"),
         ({"w": np.ones(3, ">f8")}, TypeError, "w: got dtype >f8"),
-        ({"w": np.ones(3), "b": np.ones(3, np.float32)}, TypeError, r"one dtype: got float64 \(w\), float32 \(b\)"),
+        (
+            {"w": np.ones(3), "b": np.ones(3, np.float32)},
+            TypeError,
+            r"one dtype: got float64 \(w\), float32 \(b\)",
+        ),
         ([np.ones(3)], TypeError, "source: got list, need a mapping of names to arrays or a Module"),
     ],
 )

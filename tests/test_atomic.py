@@ -72,9 +72,14 @@ def test_nothing_is_visible_before_the_end(tmp_path: Path) -> None:
 def test_an_error_leaves_the_old_file_alone(tmp_path: Path, failure: type[BaseException]) -> None:
     path = tmp_path / "f"
     write(path, "old")
-    with pytest.raises(failure), atomic_file(path, text=True) as file:
-        file.write("half")
-        raise failure
+
+    def fail() -> None:
+        with atomic_file(path, text=True) as file:
+            file.write("half")
+            raise failure
+
+    with pytest.raises(failure):
+        fail()
     assert path.read_text() == "old"
     assert names(tmp_path) == ["f"]
 
@@ -179,7 +184,7 @@ def test_a_full_disk_leaves_the_old_file(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, full)
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match="not written") as caught:
             save(path, "new")
     check(caught.value, path, errno.ENOSPC)
     assert load(path) == "old"
@@ -196,7 +201,7 @@ def test_a_disk_that_fills_up_on_the_way(tmp_path: Path, suffix: str, limit: int
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match="not written") as caught:
             save(path, {"small": np.zeros(10), "large": np.random.default_rng(0).random(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fourstep import exact_math
@@ -47,6 +47,8 @@ PI = Fraction(16 * arctan_inverse(5) - 4 * arctan_inverse(239), ONE)  # Machin's
 
 
 @given(st.floats(-2, 2))
+@example(math.nextafter(0.5, 1))  # where it is smallest
+@example(math.nextafter(1.5, 1))
 def test_cos_pi_is_correctly_rounded(x: float) -> None:
     if x % 0.5:  # the others are exact: below
         assert exact_math.cos_pi(x) == nearest(series(PI * Fraction(x), 2))
@@ -130,12 +132,12 @@ def test_edges_follow_ieee() -> None:
     assert exact_math.pow(0.0, 2.0) == exact_math.pow(0.5, inf) == exact_math.exp(-inf) == 0.0
     assert exact_math.pow(0.0, -1.0) == exact_math.pow(10.0, 400) == exact_math.exp(1e300) == inf
     assert exact_math.pow(0.5, 2**64 - 1) == exact_math.exp(-1e300) == 0.0
-    assert exact_math.log(0.0) == -inf and exact_math.log(inf) == inf and exact_math.log(1.0) == 0.0
+    assert [exact_math.log(x) for x in (0.0, 1.0, inf)] == [-inf, 0.0, inf]
     for value in (exact_math.pow(nan, 2.0), exact_math.exp(nan), exact_math.log(nan), exact_math.cos_pi(inf)):
         assert math.isnan(value)
-    with pytest.raises(ValueError, match="pow: x must not be negative, got -1.0"):
+    with pytest.raises(ValueError, match=r"^pow: x must not be negative, got -1\.0$"):
         exact_math.pow(-1.0, 2.0)
-    with pytest.raises(ValueError, match="log: x must not be negative, got -1.0"):
+    with pytest.raises(ValueError, match=r"^log: x must not be negative, got -1\.0$"):
         exact_math.log(-1.0)
 
 
@@ -159,7 +161,8 @@ def test_power_multiplies_in_the_order_it_says(base: float, n: int) -> None:
 
 
 def test_power_at_its_ends() -> None:
-    assert exact_math.power(0.9, 0) == 1.0 and exact_math.power(0.9, 2**64 - 1) == 0.0
-    assert exact_math.power(1.0, 2**64 - 1) == 1.0 and exact_math.power(2.0, 2000) == math.inf
+    assert exact_math.power(0.9, 0) == exact_math.power(1.0, 2**64 - 1) == 1.0
+    assert exact_math.power(0.9, 2**64 - 1) == 0.0
+    assert exact_math.power(2.0, 2000) == math.inf
     with pytest.raises(ValueError, match="power: n must not be negative, got -1"):
         exact_math.power(0.9, -1)

@@ -39,7 +39,9 @@ SCENARIOS = {
     "the child uses the same pool": "assert child(lambda: run(3)) == 0",
     "the child uses another thread count": "assert child(lambda: run(2)) == 0",
     "a grandchild": "assert child(lambda: want if child(lambda: run(3)) == 0 else None) == 0",
-    "the parent goes on after the fork": "assert child(lambda: run(3)) == 0; assert run(3) == want; assert run(7) == want",
+    "the parent goes on after the fork": (
+        "assert child(lambda: run(3)) == 0; assert run(3) == want; assert run(7) == want"
+    ),
     "ten children one after the other": "assert [child(lambda: run(3)) for _ in range(10)] == [0] * 10",
     "multiprocessing by fork": (
         "import multiprocessing as mp\n"

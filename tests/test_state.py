@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fourstep import state as fs
+from fourstep._containers import dtype_name
 from fourstep.state import StateError, check_state, load, save
 
 SUFFIXES = [".npz", ".safetensors"]
@@ -30,6 +31,8 @@ def same(a: object, b: object) -> bool:
     """Equal in type, dtype, shape, order of keys, and every bit."""
     if type(a) is not type(b):
         return False
+    if isinstance(a, np.str_):
+        return str(a) == str(b)  # tobytes reads past the end of an empty one
     if isinstance(a, np.ndarray | np.generic) and isinstance(b, np.ndarray | np.generic):
         return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
     if isinstance(a, float) and isinstance(b, float):
@@ -91,10 +94,10 @@ def test_every_state_comes_back_as_it_was(tmp_path: Path, suffix: str, value: ob
 
 
 @both
-@pytest.mark.parametrize("dtype", [*DTYPES, *EXTENSION_TYPES], ids=lambda dtype: np.dtype(dtype).name)
+@pytest.mark.parametrize("kind", [*DTYPES, *EXTENSION_TYPES], ids=lambda kind: dtype_name(np.dtype(kind)))
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3)], ids=str)
-def test_every_dtype_and_shape(tmp_path: Path, suffix: str, dtype: Any, shape: tuple[int, ...]) -> None:
-    array = np.arange(math.prod(shape)).reshape(shape).astype(np.int32).astype(dtype)
+def test_every_dtype_and_shape(tmp_path: Path, suffix: str, kind: Any, shape: tuple[int, ...]) -> None:
+    array = np.arange(math.prod(shape)).reshape(shape).astype(np.int32).astype(kind)
     back = round_trip(tmp_path, suffix, array)
     assert same(back, array)
     assert isinstance(back, np.ndarray)
@@ -139,6 +142,7 @@ def test_numbers_keep_every_bit(tmp_path: Path, suffix: str) -> None:
         np.array([0x7FC0BEEF], np.uint32).view(np.float32)[0],
     ]
     state = {
+        "texts": ["", "nul\0", np.str_(""), np.str_("nul\0")],
         "integers": integers,
         "floats": floats,
         "arrays": arrays,
@@ -354,7 +358,7 @@ def test_a_later_version_says_so(tmp_path: Path, suffix: str, monkeypatch: pytes
     with monkeypatch.context() as patch:
         patch.setattr(fs, "FORMAT", "other")
         save(tmp_path / f"s{suffix}", 1)
-    with pytest.raises(StateError, match="not a state of fourstep: its format is 'other'$"):
+    with pytest.raises(StateError, match=r"not a state of fourstep: its format is 'other'$"):
         load(tmp_path / f"s{suffix}")
 
 
@@ -428,7 +432,7 @@ def test_bfloat16_without_ml_dtypes(tmp_path: Path, suffix: str, monkeypatch: py
     save(tmp_path / f"s{suffix}", np.ones(2, ml_dtypes.bfloat16))
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     with pytest.raises(
-        ModuleNotFoundError, match="^bfloat16 needs the package ml_dtypes: pip install ml-dtypes$"
+        ModuleNotFoundError, match=r"^bfloat16 needs ml_dtypes: pip install 'fourstep\[bf16\]'$"
     ):
         load(tmp_path / f"s{suffix}")
 

@@ -353,7 +353,7 @@ def _eased(share: float) -> float:
 
 
 @dataclass
-class ReduceOnPlateau(Settings):
+class ReduceOnPlateau(Schedule):
     """Multiply the rate by `factor` once the metric has not improved for more than `patience` observations.
 
     Not a pure function of the step: it has to be shown the metric, `observe(metric)`, and what it remembers
@@ -407,7 +407,7 @@ class ReduceOnPlateau(Settings):
         self.current = self.lr
         self.best = math.inf if self.mode == "min" else -math.inf
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return self.current
 
     def observe(self, metric: float) -> float:
@@ -454,7 +454,7 @@ class ReduceOnPlateau(Settings):
         return {**super().to_dict(), "state": self.state_dict()}
 
 
-def from_dict(plain: Mapping[str, Any]) -> Schedule | ReduceOnPlateau:
+def from_dict(plain: Mapping[str, Any]) -> Schedule:
     """The schedule that `to_dict` wrote down; arguments with a default may be left out.
 
     >>> from_dict({"schedule": "Warmup", "steps": 9, "after": {"schedule": "Cosine", "lr": 0.1, "T_max": 90}})
@@ -472,7 +472,7 @@ def from_dict(plain: Mapping[str, Any]) -> Schedule | ReduceOnPlateau:
         signature(kind).bind(**arguments)
     except TypeError as error:
         raise ValueError(f"{kind.__name__}: {error}") from None
-    schedule: Schedule | ReduceOnPlateau = kind(**arguments)
+    schedule: Schedule = kind(**arguments)
     if isinstance(schedule, ReduceOnPlateau) and "state" in plain:
         schedule.load_state_dict(plain["state"])
     return schedule

@@ -12,8 +12,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "optim"))
 
-from conftest import RULES, noise  # noqa: E402
 from test_against_torch import SHARED, STEPS  # noqa: E402
+
+from conftest import RULES, noise  # noqa: E402
 
 N = 17
 start = noise(7, N, np.float32)

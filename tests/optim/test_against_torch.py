@@ -50,7 +50,9 @@ def test_dump(torch_rule: Any, dtype: Any, shared: str) -> None:
 
 @pytest.mark.parametrize("shared", SHARED)
 def test_live(torch_rule: Any, dtype: Any, shared: str, noise: Any) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed: its dumps were tested, not torch itself")
+    torch = pytest.importorskip(
+        "torch", reason="torch is not installed: its dumps were tested, not torch itself"
+    )
     start = noise(1, 301, dtype)
     gradients = np.stack([noise(100 + t, 301, dtype) for t in range(STEPS)])
     want = torch_rule.walk_torch(torch, start, gradients, **SHARED[shared])

@@ -49,6 +49,6 @@ def test_real_powers_are_correctly_rounded(x: float, y: float) -> None:
 @pytest.mark.parametrize("t", [1, 2, 100, 10_000, 2**53])
 def test_nadams_momentum(t: int) -> None:
     with localcontext(prec=60):
-        decay = float((Decimal(0.96).ln() * Decimal(t * 0.004)).exp())
+        decay = float((Decimal.from_float(0.96).ln() * Decimal(t * 0.004)).exp())
     mu = 0.9 * (1 - 0.5 * decay)
     assert _core.nadam_mu_product(0.9, 0.004, t, 0.25) == 0.25 * mu

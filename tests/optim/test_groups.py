@@ -19,9 +19,12 @@ def arena() -> fs.Arena:
 
 
 def test_patterns_lists_and_the_rest() -> None:
-    optimizer = fs.optim.SGD(
-        arena(), lr=1.0, groups=[{"params": ["*.bias", "bn.*"], "lr": 0.1}, {"params": "emb.weight"}, {"params": ...}]
-    )
+    groups: list[dict[str, Any]] = [
+        {"params": ["*.bias", "bn.*"], "lr": 0.1},
+        {"params": "emb.weight"},
+        {"params": ...},
+    ]
+    optimizer = fs.optim.SGD(arena(), lr=1.0, groups=groups)
     assert [group["names"] for group in optimizer.param_groups] == [
         ["fc.bias", "bn.weight", "bn.bias"],
         ["emb.weight"],
@@ -35,7 +38,10 @@ def test_patterns_lists_and_the_rest() -> None:
     [
         ([{"params": "*.bias"}], r"parameter 'emb.weight' is in no group.*takes the rest"),
         ([{"params": "*"}, {"params": "*.bias"}], r"parameter 'fc.bias' is in group 0 and in group 1"),
-        ([{"params": "*.bais"}, {"params": ...}], r"group 0: '\*\.bais' matches no parameter; there are emb\.weight"),
+        (
+            [{"params": "*.bais"}, {"params": ...}],
+            r"group 0: '\*\.bais' matches no parameter; there are emb\.weight",
+        ),
         ([{"params": ...}, {"params": ...}], r"groups 0 and 1 both take the rest"),
         ([{"lr": 0.1}], r"group 0 has no 'params'"),
         ([{"params": [np.ones(3)]}], r"group 0: 'params' got array"),
@@ -57,7 +63,7 @@ def test_each_group_steps_by_its_own_hyper_parameters() -> None:
 def test_mixed_rules_in_one_call() -> None:
     """Momentum in one group and none in the other: different kernels and different state."""
     here = arena()
-    groups = [{"params": "fc.*", "momentum": 0.9}, {"params": ...}]
+    groups: list[dict[str, Any]] = [{"params": "fc.*", "momentum": 0.9}, {"params": ...}]
     optimizer = fs.optim.SGD(here, lr=0.1, groups=groups)
     for _ in range(2):
         optimizer.step()
@@ -93,7 +99,9 @@ def test_groups_are_live() -> None:
         ("params", [], KeyError, r"'params' of a group is fixed"),
     ],
 )
-def test_a_value_out_of_range_is_refused_there_and_then(key: str, value: Any, error: Any, message: str) -> None:
+def test_a_value_out_of_range_is_refused_there_and_then(
+    key: str, value: Any, error: Any, message: str
+) -> None:
     optimizer = fs.optim.Adam([np.ones(2)])
     before = dict(optimizer.param_groups[0].described())
     with pytest.raises(error, match=message):
@@ -108,7 +116,10 @@ def test_a_value_out_of_range_is_refused_there_and_then(key: str, value: Any, er
         ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, r"nesterov: needs momentum > 0"),
         ({"nesterov": True, "momentum": 0.9, "momentum_form": "ema"}, r"nesterov: needs momentum > 0"),
         ({"momentum_form": "ema"}, r"momentum_form: 'ema' needs momentum > 0"),
-        ({"momentum": 0.9, "momentum_form": "lr_inside", "dampening": 0.5}, r"momentum_form: 'lr_inside' needs"),
+        (
+            {"momentum": 0.9, "momentum_form": "lr_inside", "dampening": 0.5},
+            r"momentum_form: 'lr_inside' needs",
+        ),
         ({"momentum": 0.9, "momentum_form": "keras"}, r"momentum_form: got 'keras', need one of 'torch'"),
         ({"momentum": 1.0}, r"momentum: got 1.0, need 0 <= momentum < 1"),
     ],
@@ -170,7 +181,11 @@ FORMS: list[tuple[str, Any, Any]] = [
     ("dict", lambda a, b: {"a": a, "b": b}, lambda g: {"b": g, "a": g}),
     ("groups of lists", lambda a, b: [{"params": [a]}, {"params": [b]}], lambda g: [[g], [g]]),
     ("groups of arrays", lambda a, b: [{"params": a}, {"params": b}], lambda g: [[g], [g]]),
-    ("groups of dicts", lambda a, b: [{"params": {"x": a}}, {"params": {"y": b}}], lambda g: [{"x": g}, {"y": g}]),
+    (
+        "groups of dicts",
+        lambda a, b: [{"params": {"x": a}}, {"params": {"y": b}}],
+        lambda g: [{"x": g}, {"y": g}],
+    ),
 ]
 
 
@@ -194,7 +209,12 @@ G = np.ones(3)
         ({"w": np.ones(3)}, {"v": G}, KeyError, r"missing \['w'\], unknown \['v'\]"),
         ({"w": np.ones(3)}, [G], TypeError, r"got list, need a dict with the keys w"),
         ({"w": np.ones(3)}, {"w": None}, ValueError, r"the gradient of w is missing \(None\)"),
-        ({"w": np.ones(3)}, {"w": np.ones(4)}, ValueError, r"the gradient of w: got shape \(4,\), need \(3,\)"),
+        (
+            {"w": np.ones(3)},
+            {"w": np.ones(4)},
+            ValueError,
+            r"the gradient of w: got shape \(4,\), need \(3,\)",
+        ),
         ({"w": np.ones(3)}, {"w": np.ones(3, np.float32)}, TypeError, r"gradient of w: got dtype float32"),
         ({"w": np.ones(3)}, {"w": [1, 1, 1]}, TypeError, r"the gradient of w: got list"),
         ({"w": np.ones(3)}, {"w": np.ones(6)[::2]}, ValueError, r"the gradient of w: got an array of shape"),

@@ -92,7 +92,9 @@ def test_nag_is_torch_style_nesterov(noise: Any, same_bits: Any) -> None:
     assert same_bits(a, b)
 
 
-@pytest.mark.parametrize(("lookahead", "stable", "unstable"), [("nesterov", 1.35, 1.37), ("notes", 1.26, 1.28)])
+@pytest.mark.parametrize(
+    ("lookahead", "stable", "unstable"), [("nesterov", 1.35, 1.37), ("notes", 1.26, 1.28)]
+)
 def test_the_notes_look_ahead_is_stable_for_less(lookahead: Any, stable: float, unstable: float) -> None:
     """O10: with γ = 0.9 on a quadratic, up to lr·λ = 1.27 against 1.36."""
 
@@ -120,7 +122,9 @@ LOOKING = [("NAG", "nesterov"), ("NAG", "notes"), ("Nadam", "notes")]
 
 
 @pytest.mark.parametrize(("name", "lookahead"), LOOKING)
-@pytest.mark.parametrize("shared", [{}, {"weight_decay": 0.1, "clip_norm": 0.5, "maximize": True}], ids=["plain", "all"])
+@pytest.mark.parametrize(
+    "shared", [{}, {"weight_decay": 0.1, "clip_norm": 0.5, "maximize": True}], ids=["plain", "all"]
+)
 def test_look_ahead_has_the_twins_bits(
     name: str, lookahead: str, dtype: Any, shared: dict[str, Any], noise: Any, same_bits: Any
 ) -> None:

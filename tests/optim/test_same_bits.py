@@ -16,11 +16,17 @@ from fourstep._runtime import override
 STEPS = 50
 # Around one vector, around chunks of 16, and lengths that split over 7 threads.
 LENGTHS = (0, 1, 2, 3, 15, 16, 17, 31, 33, 63, 64, 65, 129, 1003)
-SHARED = ({}, {"weight_decay": 0.02, "maximize": True, "clip_value": 0.3}, {"clip_norm": 0.5})
+SHARED: tuple[dict[str, Any], ...] = (
+    {},
+    {"weight_decay": 0.02, "maximize": True, "clip_value": 0.3},
+    {"clip_norm": 0.5},
+)
 
 
 @pytest.mark.parametrize("shared", SHARED, ids=["plain", "all_of_step_1", "clip_norm"])
-def test_arrays(rule: Any, dtype: Any, level: str, shared: dict[str, Any], noise: Any, same_bits: Any) -> None:
+def test_arrays(
+    rule: Any, dtype: Any, level: str, shared: dict[str, Any], noise: Any, same_bits: Any
+) -> None:
     special = "clip_norm" not in shared  # a norm that is not finite is an error
     shapes = {f"w{n}": (n,) for n in LENGTHS} | {"matrix": (3, 5), "scalar": ()}
     threads = {"baseline": 1, "v3": 3, "v4": 7}[level]
@@ -28,7 +34,10 @@ def test_arrays(rule: Any, dtype: Any, level: str, shared: dict[str, Any], noise
     theirs = {name: array.copy() for name, array in ours.items()}
     optimizer, twin = rule.make(ours, **shared), rule.twin(theirs, **shared)
     for t in range(STEPS):
-        grads = {name: noise(1000 * t + i, a.shape, dtype, special=special) for i, (name, a) in enumerate(ours.items())}
+        grads = {
+            name: noise(1000 * t + i, a.shape, dtype, special=special)
+            for i, (name, a) in enumerate(ours.items())
+        }
         with override(level=level, threads=threads, chunk=16, serial_below=0):
             optimizer.step(grads)
         twin.step(grads)

@@ -135,3 +135,20 @@ def test_a_function_as_schedule_stays_the_users() -> None:
     assert again.param_groups[0]["lr"] == 0.05
     with pytest.raises(StateError, match=r"lr was the function .*mine.*make the optimizer with it"):
         fs.optim.SGD({"w": np.ones(2)}, lr=0.1).load_state_dict(state)
+
+
+def test_a_plateau_remembers_in_the_object_that_is_shown_metrics() -> None:
+    def run() -> tuple[fs.schedules.ReduceOnPlateau, fs.optim.SGD]:
+        plateau = fs.schedules.ReduceOnPlateau(1.0, patience=0, factor=0.5)
+        return plateau, fs.optim.SGD({"w": np.ones(2)}, lr=plateau)
+
+    plateau, optimizer = run()
+    for metric in (1.0, 2.0, 3.0):
+        plateau.observe(metric)
+    assert optimizer.param_groups[0]["lr"] == 0.25
+    state = optimizer.state_dict()
+    again, fresh = run()
+    fresh.load_state_dict(state)
+    assert fresh.param_groups[0]["lr"] == 0.25
+    again.observe(4.0)
+    assert fresh.param_groups[0]["lr"] == 0.125

@@ -2,8 +2,9 @@
 
     read / movielens / simulated  ->  Dataset  ->  split  ->  Pipeline.fit, Pipeline.transform  ->  batches
 
-A row's inputs never contain its own label or a later one, and training and scoring share the code and the fitted tables (claims M9, M10).
-NumPy is all that is needed; the extra ``[data]`` brings polars (Parquet, faster CSV) and the MovieLens ratings.
+A row's inputs never contain its own label or a later one, and training and scoring share the code and the
+fitted tables (claims M9, M10). NumPy is all that is needed; the extra ``[data]`` brings polars (Parquet,
+faster CSV) and the MovieLens ratings.
 """
 
 from .column import Factor

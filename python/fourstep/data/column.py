@@ -1,10 +1,11 @@
 """One column, whatever it came from.
 
-A file or a frame stores one and the same column in many ways: ids as integers, as floats because one was missing, as text. Every
-source is turned into a `Column` of one of few kinds, and all that follows (roles, checks, categories) is written once for these.
+A file or a frame stores one and the same column in many ways: ids as integers, as floats because one was
+missing, as text. Every source is turned into a `Column` of one of few kinds, and all that follows (roles,
+checks, categories) is written once for these.
 
-A category is its *text*: the integer 31, the float 31.0 and the text "31" are one and the same category, so a model fitted on a Parquet
-file scores a CSV file. A missing value, NaN and the empty text are null.
+A category is its *text*: the integer 31, the float 31.0 and the text "31" are one and the same category, so a
+model fitted on a Parquet file scores a CSV file. A missing value, NaN and the empty text are null.
 """
 
 from __future__ import annotations

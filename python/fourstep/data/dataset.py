@@ -33,14 +33,16 @@ class Dataset:
     schema : Schema
         The roles.
     columns : dict of str to array
-        The label (uint8), the time (int64, or float64; dates as seconds since 1970), the numeric columns (float64), and whatever
-        else its maker knows (see `fourstep.data.simulated`). Categories are in `factors`; ``dataset[name]`` finds either.
+        The label (uint8), the time (int64, or float64; dates as seconds since 1970), the numeric columns
+        (float64), and whatever else its maker knows (see `fourstep.data.simulated`). Categories are in
+        `factors`; ``dataset[name]`` finds either.
     factors : dict of str to Factor
         The user and the categorical columns: codes into sorted texts, -1 for null.
     time_kind : {"number", "date", None}
         What the time column was.
     report : dict
-        ``rows_read``, ``rows_dropped``, ``dropped`` (column -> what was wrong -> count and first rows), ``nulls`` (per category column).
+        ``rows_read``, ``rows_dropped``, ``dropped`` (column -> what was wrong -> count and first rows),
+        ``nulls`` (per category column).
     oracle : (n,) float64 or None
         The true probability of the label, where it is known.
 
@@ -254,7 +256,8 @@ def _check_classes(dataset: Dataset) -> None:
     low, high = int(dataset.label.min()), int(dataset.label.max())
     if low == high:
         raise DataError(
-            f"{dataset.name}: column {dataset.schema.label!r} holds one class only: it is {low} in all {len(dataset):,} rows"
+            f"{dataset.name}: column {dataset.schema.label!r} holds one class only:"
+            f" it is {low} in all {len(dataset):,} rows"
         )
 
 

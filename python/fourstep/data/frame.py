@@ -23,8 +23,9 @@ FrameLike: TypeAlias = "Frame | Mapping[str, npt.ArrayLike] | Any"  # Any: a pol
 class Frame(Mapping[str, npt.NDArray[Any]]):
     """A read-only mapping of column names to arrays of one length.
 
-    ``frame["x"]`` is a plain array: numbers, bools, datetime64, or Python strings; null is NaN among numbers and None elsewhere.
-    ``frame.column("x")`` is the column as it was read, which keeps 64-bit ids exact beside nulls.
+    ``frame["x"]`` is a plain array: numbers, bools, datetime64, or Python strings; null is NaN among numbers
+    and None elsewhere. ``frame.column("x")`` is the column as it was read, which keeps 64-bit ids exact
+    beside nulls.
 
     Examples
     --------
@@ -166,7 +167,7 @@ def from_polars(series: Any) -> Column:
         return Column("bool", series.fill_null(False).to_numpy(), null, [], name)
     if kind.is_decimal():
         series, kind = series.cast(pl.Float64), pl.Float64()
-    if kind in (pl.Int128, pl.UInt128):
+    if name in ("Int128", "UInt128"):
         series, kind = series.cast(pl.String), pl.String()
     if kind.is_integer():
         wide = pl.UInt64 if kind == pl.UInt64 else pl.Int64

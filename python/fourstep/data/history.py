@@ -1,19 +1,22 @@
 """What was known of a key before a row: its click rate and how often it was seen.
 
-For a row at time t and a key (this user, this item, this item with this user), over the fitted rows of the same key at times < t:
+For a row at time t and a key (this user, this item, this item with this user), over the fitted rows of the
+same key at times < t:
 
     n = rows,  s = clicks,  p = the prior
     rate   log-odds((s + k·p) / (n + k)) − log-odds(p)  =  log((s + k·p) / (n − s + k·(1 − p))) − log(p / (1 − p))
     count  log(1 + n)
 
-The prior of a key is the rate of all earlier rows, (S + 1) / (N + 2); that of a pair with the user is the user's own smoothed rate. So 0
-means "no different", and a key without a past gets 0. A column that lists several values gives the mean over its values.
+The prior of a key is the rate of all earlier rows, (S + 1) / (N + 2); that of a pair with the user is the
+user's own smoothed rate. So 0 means "no different", and a key without a past gets 0. A column that lists
+several values gives the mean over its values.
 
-Rows of the same time are not earlier: the label of a row reaches neither itself nor its neighbours in one page view. Rates are scaled by
-nothing that was fitted (a mean over the training rows would carry labels back in time); the counts, which know no label, are standardised.
+Rows of the same time are not earlier: the label of a row reaches neither itself nor its neighbours in one
+page view. Rates are scaled by nothing that was fitted (a mean over the training rows would carry labels back
+in time); the counts, which know no label, are standardised.
 
-Each key is a table of its fitted rows sorted by (key, time), with the running sum of their labels: two binary searches a row. All sums
-are whole numbers, so the same rows give the same bits.
+Each key is a table of its fitted rows sorted by (key, time), with the running sum of their labels: one binary
+search a row. All sums are whole numbers, so the same rows give the same bits.
 """
 
 from __future__ import annotations
@@ -189,7 +192,7 @@ class History:
         return [name for name in keys if name != self.user and f"{name}/tags" not in keys]
 
     def columns(self, time: npt.NDArray[Any], keys: dict[str, Keys]) -> dict[str, Floats]:
-        """``name:rate`` and ``name:count``, for rows at the given times, of each key that any fitted row had seen before."""
+        """``name:rate`` and ``name:count`` of rows at the given times; keys without a past anywhere are left out."""
         n = len(time)
         rank = np.searchsorted(self.times, time)  # place of the first fitted time that is not earlier
         clicks, rows = self.all.before(np.zeros(n, np.int64), rank)

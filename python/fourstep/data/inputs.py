@@ -23,7 +23,8 @@ class Inputs:
     field_names, dense_names : tuple of str
         What the columns are.
     unseen, rare, nulls : dict of str to int
-        How many rows of each field have a category that was not there when fitted, or too rarely to be told apart, or none.
+        How many rows of each field have a category that was not there when fitted, or too rarely to be told
+        apart, or none.
     """
 
     fields: npt.NDArray[np.int64]

@@ -1,14 +1,16 @@
 """A made-up click log of which everything is known.
 
-A page shows `PAGE` items to a user at one time. With relevance r = σ(z) and an examination propensity that falls with the position k,
+A page shows `PAGE` items to a user at one time. With relevance r = σ(z) and an examination propensity that
+falls with the position k,
 
     z          = bias + user + item + ⟨taste of the user, category of the item⟩ + device + slope · price
     propensity = (1 / k) ^ ETA
     click      ~ Bernoulli(propensity · r)                     an item is clicked if it is seen and liked
     purchase   ~ click · Bernoulli(σ(PURCHASE_SLOPE · z + PURCHASE_BIAS))
 
-Pages were ordered by an older model, a noisy view of z, so position and relevance go together: clicks by position alone overstate the
-bias of position (claims M9, M11). A purchase asks for more than a click, so its classes lie further apart and its AUC is higher (claim M8).
+Pages were ordered by an older model, a noisy view of z, so position and relevance go together: clicks by
+position alone overstate the bias of position (claims M9, M11). A purchase asks for more than a click, so its
+classes lie further apart and its AUC is higher (claim M8).
 """
 
 from __future__ import annotations
@@ -50,9 +52,10 @@ def simulated(
     Returns
     -------
     Dataset
-        User ``user``; time ``time`` (seconds); categorical ``user``, ``item``, ``category``, ``device``, ``position`` (1 to 10);
-        numeric ``price``. In ``columns`` beside them: ``click``, ``purchase``, ``propensity``, ``relevance``, ``click_probability``,
-        ``purchase_probability``. ``oracle`` is the true probability of the label and ``oracle_auc`` its AUC.
+        User ``user``; time ``time`` (seconds); categorical ``user``, ``item``, ``category``, ``device``,
+        ``position`` (1 to 10); numeric ``price``. In ``columns`` beside them: ``click``, ``purchase``,
+        ``propensity``, ``relevance``, ``click_probability``, ``purchase_probability``. ``oracle`` is the true
+        probability of the label and ``oracle_auc`` its AUC.
 
     Raises
     ------

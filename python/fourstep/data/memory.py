@@ -39,7 +39,8 @@ def check(where: str, need: int, what: str) -> None:
     free = available()
     if free is not None and need > free:
         raise DataError(
-            f"{where}: needs about {_size(need)} of memory ({what}), {_size(free)} is free; take fewer rows or fewer columns"
+            f"{where}: needs about {_size(need)} of memory ({what}), {_size(free)} is free;"
+            " take fewer rows or fewer columns"
         )
 
 

@@ -1,6 +1,7 @@
 """Mini-batches: which rows, in which order (claim D1).
 
-The order of an epoch is a function of (seed, epoch) alone, so a run that goes on at epoch 7 sees the rows that it would have seen.
+The order of an epoch is a function of (seed, epoch) alone, so a run that goes on at epoch 7 sees the rows
+that it would have seen.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def batches(
     drop_last : bool
         Leave out a last batch that is shorter.
     merge_single : bool
-        A last batch of one row joins the batch before, which is then one row longer: batch normalisation cannot train on a
-        single row. (If one row is all there is, it comes alone.)
+        A last batch of one row joins the batch before, which is then one row longer: batch normalisation
+        cannot train on a single row. (If one row is all there is, it comes alone.)
 
     Yields
     ------
@@ -76,7 +77,7 @@ def _cut(
     order: npt.NDArray[np.int64], size: int, drop_last: bool, merge_single: bool
 ) -> Iterator[npt.NDArray[np.int64]]:
     starts = list(range(0, len(order), size))
-    ends = [*starts[1:], len(order)]
+    ends = [*starts[1:], len(order)] if starts else []
     if starts and drop_last and ends[-1] - starts[-1] < size:
         del starts[-1], ends[-1]
     elif merge_single and size > 1 and len(starts) > 1 and ends[-1] - starts[-1] == 1:

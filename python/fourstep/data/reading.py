@@ -1,7 +1,7 @@
 """Read CSV and Parquet.
 
-With polars (extra ``[data]``) both; without it CSV, by Python's csv module, with the same result. Every CSV field is read as text: which
-text is a number is decided by the column's role, so a zip code stays what it is.
+With polars (extra ``[data]``) both; without it CSV alone, by Python's csv module, with the same result. Every CSV
+field is read as text: which text is a number is decided by the column's role, so a zip code stays what it is.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def read(
     label, user, time, categorical, numeric, tags
         See `Schema`.
     bad_rows : {"error", "drop"}
-        What becomes of rows whose label is not 0 or 1, whose number is null, NaN, infinite or no number, whose user or time is null:
-        an error, or left out and listed in ``dataset.report`` (claim N4).
+        What becomes of rows whose label is not 0 or 1, whose number is null, NaN, infinite or no number,
+        whose user or time is null: an error, or left out and listed in ``dataset.report`` (claim N4).
 
     Returns
     -------
@@ -56,9 +56,9 @@ def read(
     Raises
     ------
     DataError
-        One line that names the file, the column, the first bad row (counted from 1) and how many there are: also for a file that
-        is missing, empty, unreadable, not UTF-8, of unknown kind or too large for the memory; a column that is missing or occurs
-        twice; labels of one class only.
+        One line that names the file, the column, the first bad row (counted from 1) and how many there are:
+        also for a file that is missing, empty, unreadable, not UTF-8, of unknown kind or too large for the
+        memory; a column that is missing or occurs twice; labels of one class only.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def read(
     >>> len(clicks), clicks.report["rows_dropped"], clicks.report["nulls"]
     (2, 1, {'user': 0, 'ad': 1})
     """
-    schema = Schema(label, user, time, tuple(categorical), tuple(numeric), tuple(tags))
+    schema = Schema(label, user, time, categorical, numeric, tags)
     return Dataset.from_frame(read_frame(path, schema.columns), schema, name=str(path), bad_rows=bad_rows)
 
 
@@ -177,7 +177,10 @@ def _read_csv(path: Path, columns: Sequence[str] | None) -> Frame:
 def _csv_polars(path: Path, separator: str, names: list[str], wanted: list[str]) -> dict[str, Column]:
     import polars as pl
 
-    table = pl.read_csv(path, separator=separator, columns=wanted, infer_schema=False, glob=False)
+    try:
+        table = pl.read_csv(path, separator=separator, columns=wanted, infer_schema=False, glob=False)
+    except pl.exceptions.PolarsError:  # the slow reader finds the row, or makes sense of it
+        return _csv_python(path, separator, names, wanted)
     return {name: from_polars(table[name]) for name in wanted}
 
 
@@ -215,7 +218,10 @@ def _guard(path: Path, kind: str, load: Callable[[], Frame]) -> Frame:
         raise
     except MemoryError:
         raise DataError(f"{path}: out of memory while reading") from None
-    except Exception as error:
+    except BaseException as error:
+        # polars panics on some damaged files, and PyO3 makes that no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise DataError(f"{path}: not readable as {kind}: {reason}") from error
 

@@ -1,6 +1,7 @@
 """From a column to what its role needs, with every row that will not do.
 
-Each function returns the array and a list of `Problem`: a mask of rows and what is wrong with them. Nothing is dropped or repaired here.
+Each function returns the array and a list of `Problem`: a mask of rows and what is wrong with them. Nothing
+is dropped or repaired here.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .column import Column, seconds
+from .column import Column, canonical, seconds
 from .errors import DataError
 
 __all__ = ["Problem", "as_label", "as_number", "as_time", "describe", "nulls"]
 
 TimeKind = Literal["number", "date"]
-LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+LABELS = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +38,8 @@ class Problem:
         rows = np.flatnonzero(mask)
         if not len(rows):
             return []
-        value = column.show(int(rows[0]))
-        return [Problem(name, what, rows, "" if value == what or what == "null" else f", {value}")]
+        first = int(rows[0])
+        return [Problem(name, what, rows, "" if column.null[first] else f", {column.show(first)}")]
 
     def __str__(self) -> str:
         rows = "1 row is" if len(self.rows) == 1 else f"{len(self.rows):,} rows are"
@@ -59,7 +60,7 @@ def as_label(name: str, column: Column) -> tuple[npt.NDArray[np.uint8], list[Pro
     """0 or 1, also spelt 0.0, 1.0, true, false."""
     wrong_kind(name, column, "a label of 0 and 1", {"bool", "int", "float", "text"})
     if column.kind == "text":
-        table = np.array([LABELS.get(text.strip().lower(), -1) for text in column.texts] + [-1])
+        table = np.array([LABELS.get(canonical(text.strip().lower()), -1) for text in column.texts] + [-1])
         values = table[column.values]
     else:
         values = np.where(np.isin(column.values, (0, 1)), column.values, -1).astype(np.int64)

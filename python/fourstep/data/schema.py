@@ -10,7 +10,7 @@ from .errors import DataError
 __all__ = ["Schema"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Schema:
     """The roles of the columns: one label, who, when, and what the model may look at.
 
@@ -43,15 +43,25 @@ class Schema:
     """
 
     label: str
-    user: str | None = None
-    time: str | None = None
-    categorical: tuple[str, ...] = ()
-    numeric: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    user: str | None
+    time: str | None
+    categorical: tuple[str, ...]
+    numeric: tuple[str, ...]
+    tags: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        for role in ("categorical", "numeric", "tags"):
-            object.__setattr__(self, role, _names(role, getattr(self, role)))
+    def __init__(
+        self,
+        label: str,
+        user: str | None = None,
+        time: str | None = None,
+        categorical: Iterable[str] = (),
+        numeric: Iterable[str] = (),
+        tags: Iterable[str] = (),
+    ) -> None:
+        for role, name in (("label", label), ("user", user), ("time", time)):
+            object.__setattr__(self, role, name)
+        for role, names in (("categorical", categorical), ("numeric", numeric), ("tags", tags)):
+            object.__setattr__(self, role, _names(role, names))
         taken: dict[str, str] = {}
         for role, names in self._roles():
             for name in names:
@@ -61,6 +71,10 @@ class Schema:
         for name in self.tags:
             if name not in self.categorical:
                 raise DataError(f"tags: column {name!r} is not among the categorical columns")
+            if f"{name}/tags" in self.keys:
+                raise DataError(
+                    f"column '{name}/tags' has the name that history gives to the tags of {name!r}; rename it"
+                )
 
     def _roles(self) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "label", (self.label,)
@@ -79,10 +93,6 @@ class Schema:
         """The columns of categories: the user first, then the categorical ones."""
         user = () if self.user is None else (self.user,)
         return tuple(dict.fromkeys(user + self.categorical))
-
-    def roles_of(self, name: str) -> str:
-        """The role or roles of a column, for messages."""
-        return " and ".join(role for role, names in self._roles() if name in names)
 
 
 def _names(role: str, names: Iterable[str]) -> tuple[str, ...]:

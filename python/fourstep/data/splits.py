@@ -75,7 +75,8 @@ def split(
     Raises
     ------
     DataError
-        No time column where one is needed; an empty part; a validation or test part of one class, whose AUC does not exist.
+        No time column where one is needed; an empty part; a validation or test part of one class, whose AUC
+        does not exist.
     ValueError
         An unknown `how`, a share not inside (0, 1).
 
@@ -95,10 +96,8 @@ def split(
         if not 0 < share < 1:
             raise ValueError(f"{name} needs a share between 0 and 1, got {share}")
     used, reason = _decide(dataset, how, seed)
-    if used == "random":
-        order = np.random.default_rng(seed).permutation(len(dataset))
-    else:
-        order = np.arange(len(dataset))
+    n = len(dataset)
+    order = np.random.default_rng(seed).permutation(n) if used == "random" else np.arange(n)
     time = dataset.time if used != "random" else None
     group = dataset.groups if used == "user-time" else None
     rest, last = cut(order, time, group, test)
@@ -129,7 +128,8 @@ def _decide(dataset: Dataset, how: How, seed: int) -> tuple[How, str]:
         return "random", f"asked for, seed {seed}; the model sees rows later than those it is tested on"
     if dataset.schema.time is None:
         raise DataError(
-            f'{dataset.name}: split "{how}" needs a time column and the schema names none (time=, --time); or ask for split "random"'
+            f'{dataset.name}: split "{how}" needs a time column and the schema names none (time=, --time);'
+            ' or ask for split "random"'
         )
     if how == "user-time" and dataset.schema.user is None:
         return "time", "there is no user column, so the last rows of all by time"

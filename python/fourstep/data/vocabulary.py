@@ -25,7 +25,8 @@ class Vocabulary:
     texts : list of str
         Sorted.
     kept : (len(texts),) bool
-        Which of them the model tells apart; the others share index 0 with the unseen ones, and so give it something to learn.
+        Which of them the model tells apart; the others share index 0 with the unseen ones, and so give it
+        something to learn.
 
     Examples
     --------

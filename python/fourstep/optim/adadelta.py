@@ -8,14 +8,13 @@ u ← ρ·u + (1 − ρ)·δ²
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
-from fourstep.schedules import Schedule
 
 
 class AdaDelta(Optimizer):
@@ -63,7 +62,7 @@ class AdaDelta(Optimizer):
     def __init__(
         self,
         params: Any,
-        lr: float | Schedule = 1.0,
+        lr: float | Callable[[int], float] = 1.0,
         rho: float = 0.9,
         eps: float = 1e-6,
         weight_decay: float = 0.0,

@@ -6,14 +6,13 @@ V ← V + g²
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
-from fourstep.schedules import Schedule
 
 
 class AdaGrad(Optimizer):
@@ -66,7 +65,7 @@ class AdaGrad(Optimizer):
     def __init__(
         self,
         params: Any,
-        lr: float | Schedule = 1e-2,
+        lr: float | Callable[[int], float] = 1e-2,
         lr_decay: float = 0.0,
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,

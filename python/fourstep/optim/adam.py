@@ -7,14 +7,13 @@ v ← β₂·v + (1 − β₂)·g²         v̂ = v / (1 − β₂^t)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
-from fourstep.schedules import Schedule
 
 
 class Adam(Optimizer):
@@ -60,7 +59,7 @@ class Adam(Optimizer):
     def __init__(
         self,
         params: Any,
-        lr: float | Schedule = 1e-3,
+        lr: float | Callable[[int], float] = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,

@@ -309,7 +309,8 @@ class Optimizer:
                 found = np.argwhere(~np.isfinite(grad))
                 if len(found):
                     index = tuple(found[0].tolist())
-                    return f"; the gradient of {name} is {grad[index]} at {index}, and {len(found)} elements of it are not finite"
+                    count = f"{len(found)} of its elements are not finite"
+                    return f"; the gradient of {name} is {grad[index]} at {index}, {count}"
         return "; each element is finite, the sum of their squares is not"
 
     def _allocate(self, name: str, used: Mapping[int, None]) -> None:

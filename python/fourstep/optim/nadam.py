@@ -7,7 +7,7 @@ the notes', with a closure        g at w − α·m_{t−1}/(√V_{t−1} + ε), 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from fourstep import _core
@@ -15,7 +15,6 @@ from fourstep.optim import checks
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
-from fourstep.schedules import Schedule
 
 _STATES = ("exp_avg", "exp_avg_sq")
 
@@ -73,7 +72,7 @@ class Nadam(LookAhead):
     def __init__(
         self,
         params: Any,
-        lr: float | Schedule = 2e-3,
+        lr: float | Callable[[int], float] = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,

@@ -8,14 +8,13 @@ a = √v + ε                     centred: v − ḡ² in place of v, not below 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
-from fourstep.schedules import Schedule
 
 
 class RMSProp(Optimizer):
@@ -69,7 +68,7 @@ class RMSProp(Optimizer):
     def __init__(
         self,
         params: Any,
-        lr: float | Schedule = 1e-2,
+        lr: float | Callable[[int], float] = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0.0,

@@ -9,7 +9,7 @@ NAG          m ← γ·m + g at the look-ahead point, η = α·m                
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from fourstep.optim import checks
@@ -17,7 +17,6 @@ from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
-from fourstep.schedules import Schedule
 
 Form = Literal["torch", "lr_inside", "ema"]
 
@@ -72,7 +71,7 @@ class SGD(Optimizer):
     def __init__(
         self,
         params: Any,
-        lr: float | Schedule = 1e-3,
+        lr: float | Callable[[int], float] = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
         weight_decay: float = 0.0,
@@ -171,7 +170,7 @@ class NAG(LookAhead):
     def __init__(
         self,
         params: Any,
-        lr: float | Schedule = 1e-3,
+        lr: float | Callable[[int], float] = 1e-3,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         *,

@@ -73,6 +73,7 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     _check_arrays(optimizer, state)
 
     for group, saved, new in zip(optimizer.param_groups, state["groups"], values, strict=True):
+        _remember(group, new)
         group.update_all(new)
         group.steps = int(saved["step"])
         group.scalars = {key: float(value) for key, value in saved["scalars"].items()}
@@ -134,6 +135,16 @@ def _schedule(kind: str, group: ParamGroup, saved: Mapping[str, Any]) -> Callabl
             f"{kind}: lr was the function {saved['function']}, which cannot be saved; make the optimizer with it first"
         )
     return own
+
+
+def _remember(group: ParamGroup, new: dict[str, Any]) -> None:
+    """Give a plateau schedule its memory back in place: the caller goes on showing metrics to that object."""
+    own, saved = group.schedule, new["lr"]
+    if isinstance(own, schedules.ReduceOnPlateau) and isinstance(saved, schedules.ReduceOnPlateau):
+        memory = saved.state_dict()
+        if own.to_dict() | {"state": memory} == saved.to_dict():
+            own.load_state_dict(memory)
+            new["lr"] = own
 
 
 def _check_arrays(optimizer: Optimizer, state: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@
 //! | [`pool`] | our own thread pool: lazy, fork-aware (unsafe room 2) |
 //! | [`exec`] | how one call runs: level, threads, chunk length, serial threshold |
 //! | [`lanes`] | reductions over fixed virtual lanes |
+//! | [`elementary`] | exp, ln, ln(1 + x), softplus, the logistic function, without a C library |
 //! | [`coefficients`] | β^t and the other scalars, in `f64`, without a C library |
 //! | [`rule`] | the four-step trait and the one loop |
 //! | [`rules`] | one rule family a file |
@@ -18,6 +19,7 @@
 #![deny(unsafe_code)]
 
 pub mod coefficients;
+pub mod elementary;
 pub mod exec;
 pub mod isa;
 pub mod lanes;

@@ -3,6 +3,8 @@
 //! rust-numpy tracks borrows for each base allocation, also across threads while we are detached: an array that another
 //! call is writing, or that overlaps another argument, is refused here and never raced on.
 
+use std::fmt::Display;
+
 use numpy::{
     BorrowError, Element, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArray,
     PyUntypedArrayMethods,
@@ -13,22 +15,22 @@ use pyo3::prelude::*;
 /// The array `name` of dtype `T`, C-contiguous and aligned, for reading.
 pub(crate) fn reading<'py, T: Element>(
     array: &Bound<'py, PyAny>,
-    name: &str,
+    name: impl Display,
 ) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
-    typed::<T>(array, name)?.try_readonly().map_err(|e| refusal(e, name))
+    typed::<T>(array, &name)?.try_readonly().map_err(|e| refusal(e, name))
 }
 
 /// The array `name` of dtype `T`, C-contiguous, aligned and writeable, for writing.
 pub(crate) fn writing<'py, T: Element>(
     array: &Bound<'py, PyAny>,
-    name: &str,
+    name: impl Display,
 ) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
-    typed::<T>(array, name)?.try_readwrite().map_err(|e| refusal(e, name))
+    typed::<T>(array, &name)?.try_readwrite().map_err(|e| refusal(e, name))
 }
 
 fn typed<'a, 'py, T: Element>(
     array: &'a Bound<'py, PyAny>,
-    name: &str,
+    name: impl Display,
 ) -> PyResult<&'a Bound<'py, PyArrayDyn<T>>> {
     let untyped = array
         .cast::<PyUntypedArray>()
@@ -52,7 +54,7 @@ fn typed<'a, 'py, T: Element>(
     Ok(typed)
 }
 
-fn refusal(error: BorrowError, name: &str) -> PyErr {
+fn refusal(error: BorrowError, name: impl Display) -> PyErr {
     match error {
         BorrowError::NotWriteable => {
             PyValueError::new_err(format!("{name}: got a read-only array, need a writeable one"))
@@ -64,14 +66,21 @@ fn refusal(error: BorrowError, name: &str) -> PyErr {
 }
 
 /// The elements of a contiguous array.
-pub(crate) fn elements<'a, T: Element>(array: &'a PyReadonlyArrayDyn<'_, T>, name: &str) -> PyResult<&'a [T]> {
-    array.as_slice().map_err(|e| PyValueError::new_err(format!("{name}: {e}")))
+pub(crate) fn elements<'a, T: Element>(
+    array: &'a PyReadonlyArrayDyn<'_, T>,
+    name: impl Display,
+) -> PyResult<&'a [T]> {
+    array.as_slice().map_err(|_| misaligned(name))
 }
 
 /// The elements of a contiguous array, to write.
 pub(crate) fn elements_mut<'a, T: Element>(
     array: &'a mut PyReadwriteArrayDyn<'_, T>,
-    name: &str,
+    name: impl Display,
 ) -> PyResult<&'a mut [T]> {
-    array.as_slice_mut().map_err(|e| PyValueError::new_err(format!("{name}: {e}")))
+    array.as_slice_mut().map_err(|_| misaligned(name))
+}
+
+fn misaligned(name: impl Display) -> PyErr {
+    PyValueError::new_err(format!("{name}: got a misaligned array, need an aligned one (a copy is)"))
 }

@@ -101,9 +101,9 @@ impl<'py, T: Element> Buffer<'py, T> {
             )));
         }
         let w = writing(w, name)?;
-        let g = reading(g, &format!("the gradient of {name}"))?;
+        let g = reading(g, format_args!("the gradient of {name}"))?;
         let state =
-            state.iter().map(|s| writing(s, &format!("the state of {name}"))).collect::<PyResult<Vec<_>>>()?;
+            state.iter().map(|s| writing(s, format_args!("the state of {name}"))).collect::<PyResult<Vec<_>>>()?;
         let buffer = Self { index, name: name.clone(), w, g, state };
         buffer.check_sizes()?;
         Ok(buffer)
@@ -130,7 +130,7 @@ impl<'py, T: Element> Buffer<'py, T> {
         Ok(Slices {
             index: self.index,
             w: elements_mut(&mut self.w, &self.name)?,
-            g: elements(&self.g, &self.name)?,
+            g: elements(&self.g, format_args!("the gradient of {}", self.name))?,
             state,
         })
     }

@@ -1,0 +1,628 @@
+//! Grouped AUC: the AUC inside each group (user, session, position), averaged over the groups.
+//!
+//! ```text
+//! gAUC = Σ_g ω_g·AUC_g / Σ_g ω_g        ω_g = rows, positives, 1, or pairs of the group
+//! ```
+//!
+//! 1. Group the rows. Ids that do not fall are used where they lie, and so are rows cut by offsets; others are sorted by
+//!    id together with their key, label and weight: the one pass that moves rows.
+//! 2. Count the pairs of each group: every pair in a small one, by sorting in a larger one, on all threads in a giant one.
+//!    Work is handed out by rows, not by groups.
+//! 3. Add ω_g·AUC_g. ω_g is an integer (real ones become integers as sample weights do) and each AUC_g is rounded once, so the
+//!    sum is exact, and one division rounds it: any order of rows gives the same bits, and one group gives its AUC.
+//!    Weighted by pairs it is Σ pairs won / Σ pairs, integers to the end.
+//!
+//! A group that has one class only has no AUC. It is dropped and counted, or takes part with ½.
+
+use std::marker::PhantomData;
+
+use super::auc::{Classes, Left, Member, Nan, Pairs, Rows, Weighted};
+use super::exact::Exact;
+use super::key::Score;
+use super::ratio::ratio;
+use super::sort::{self, Item};
+use super::weight::Unit;
+use super::{MetricError, ROWS};
+use crate::exec::Exec;
+use crate::isa::Kernel;
+use crate::pool;
+
+/// Which rows belong together.
+#[derive(Clone, Copy, Debug)]
+pub enum Groups<'a> {
+    /// An id for each row.
+    Signed(&'a [i64]),
+    /// An id for each row.
+    Unsigned(&'a [u64]),
+    /// Group g is rows `offsets[g]..offsets[g + 1]`.
+    Offsets(&'a [i64]),
+}
+
+/// What a group weighs in the mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GroupWeight {
+    /// Its rows (their weights).
+    Impressions,
+    /// Its positives (their weights).
+    Positives,
+    /// 1.
+    Uniform,
+    /// Its pairs (the products of their weights).
+    Pairs,
+}
+
+/// What happens to a group of one class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OneClass {
+    /// It does not count.
+    Drop,
+    /// Its AUC is ½.
+    Half,
+}
+
+/// How groups are averaged.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What a group weighs.
+    pub group_weight: GroupWeight,
+    /// What happens to a group of one class.
+    pub one_class: OneClass,
+    /// Groups of fewer rows do not count, whatever their classes.
+    pub min_rows: u64,
+    /// What happens to a row whose score is NaN.
+    pub nan: Nan,
+}
+
+/// Whether a group counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It counts.
+    Kept,
+    /// All of its rows are of one class.
+    OneClass,
+    /// It has fewer than `min_rows` rows.
+    Small,
+    /// None of its rows counts.
+    Empty,
+}
+
+/// One group.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Group {
+    /// Rows that count.
+    pub rows: u64,
+    /// Positives among them.
+    pub positives: u64,
+    /// Pairs, in units of weight.
+    pub pairs: Pairs,
+    /// Sum of the positives' weights.
+    pub positive_weight: f64,
+    /// Sum of the negatives' weights.
+    pub negative_weight: f64,
+    /// AUC, or what stands for it; NaN where the group does not count.
+    pub auc: f64,
+    /// Whether it counts.
+    pub fate: Fate,
+}
+
+/// Groups of one fate.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Tally {
+    /// Groups.
+    pub groups: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Their positives.
+    pub positives: u64,
+}
+
+/// Grouped AUC and what it was computed from.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Gauc {
+    /// The mean; `None` where no group counts.
+    pub value: Option<f64>,
+    /// The groups, in ascending order of their ids.
+    pub groups: Vec<Group>,
+    /// Keys of their ids (see [`Score::key`]); empty for offsets.
+    pub ids: Vec<u64>,
+    /// Rows that did not count.
+    pub left: Left,
+}
+
+impl Gauc {
+    /// The groups of this fate, their rows and positives.
+    #[must_use]
+    pub fn tally(&self, fate: Fate) -> Tally {
+        self.groups.iter().filter(|g| g.fate == fate).fold(Tally::default(), |t, g| Tally {
+            groups: t.groups + 1,
+            rows: t.rows + g.rows,
+            positives: t.positives + g.positives,
+        })
+    }
+
+    /// Pairs inside the groups that count: all of them, and those that tie. In units of weight that differ by group.
+    #[must_use]
+    pub fn pairs(&self) -> Pairs {
+        self.groups.iter().filter(|g| g.fate == Fate::Kept).fold(Pairs::default(), |a, g| Pairs {
+            below: a.below.saturating_add(g.pairs.below),
+            tied: a.tied.saturating_add(g.pairs.tied),
+            all: a.all.saturating_add(g.pairs.all),
+        })
+    }
+}
+
+/// Grouped AUC.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn gauc<S: Score>(
+    exec: &Exec,
+    rows: &Rows<'_, S>,
+    groups: Groups<'_>,
+    options: &Options,
+) -> Result<Gauc, MetricError> {
+    let (_, left) = rows.check(exec, options.nan)?;
+    let (mut groups, ids) = match rows.weights {
+        None => counted::<S, S::Key>(exec, rows, groups, options)?,
+        Some(_) => counted::<S, Weighted<S::Key>>(exec, rows, groups, options)?,
+    };
+    groups.iter_mut().for_each(|g| judge(g, options));
+    let value = mean(&groups, options.group_weight, rows.weights.is_some())?;
+    Ok(Gauc { value, groups, ids, left })
+}
+
+/// Decides whether a group counts.
+fn judge(group: &mut Group, options: &Options) {
+    group.fate = if group.rows == 0 {
+        Fate::Empty
+    } else if group.rows < options.min_rows {
+        Fate::Small
+    } else if group.pairs.all > 0 || options.one_class == OneClass::Half {
+        Fate::Kept
+    } else {
+        Fate::OneClass
+    };
+    group.auc = match group.fate {
+        Fate::Kept if group.pairs.all == 0 => 0.5,
+        Fate::Kept => group.auc,
+        _ => f64::NAN,
+    };
+}
+
+/// Σ ω·AUC / Σ ω over the groups that count.
+fn mean(groups: &[Group], group_weight: GroupWeight, weighted: bool) -> Result<Option<f64>, MetricError> {
+    let kept = || groups.iter().filter(|g| g.fate == Fate::Kept);
+    let mut sum = Exact::new();
+    let mut total = 0u128;
+    let mut add = |auc: f64, omega: u64| {
+        sum.add_times(auc, omega);
+        total += u128::from(omega);
+    };
+    if !weighted && group_weight == GroupWeight::Pairs {
+        let won: u128 = kept().map(|g| 2 * g.pairs.below + g.pairs.tied).sum();
+        let all: u128 = kept().map(|g| g.pairs.all).sum();
+        return Ok((all > 0).then(|| ratio(won, 2 * all)));
+    }
+    match group_weight {
+        GroupWeight::Uniform => kept().for_each(|g| add(g.auc, 1)),
+        GroupWeight::Impressions if !weighted => kept().for_each(|g| add(g.auc, g.rows)),
+        GroupWeight::Positives if !weighted => kept().for_each(|g| add(g.auc, g.positives)),
+        real => {
+            let omega = |g: &Group| match real {
+                GroupWeight::Positives => g.positive_weight,
+                GroupWeight::Pairs => g.positive_weight * g.negative_weight,
+                _ => g.positive_weight + g.negative_weight,
+            };
+            if kept().any(|g| !omega(g).is_finite()) {
+                return Err(MetricError::Overflow);
+            }
+            let unit = Unit::of(kept().map(omega).filter(|&w| w > 0.0));
+            kept().for_each(|g| add(g.auc, unit.integer(omega(g))));
+        }
+    }
+    Ok((total > 0).then(|| sum.over(total)))
+}
+
+/// Counts the pairs of every group, and lists the groups' ids.
+fn counted<S: Score, M: Member<Key = S::Key>>(
+    exec: &Exec,
+    rows: &Rows<'_, S>,
+    groups: Groups<'_>,
+    options: &Options,
+) -> Result<(Vec<Group>, Vec<u64>), MetricError> {
+    match groups {
+        Groups::Signed(ids) => Ok(by_id::<S, M, _>(exec, rows, ids, options.nan)),
+        Groups::Unsigned(ids) => Ok(by_id::<S, M, _>(exec, rows, ids, options.nan)),
+        Groups::Offsets(offsets) => {
+            let starts = checked(offsets, rows.labels.len())?;
+            Ok((each_group::<M>(exec, &starts, &InPlace { rows, nan: options.nan }), Vec::new()))
+        }
+    }
+}
+
+/// Offsets as row numbers.
+fn checked(offsets: &[i64], rows: usize) -> Result<Vec<usize>, MetricError> {
+    let error = |index: usize| Err(MetricError::Offsets { index, value: offsets.get(index).copied(), rows });
+    if offsets.first() != Some(&0) {
+        return error(0);
+    }
+    if let Some(i) = offsets.windows(2).position(|w| w[1] < w[0]) {
+        return error(i + 1);
+    }
+    if offsets.last() != i64::try_from(rows).ok().as_ref() {
+        return error(offsets.len() - 1);
+    }
+    Ok(offsets.iter().map(|&o| o as usize).collect())
+}
+
+/// Groups rows by id.
+fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
+    exec: &Exec,
+    rows: &Rows<'_, S>,
+    ids: &[G],
+    nan: Nan,
+) -> (Vec<Group>, Vec<u64>) {
+    assert_eq!(ids.len(), rows.labels.len(), "as many ids as labels");
+    let source = InPlace { rows, nan };
+    let pieces = ids.len().div_ceil(ROWS);
+    let rises = |i: usize| {
+        let piece = &ids[i * ROWS..ids.len().min((i + 1) * ROWS + 1)];
+        piece.windows(2).fold(true, |rises, w| rises & (w[0].key() <= w[1].key()))
+    };
+    if pool::map(exec.threads_for(ids.len()), pieces, rises).into_iter().all(|r| r) {
+        let starts = starts(exec, ids.len(), |i| ids[i].key());
+        let names = starts[..starts.len() - 1].iter().map(|&i| ids[i].key()).collect();
+        return (each_group::<M>(exec, &starts, &source), names);
+    }
+    let mut moved = vec![Moved::<M>::default(); ids.len()];
+    let mut tasks: Vec<_> = moved.chunks_mut(ROWS).enumerate().collect();
+    pool::for_each(exec.threads_for(ids.len()), &mut tasks, |(i, moved)| {
+        for (i, row) in (*i * ROWS..).zip(moved.iter_mut()) {
+            let (member, class) = source.row(i);
+            *row = Moved { id: ids[i].key(), member, class };
+        }
+    });
+    sort::sort(exec, &mut moved);
+    let starts = starts(exec, moved.len(), |i| moved[i].id);
+    let names = starts[..starts.len() - 1].iter().map(|&i| moved[i].id).collect();
+    (each_group::<M>(exec, &starts, &&moved[..]), names)
+}
+
+/// Where runs of one id start, and the number of rows.
+fn starts(exec: &Exec, rows: usize, id: impl Fn(usize) -> u64 + Sync + Send) -> Vec<usize> {
+    let pieces = pool::map(exec.threads_for(rows), rows.div_ceil(ROWS), |p| {
+        let range = p * ROWS..rows.min((p + 1) * ROWS);
+        range.filter(|&i| i == 0 || id(i) != id(i - 1)).collect::<Vec<_>>()
+    });
+    let mut starts = pieces.concat();
+    starts.push(rows);
+    starts
+}
+
+/// Where the rows of a group are.
+trait Source<M>: Sync {
+    /// Row i, and its class: 0, 1, or [`OUT`] if it does not count.
+    fn row(&self, i: usize) -> (M, u8);
+}
+
+/// The class of rows that do not count.
+const OUT: u8 = 2;
+
+/// Rows as they came.
+struct InPlace<'a, S> {
+    rows: &'a Rows<'a, S>,
+    nan: Nan,
+}
+
+impl<S: Score, M: Member<Key = S::Key>> Source<M> for InPlace<'_, S> {
+    #[inline(always)]
+    fn row(&self, i: usize) -> (M, u8) {
+        let (score, label) = (self.rows.scores[i], self.rows.labels[i] & 1);
+        let weight = match self.rows.weights {
+            Some(weights) => weights[i],
+            None => 1.0,
+        };
+        let counts = weight > 0.0 && !(score.is_nan() && self.nan != Nan::Lowest);
+        (M::new(score.key(), weight), if counts { label } else { OUT })
+    }
+}
+
+/// A row on its way to its group.
+#[derive(Clone, Copy, Default)]
+struct Moved<M> {
+    id: u64,
+    member: M,
+    class: u8,
+}
+
+impl<M: Member> Item for Moved<M> {
+    type Key = u64;
+    #[inline(always)]
+    fn key(&self) -> u64 {
+        self.id
+    }
+}
+
+impl<M: Member> Source<M> for &[Moved<M>] {
+    #[inline(always)]
+    fn row(&self, i: usize) -> (M, u8) {
+        (self[i].member, self[i].class)
+    }
+}
+
+/// Groups of more rows are counted by all threads together.
+const GIANT: usize = 2 * ROWS;
+
+/// The groups that start at `starts`, the last of which is the number of rows.
+fn each_group<M: Member>(exec: &Exec, starts: &[usize], source: &impl Source<M>) -> Vec<Group> {
+    let (groups, rows) = (starts.len() - 1, starts[starts.len() - 1]);
+    // Piece p has the groups that start in its rows; p = rows / ROWS has the empty ones at the end.
+    let first = |p: usize| starts[..groups].partition_point(|&s| s < p * ROWS);
+    let pieces = pool::map(exec.threads_for(rows), rows / ROWS + 1, |p| {
+        exec.level.run(Piece { exec, starts: &starts[first(p)..=first(p + 1)], source, member: PhantomData })
+    });
+    let mut counted: Vec<Group> = pieces.concat();
+    for (group, start) in counted.iter_mut().zip(starts.windows(2)).filter(|(_, s)| s[1] - s[0] > GIANT) {
+        let mut classes = Classes { positives: Vec::new(), negatives: Vec::new() };
+        gather(&mut classes, source, start[0]..start[1]);
+        *group = count(exec, &mut classes);
+    }
+    counted
+}
+
+/// The groups of a piece, but for giants.
+struct Piece<'a, M, R> {
+    exec: &'a Exec,
+    starts: &'a [usize],
+    source: &'a R,
+    member: PhantomData<M>,
+}
+
+impl<M: Member, R: Source<M>> Kernel for Piece<'_, M, R> {
+    type Out = Vec<Group>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<Group> {
+        let alone = Exec { threads: 1, ..*self.exec };
+        let mut classes = Classes { positives: Vec::new(), negatives: Vec::new() };
+        let mut groups = Vec::with_capacity(self.starts.len() - 1);
+        for start in self.starts.windows(2) {
+            let rows = if start[1] - start[0] > GIANT { 0..0 } else { start[0]..start[1] };
+            gather(&mut classes, self.source, rows);
+            groups.push(count(&alone, &mut classes));
+        }
+        groups
+    }
+}
+
+/// Fills `classes` with these rows.
+#[inline(always)]
+fn gather<M: Member>(classes: &mut Classes<M>, source: &impl Source<M>, rows: std::ops::Range<usize>) {
+    classes.positives.clear();
+    classes.negatives.clear();
+    for i in rows {
+        let (member, class) = source.row(i);
+        match class {
+            0 => classes.negatives.push(member),
+            1 => classes.positives.push(member),
+            _ => {}
+        }
+    }
+}
+
+/// Up to this many pairs, looking at each one is faster than sorting.
+const FEW: usize = 1024;
+
+/// Counts the pairs of a group.
+#[inline(always)]
+fn count<M: Member>(exec: &Exec, classes: &mut Classes<M>) -> Group {
+    let [positive_unit, negative_unit] = classes.settle(exec);
+    let Classes { positives, negatives } = &*classes;
+    let (rows, positive_rows) = ((positives.len() + negatives.len()) as u64, positives.len() as u64);
+    let positive: u64 = positives.iter().map(M::weight).sum();
+    let negative: u64 = negatives.iter().map(M::weight).sum();
+    let pairs = if !M::WEIGHTED && positives.len() * negatives.len() <= FEW {
+        let (below, up_to) = each_pair(positives, negatives);
+        Pairs { below, tied: up_to - below, all: u128::from(positive) * u128::from(negative) }
+    } else {
+        classes.pairs(exec)
+    };
+    Group {
+        rows,
+        positives: positive_rows,
+        pairs,
+        positive_weight: positive_unit.real(positive),
+        negative_weight: negative_unit.real(negative),
+        auc: pairs.auc().unwrap_or(f64::NAN),
+        fate: Fate::Kept,
+    }
+}
+
+/// How many pairs have the negative below, and up to, the positive.
+#[inline(always)]
+fn each_pair<M: Member>(positives: &[M], negatives: &[M]) -> (u128, u128) {
+    let (mut below, mut up_to) = (0u32, 0u32);
+    for p in positives {
+        for n in negatives {
+            below += u32::from(n.key() < p.key());
+            up_to += u32::from(n.key() <= p.key());
+        }
+    }
+    (below.into(), up_to.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::auc::auc;
+    use crate::metrics::naive::tests::{executions, noise};
+    use proptest::prelude::*;
+
+    const OPTIONS: Options =
+        Options { group_weight: GroupWeight::Impressions, one_class: OneClass::Drop, min_rows: 2, nan: Nan::Raise };
+    const WEIGHTS: [GroupWeight; 4] =
+        [GroupWeight::Impressions, GroupWeight::Positives, GroupWeight::Uniform, GroupWeight::Pairs];
+
+    /// On every level and thread count.
+    fn check<S: Score>(rows: &Rows<'_, S>, groups: Groups<'_>, options: &Options) -> Gauc {
+        let results: Vec<_> = executions().map(|exec| gauc(&exec, rows, groups, options)).collect();
+        let same = |a: &Gauc, b: &Gauc| {
+            a.value.map(f64::to_bits) == b.value.map(f64::to_bits)
+                && a.ids == b.ids
+                && a.groups.iter().zip(&b.groups).all(|(a, b)| {
+                    (a.auc.to_bits(), a.pairs, a.fate, a.rows) == (b.auc.to_bits(), b.pairs, b.fate, b.rows)
+                })
+        };
+        let results: Vec<Gauc> = results.into_iter().map(|r| r.unwrap_or_else(|e| panic!("{e}"))).collect();
+        assert!(results.windows(2).all(|w| same(&w[0], &w[1])), "the same on every level and thread count");
+        results[0].clone()
+    }
+
+    #[test]
+    fn groups_at_known_values() {
+        let labels = [1, 0, 1, 0, 0, 1, 1];
+        let scores = [0.9f32, 0.1, 0.2, 0.8, 0.2, 0.5, 0.5];
+        // Group 7: one pair, won. Group 3: two pairs, one tied and one lost. Group 9: one class.
+        let ids = [7i64, 7, 3, 3, 3, 9, 9];
+        let rows = Rows { labels: &labels, scores: &scores, weights: None };
+        for (group_weight, want) in WEIGHTS.into_iter().zip([2.75 / 5.0, 1.25 / 2.0, 1.25 / 2.0, 1.5 / 3.0]) {
+            let got = check(&rows, Groups::Signed(&ids), &Options { group_weight, ..OPTIONS });
+            assert_eq!(got.value, Some(want), "{group_weight:?}");
+            assert_eq!(got.tally(Fate::Kept), Tally { groups: 2, rows: 5, positives: 2 }, "kept");
+            assert_eq!(got.tally(Fate::OneClass), Tally { groups: 1, rows: 2, positives: 2 }, "dropped");
+        }
+        let half = check(&rows, Groups::Signed(&ids), &Options { one_class: OneClass::Half, ..OPTIONS });
+        assert_eq!(half.value, Some((0.25 * 3.0 + 2.0 + 1.0) / 7.0), "one class as one half");
+        let large = check(&rows, Groups::Signed(&ids), &Options { min_rows: 3, ..OPTIONS });
+        assert_eq!((large.value, large.tally(Fate::Small).groups), (Some(0.25), 2), "size first, then class");
+        let none = check(&rows, Groups::Signed(&ids), &Options { min_rows: 4, ..OPTIONS });
+        assert_eq!(none.value, None, "no group is left");
+    }
+
+    #[test]
+    fn dropped_rows_leave_their_group_behind() {
+        let (labels, scores) = ([1, 0, 1, 0], [f64::NAN, f64::NAN, 2.0, 1.0]);
+        let options = Options { nan: Nan::Drop, ..OPTIONS };
+        let rows = Rows { labels: &labels, scores: &scores, weights: None };
+        for groups in [Groups::Signed(&[-5, -5, 5, 5]), Groups::Signed(&[5, 5, -5, -5]), Groups::Offsets(&[0, 2, 4])] {
+            let got = check(&rows, groups, &options);
+            assert_eq!((got.value, got.groups.len()), (Some(1.0), 2), "{groups:?}");
+            assert_eq!((got.tally(Fate::Empty).groups, got.left.nan), (1, 2), "{groups:?}");
+        }
+        let got = check(&rows, Groups::Offsets(&[0, 0, 2, 2, 4, 4]), &options);
+        assert_eq!(got.tally(Fate::Empty).groups, 4, "empty by offsets");
+    }
+
+    #[test]
+    fn bad_offsets_are_found() {
+        let rows = Rows { labels: &[1, 0, 1], scores: &[1.0f32, 2.0, 3.0], weights: None };
+        let exec = executions().next().unwrap_or_else(|| unreachable!("the baseline is always there"));
+        let table: [(&[i64], usize, Option<i64>); 5] = [
+            (&[], 0, None),
+            (&[1, 3], 0, Some(1)),
+            (&[0, 2, 1, 3], 2, Some(1)),
+            (&[0, 2], 1, Some(2)),
+            (&[0, 4], 1, Some(4)),
+        ];
+        for (offsets, index, value) in table {
+            let error = gauc(&exec, &rows, Groups::Offsets(offsets), &OPTIONS);
+            assert_eq!(error, Err(MetricError::Offsets { index, value, rows: 3 }), "{offsets:?}");
+        }
+    }
+
+    #[test]
+    fn giants_and_dwarfs() {
+        let n = 3 * GIANT;
+        let labels: Vec<u8> = noise(n).map(|x| u8::from(x % 7 == 0)).collect();
+        let scores: Vec<f32> = noise(2 * n).skip(n).map(|x| (x % 5000) as f32).collect();
+        let weights: Vec<f64> = noise(n).map(|x| (x % 4) as f64 / 3.0).collect();
+        // One giant, one of some hundred rows, and the rest of about twenty.
+        let ids: Vec<i64> = noise(n)
+            .enumerate()
+            .map(|(i, x)| match x % 1000 {
+                0..=600 => 1 << 40,
+                601 => -1,
+                _ => (i % 10_000) as i64,
+            })
+            .collect();
+        for weights in [None, Some(&weights[..])] {
+            let rows = Rows { labels: &labels, scores: &scores, weights };
+            let got = check(&rows, Groups::Signed(&ids), &OPTIONS);
+            assert_eq!(got.groups.iter().map(|g| g.rows).sum::<u64>() + got.left.weightless, n as u64, "all rows");
+            // The same rows, already grouped, as ids and as offsets.
+            let mut order: Vec<usize> = (0..n).collect();
+            order.sort_by_key(|&i| ids[i]);
+            let pick = |x: &[f32]| order.iter().map(|&i| x[i]).collect::<Vec<_>>();
+            let labels: Vec<u8> = order.iter().map(|&i| labels[i]).collect();
+            let weights: Option<Vec<f64>> = weights.map(|w| order.iter().map(|&i| w[i]).collect());
+            let ids: Vec<i64> = order.iter().map(|&i| ids[i]).collect();
+            let scores = pick(&scores);
+            let rows = Rows { labels: &labels, scores: &scores, weights: weights.as_deref() };
+            let mut offsets: Vec<i64> = (0..n).filter(|&i| i == 0 || ids[i] != ids[i - 1]).map(|i| i as i64).collect();
+            offsets.push(n as i64);
+            let sorted = check(&rows, Groups::Signed(&ids), &OPTIONS);
+            assert_eq!(sorted.value.map(f64::to_bits), got.value.map(f64::to_bits), "sorted");
+            assert_eq!(sorted.ids, got.ids, "ids ascend");
+            let cut = check(&rows, Groups::Offsets(&offsets), &OPTIONS);
+            assert_eq!(cut.value.map(f64::to_bits), got.value.map(f64::to_bits), "offsets");
+            // A group is what AUC makes of its rows.
+            let exec = executions().last().unwrap_or_else(|| unreachable!("the baseline is always there"));
+            for (g, group) in sorted.groups.iter().enumerate().filter(|(_, g)| g.rows > 100) {
+                let alone = rows.range(offsets[g] as usize, offsets[g + 1] as usize);
+                let want = auc(&exec, &alone, Nan::Raise).unwrap_or_else(|e| panic!("{e}"));
+                assert_eq!(group.pairs, want.pairs, "group {g}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_group_is_auc(
+            rows in prop::collection::vec((0u8..2, -3i32..3, 1e-3..1e3f64), 2..200), weight in 0usize..4,
+        ) {
+            let labels: Vec<u8> = rows.iter().map(|r| r.0).collect();
+            let scores: Vec<f32> = rows.iter().map(|r| r.1 as f32).collect();
+            let weights: Vec<f64> = rows.iter().map(|r| r.2).collect();
+            for weights in [None, Some(&weights[..])] {
+                let rows = Rows { labels: &labels, scores: &scores, weights };
+                let options = Options { group_weight: WEIGHTS[weight], ..OPTIONS };
+                let got = check(&rows, Groups::Unsigned(&vec![9; labels.len()]), &options);
+                for exec in executions() {
+                    let want = auc(&exec, &rows, Nan::Raise).unwrap_or_else(|e| panic!("{e}"));
+                    prop_assert_eq!(got.value.map(f64::to_bits), want.pairs.auc().map(f64::to_bits));
+                }
+            }
+        }
+
+        #[test]
+        fn the_mean_of_auc_by_group(
+            rows in prop::collection::vec((0u8..2, -3i32..3, -4i64..4), 1..200), weight in 0usize..4,
+        ) {
+            let labels: Vec<u8> = rows.iter().map(|r| r.0).collect();
+            let scores: Vec<i64> = rows.iter().map(|r| r.1.into()).collect();
+            let ids: Vec<i64> = rows.iter().map(|r| r.2).collect();
+            let options = Options { group_weight: WEIGHTS[weight], ..OPTIONS };
+            let got = check(&Rows { labels: &labels, scores: &scores, weights: None }, Groups::Signed(&ids), &options);
+            let (mut sum, mut total) = (0.0, 0.0);
+            for id in -4..4 {
+                let mine: Vec<usize> = (0..rows.len()).filter(|&i| ids[i] == id).collect();
+                let labels: Vec<u8> = mine.iter().map(|&i| labels[i]).collect();
+                let scores: Vec<i64> = mine.iter().map(|&i| scores[i]).collect();
+                let pairs = crate::metrics::naive::pairs(&labels, &scores, |_| 1);
+                let Some(auc) = pairs.auc() else { continue };
+                let omega = match options.group_weight {
+                    GroupWeight::Impressions => mine.len() as f64,
+                    GroupWeight::Positives => labels.iter().map(|&l| f64::from(l)).sum(),
+                    GroupWeight::Uniform => 1.0,
+                    GroupWeight::Pairs => pairs.all as f64,
+                };
+                sum += omega * auc;
+                total += omega;
+            }
+            match got.value {
+                None => prop_assert_eq!(total, 0.0),
+                Some(value) => prop_assert!((value - sum / total).abs() < 1e-14, "{} against {}", value, sum / total),
+            }
+        }
+    }
+}
