@@ -188,7 +188,7 @@ def _encode(value: object, at: tuple[str | int, ...], arrays: Arrays, container:
     if type(value) is tuple:
         return {"tuple": [inner(i, item) for i, item in enumerate(value)]}
     if type(value) is np.str_:
-        return {"str_": str(value)}  # an array of text would lose NULs at its end
+        return {"str_": "".join(value)}  # as an array, or by str(), it would lose NULs at its end
     if isinstance(value, np.generic):
         return {"scalar": _store(np.asarray(value), at, arrays, container)}
     if isinstance(value, np.ndarray) and kind in (np.ndarray, np.memmap):
