@@ -17,6 +17,8 @@ from fourstep.reference.adadelta import AdaDelta
 from fourstep.reference.adagrad import AdaGrad
 from fourstep.reference.adam import Adam
 from fourstep.reference.base import Optimizer
+from fourstep.reference.batch_norm import BatchNorm
+from fourstep.reference.dropout import dropout
 from fourstep.reference.nadam import Nadam
 from fourstep.reference.rmsprop import RMSProp
 from fourstep.reference.sgd import NAG, SGD
@@ -34,9 +36,11 @@ __all__ = [
     "Adadelta",
     "Adagrad",
     "Adam",
+    "BatchNorm",
     "NAdam",
     "Nadam",
     "Optimizer",
     "RMSProp",
     "RMSprop",
+    "dropout",
 ]

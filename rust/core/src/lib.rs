@@ -12,6 +12,7 @@
 //! | [`rule`] | the four-step trait and the one loop |
 //! | [`rules`] | one rule family a file |
 //! | [`norm`] | batch normalisation |
+//! | [`layers`] | table look-ups and random masks |
 //! | [`metrics`] | AUC, grouped AUC, confusion counts, log loss |
 //!
 //! Three promises hold throughout. An elementwise kernel gives the same bits at every level, thread count and
@@ -23,6 +24,7 @@ pub mod elementary;
 pub mod exec;
 pub mod isa;
 pub mod lanes;
+pub mod layers;
 pub mod metrics;
 pub mod norm;
 pub mod pool;

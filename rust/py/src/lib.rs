@@ -5,6 +5,7 @@
 
 mod arrays;
 mod exec;
+mod norm;
 mod optim;
 
 /// `fourstep._core`: the kernels. Use the Python layer above it.
@@ -12,6 +13,10 @@ mod optim;
 mod _core {
     #[pymodule_export]
     use super::exec::{runtime, set_num_threads};
+    #[pymodule_export]
+    use super::norm::{
+        add_column_sums, batch_norm_backward, batch_norm_forward, dropout, embedding_backward, embedding_forward,
+    };
     #[pymodule_export]
     use super::optim::{nadam_mu_product, pow, power, step};
 }

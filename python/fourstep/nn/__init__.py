@@ -1,0 +1,61 @@
+"""Layers with an explicit backward: enough for click models, in NumPy and BLAS around the kernels.
+
+Every layer is used alike, and nothing happens behind one's back:
+
+>>> import numpy as np
+>>> import fourstep as fs
+>>> from fourstep import nn
+>>> rng = np.random.default_rng(0)
+>>> x = rng.normal(size=(64, 2)).astype(np.float32)
+>>> label = (x[:, :1] * x[:, 1:] > 0).astype(np.float32)  # XOR of the signs
+>>> hidden = nn.block(2, 16, activation="tanh", batch_norm=False, seed=1)
+>>> model = nn.Sequential({"hidden": hidden, "out": nn.Linear(16, 1, seed=2)})
+>>> loss = nn.BCEWithLogitsLoss()
+>>> arena = fs.Arena(model)  # the model's parameters are now views of one flat buffer
+>>> optimizer = fs.optim.Adam(arena, lr=0.05)
+>>> for _ in range(200):
+...     arena.zero_grad()
+...     value = loss.forward(model.forward(x), label)
+...     dx = model.backward(loss.backward())
+...     optimizer.step()
+>>> value < 0.1
+True
+
+Names of layers, arguments, parameters and buffers are PyTorch's. The order in a block is Linear (no bias) → BatchNorm →
+activation → Dropout (`block`).
+"""
+
+from __future__ import annotations
+
+from fourstep.nn import functional, init
+from fourstep.nn.activations import ReLU, Sigmoid, Tanh
+from fourstep.nn.batch_norm import BatchNorm
+from fourstep.nn.containers import Concat, Identity, Sequential, block
+from fourstep.nn.dropout import Dropout
+from fourstep.nn.embedding import Embedding, FieldEmbedding
+from fourstep.nn.gradients import GradientError, check_gradients
+from fourstep.nn.linear import Linear
+from fourstep.nn.losses import BCEWithLogitsLoss, Loss
+from fourstep.nn.module import Module
+
+__all__ = [
+    "BCEWithLogitsLoss",
+    "BatchNorm",
+    "Concat",
+    "Dropout",
+    "Embedding",
+    "FieldEmbedding",
+    "GradientError",
+    "Identity",
+    "Linear",
+    "Loss",
+    "Module",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "block",
+    "check_gradients",
+    "functional",
+    "init",
+]

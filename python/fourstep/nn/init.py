@@ -1,0 +1,182 @@
+"""Initial values: fill an array in place, and return it.
+
+    Xavier (Glorot and Bengio 2010)   uniform in ±g·√(6/(fan_in + fan_out)), or normal with σ = g·√(2/(fan_in + fan_out))
+    He / MSRA (He et al. 2015)        uniform in ±g·√(3/fan), or normal with σ = g/√fan,   g = √2 for ReLU
+
+A matrix has torch's layout, (out, in): fan_in is its second dimension. Xavier keeps the variance of activations and
+gradients the same from layer to layer where the activation is about linear; He makes up for the half that ReLU cuts off
+(G4). Numbers are drawn in float64 and rounded, so a float32 layer starts as the rounded float64 one of the same seed.
+
+>>> import numpy as np
+>>> from fourstep import nn
+>>> layer = nn.Linear(400, 100)
+>>> _ = nn.init.he_normal(layer.params["weight"], seed=0)
+>>> print(f"{layer.params['weight'].std():.3f}, expected {(2 / 400) ** 0.5:.3f}")
+0.071, expected 0.071
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from fourstep.nn.module import Array
+
+Fan = Literal["fan_in", "fan_out"]
+
+
+def generator(seed: int | None, rng: np.random.Generator | None) -> np.random.Generator:
+    """Return `rng`, or a new generator from `seed`; giving both is an error."""
+    if rng is None:
+        return np.random.default_rng(seed)
+    if seed is not None:
+        raise ValueError(f"got both seed={seed} and rng, need one of them")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng: got {type(rng).__name__}, need a numpy.random.Generator")
+    return rng
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """Return what an activation asks the initial weights to be multiplied by, as torch does.
+
+    Parameters
+    ----------
+    nonlinearity : {"linear", "sigmoid", "tanh", "relu", "leaky_relu"}
+        The activation after the layer.
+    param : float, optional
+        The slope of leaky ReLU's negative side; 0.01 by default.
+
+    Examples
+    --------
+    >>> from fourstep import nn
+    >>> nn.init.calculate_gain("tanh")
+    1.6666666666666667
+    """
+    slope = 0.01 if param is None else param
+    gains: dict[str, float] = {
+        "linear": 1.0,
+        "sigmoid": 1.0,
+        "tanh": 5 / 3,
+        "relu": 2**0.5,
+        "leaky_relu": (2 / (1 + slope**2)) ** 0.5,
+    }
+    if nonlinearity not in gains:
+        raise ValueError(f"nonlinearity: got {nonlinearity!r}, need one of {', '.join(gains)}")
+    return gains[nonlinearity]
+
+
+def constant(array: Array, value: float) -> Array:
+    """Fill `array` with one value."""
+    array[...] = value
+    return array
+
+
+def zeros(array: Array) -> Array:
+    """Fill `array` with 0."""
+    return constant(array, 0.0)
+
+
+def uniform(
+    array: Array,
+    low: float = 0.0,
+    high: float = 1.0,
+    *,
+    seed: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> Array:
+    """Fill `array` uniformly between `low` and `high`."""
+    array[...] = generator(seed, rng).uniform(low, high, array.shape)
+    return array
+
+
+def normal(
+    array: Array,
+    mean: float = 0.0,
+    std: float = 1.0,
+    *,
+    seed: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> Array:
+    """Fill `array` normally, with this mean and standard deviation."""
+    array[...] = generator(seed, rng).normal(mean, std, array.shape)
+    return array
+
+
+def xavier_uniform(
+    array: Array, gain: float = 1.0, *, seed: int | None = None, rng: np.random.Generator | None = None
+) -> Array:
+    """Fill `array` uniformly in ±gain·√(6/(fan_in + fan_out))."""
+    fan_in, fan_out = _fans(array)
+    bound = gain * (6 / (fan_in + fan_out)) ** 0.5
+    return uniform(array, -bound, bound, seed=seed, rng=rng)
+
+
+def xavier_normal(
+    array: Array, gain: float = 1.0, *, seed: int | None = None, rng: np.random.Generator | None = None
+) -> Array:
+    """Fill `array` normally with σ = gain·√(2/(fan_in + fan_out))."""
+    fan_in, fan_out = _fans(array)
+    return normal(array, 0.0, gain * (2 / (fan_in + fan_out)) ** 0.5, seed=seed, rng=rng)
+
+
+def he_uniform(
+    array: Array,
+    a: float = 0.0,
+    mode: Fan = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    *,
+    seed: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> Array:
+    """Fill `array` uniformly in ±gain·√(3/fan).
+
+    Parameters
+    ----------
+    array : ndarray
+        Two dimensions or more, (out, in, …).
+    a : float
+        The slope of leaky ReLU's negative side; 0, the default, makes it ReLU.
+    mode : {"fan_in", "fan_out"}
+        Keep the variance of the activations going forward, or of the gradients going back.
+    nonlinearity : str
+        As `calculate_gain` has it.
+    seed, rng : int, numpy.random.Generator
+        Where the numbers come from.
+    """
+    bound = calculate_gain(nonlinearity, a) * (3 / _fan(array, mode)) ** 0.5
+    return uniform(array, -bound, bound, seed=seed, rng=rng)
+
+
+def he_normal(
+    array: Array,
+    a: float = 0.0,
+    mode: Fan = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    *,
+    seed: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> Array:
+    """Fill `array` normally with σ = gain/√fan; the arguments are those of `he_uniform`."""
+    return normal(array, 0.0, calculate_gain(nonlinearity, a) / _fan(array, mode) ** 0.5, seed=seed, rng=rng)
+
+
+#: torch's names.
+kaiming_uniform = he_uniform
+kaiming_normal = he_normal
+
+
+def _fans(array: Array) -> tuple[int, int]:
+    if array.ndim < 2 or 0 in array.shape:
+        raise ValueError(
+            f"array: got shape {array.shape}, need at least two dimensions, (out, in, …), none of them 0"
+        )
+    per_weight = int(np.prod(array.shape[2:]))
+    return array.shape[1] * per_weight, array.shape[0] * per_weight
+
+
+def _fan(array: Array, mode: str) -> int:
+    fans = dict(zip(("fan_in", "fan_out"), _fans(array), strict=True))
+    if mode not in fans:
+        raise ValueError(f"mode: got {mode!r}, need 'fan_in' or 'fan_out'")
+    return fans[mode]

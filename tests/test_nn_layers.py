@@ -1,0 +1,523 @@
+"""One table of layers drives the tests that every layer must pass; what only some can do stands below."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fourstep as fs
+from fourstep import nn, reference
+from fourstep._runtime import override
+
+Array = np.ndarray[Any, Any]
+
+DTYPES = ("float32", "float64")
+
+
+def away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Random numbers that keep clear of ReLU's kink."""
+    x = rng.normal(size=shape)
+    return x + np.sign(x) * 0.1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer of the table."""
+
+    name: str
+    make: Callable[[str], nn.Module]  # dtype -> layer, the same one each time
+    shape: tuple[int, ...]  # of one row of the input
+    output: tuple[int, ...]  # of one row of the output
+    indices: tuple[int, ...] = ()  # sizes of the fields, for a layer that takes indices
+    rows: int = 0  # the least number of rows in training
+    any_shape: bool = False  # elementwise: any shape and either dtype goes in
+    torch: str = ""  # the same layer there, as an expression of t = torch.nn and d = dtype
+
+    def inputs(self, rows: int, dtype: str, seed: int = 0) -> Array:
+        rng = np.random.default_rng(seed)
+        if self.indices:
+            return np.stack([rng.integers(0, n, rows) for n in self.indices], axis=1).reshape(
+                rows, *self.shape
+            )
+        return away_from_zero(rng, (rows, *self.shape)).astype(dtype)
+
+    def gradients(self, rows: int, dtype: str) -> Array:
+        return np.random.default_rng(99).normal(size=(rows, *self.output)).astype(dtype)
+
+
+def tree(dtype: str) -> nn.Module:
+    rng = np.random.default_rng(5)
+    block = nn.block(4, 6, activation="tanh", dropout=0.25, dtype=dtype, rng=rng)
+    return nn.Sequential({"block": block, "out": nn.Linear(6, 3, dtype=dtype, rng=rng)})
+
+
+LAYERS = [
+    Row("Linear", lambda d: nn.Linear(4, 3, dtype=d, seed=1), (4,), (3,), torch="t.Linear(4, 3, dtype=d)"),
+    Row(
+        "Linear without bias",
+        lambda d: nn.Linear(4, 3, bias=False, dtype=d, seed=1),
+        (4,),
+        (3,),
+        torch="t.Linear(4, 3, bias=False, dtype=d)",
+    ),
+    Row(
+        "BatchNorm",
+        lambda d: nn.BatchNorm(4, eps=1e-3, dtype=d),
+        (4,),
+        (4,),
+        rows=2,
+        torch="t.BatchNorm1d(4, eps=1e-3, dtype=d)",
+    ),
+    Row(
+        "Embedding",
+        lambda d: nn.Embedding(9, 3, dtype=d, seed=1),
+        (),
+        (3,),
+        indices=(9,),
+        torch="t.Embedding(9, 3, dtype=d)",
+    ),
+    Row(
+        "Embedding of matrices",
+        lambda d: nn.Embedding(9, 3, dtype=d, seed=1),
+        (2,),
+        (2, 3),
+        indices=(9, 9),
+        torch="t.Embedding(9, 3, dtype=d)",
+    ),
+    Row(
+        "FieldEmbedding",
+        lambda d: nn.FieldEmbedding([9, 1, 5], 3, dtype=d, seed=1),
+        (3,),
+        (9,),
+        indices=(9, 1, 5),
+    ),
+    Row("Dropout", lambda d: nn.Dropout(0.4, seed=1), (5,), (5,), any_shape=True),
+    Row("Dropout of nothing", lambda d: nn.Dropout(0, seed=1), (5,), (5,), any_shape=True),
+    Row("Identity", lambda d: nn.Identity(), (5,), (5,), any_shape=True, torch="t.Identity()"),
+    Row("Sigmoid", lambda d: nn.Sigmoid(), (5,), (5,), any_shape=True, torch="t.Sigmoid()"),
+    Row("Tanh", lambda d: nn.Tanh(), (5,), (5,), any_shape=True, torch="t.Tanh()"),
+    Row("ReLU", lambda d: nn.ReLU(), (5,), (5,), any_shape=True, torch="t.ReLU()"),
+    Row("Sequential", tree, (4,), (3,), rows=2),
+]
+
+each_layer = pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
+each_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("torch", reason="torch is the oracle of this test and is not installed")
+
+
+# The table.
+
+
+@each_layer
+@pytest.mark.parametrize("training", [True, False])
+def test_finite_differences(row: Row, training: bool) -> None:
+    layer = row.make("float64").train(training)
+    errors = nn.check_gradients(layer, row.inputs(6, "float64"), tolerance=1e-6)
+    assert set(errors) == set(layer.named_parameters()) | (set() if row.indices else {"x"})
+    sensitive = copy.deepcopy(layer)
+    assert errors == nn.check_gradients(sensitive, row.inputs(6, "float64")), "nothing was left changed"
+
+
+@each_layer
+@each_dtype
+@pytest.mark.parametrize("rows", [0, 1, 2, 7])
+def test_shapes_and_dtypes_at_any_number_of_rows(row: Row, dtype: str, rows: int) -> None:
+    for training in (True, False):
+        layer = row.make(dtype).train(training)
+        x, dy = row.inputs(rows, dtype), row.gradients(rows, dtype)
+        if training and rows < row.rows:
+            with pytest.raises(ValueError, match=f"{rows} rows? in training, need at least {row.rows}"):
+                layer.forward(x)
+            continue
+        y = layer.forward(x)
+        assert (y.shape, y.dtype) == ((rows, *row.output), np.dtype(dtype))
+        dx = layer.backward(dy)
+        if row.indices:
+            assert dx is None
+        else:
+            assert (dx.shape, dx.dtype) == (x.shape, np.dtype(dtype))
+
+
+@each_layer
+@each_dtype
+def test_out_and_strides_change_no_bit(row: Row, dtype: str) -> None:
+    x, dy = row.inputs(7, dtype), row.gradients(7, dtype)
+    plain = row.make(dtype)
+    y, dx = plain.forward(x), plain.backward(dy)
+    for wide in (np.empty_like, lambda a: np.empty((*a.shape[:-1], a.shape[-1] + 3), a.dtype)[..., 1:-2]):
+        layer = row.make(dtype)
+        out = wide(y)
+        assert layer.forward(x, out=out) is out
+        assert out.tobytes() == y.tobytes()
+        if dx is None:
+            layer.backward(dy)
+        else:
+            dx_out = wide(dx)
+            assert layer.backward(dy, out=dx_out) is dx_out
+            assert dx_out.tobytes() == dx.tobytes()
+    layer = row.make(dtype)
+    apart = np.repeat(x, 2, axis=0)[::2]
+    columns = np.repeat(dy, 2, axis=-1)[..., ::2]
+    assert not columns.flags.c_contiguous
+    assert layer.forward(apart).tobytes() == y.tobytes()
+    again = layer.backward(columns)
+    assert again is None or again.tobytes() == dx.tobytes()
+    for name, grad in plain.named_grads().items():
+        assert layer.named_grads()[name].tobytes() == grad.tobytes(), name
+
+
+@each_layer
+@each_dtype
+def test_an_output_that_does_not_fit_is_refused(row: Row, dtype: str) -> None:
+    layer, x = row.make(dtype), row.inputs(7, dtype)
+    y = layer.forward(x)
+    other = "float32" if dtype == "float64" else "float64"
+    locked = np.empty_like(y)
+    locked.flags.writeable = False
+    for out, kind, message in [
+        (np.empty((6, *row.output), dtype), ValueError, r"out: got shape \(6, "),
+        (np.empty(y.shape, other), TypeError, f"out: got dtype {other}, need {dtype}"),
+        (locked, ValueError, "out: got a read-only array"),
+        ([], TypeError, "out: got list, need a NumPy array"),
+    ]:
+        with pytest.raises(kind, match=message):
+            layer.forward(x, out=out)  # type: ignore[arg-type]
+    if row.shape == row.output and not row.indices:
+        with pytest.raises(ValueError, match="out: its memory overlaps"):
+            layer.forward(x, out=x)
+        layer.forward(x)
+        dy = row.gradients(7, dtype)
+        with pytest.raises(ValueError, match="out: its memory overlaps"):
+            layer.backward(dy, out=dy)
+
+
+@each_layer
+@each_dtype
+def test_an_input_that_does_not_fit_is_refused_by_name(row: Row, dtype: str) -> None:
+    model = nn.Sequential({"inner": row.make(dtype)})
+    other = "float32" if dtype == "float64" else "float64"
+    x = row.inputs(7, dtype)
+    label = r"\w+ 'inner(\.block\.linear)?': "
+    cases: list[tuple[Any, type[Exception], str]] = [
+        (x.tolist(), TypeError, "x: got list, need a NumPy array")
+    ]
+    if row.indices:
+        cases.append((x.astype(float), TypeError, "x: got dtype float64, need a whole-number dtype"))
+        cases.append((x - 1, ValueError, "x: got index -1 at row "))
+        cases.append(
+            (x + 100, ValueError, r"x: got index 1\d\d at row 0, field 0, need 0 to 8 \(\d+ indices")
+        )
+        cases.append((x.astype(np.uint64) + 2**63, ValueError, "x: got index 92233720368547758"))
+    elif row.any_shape:
+        cases.append((np.ones(3, np.int64), TypeError, "x: got dtype int64, need float32 or float64"))
+        cases.append((np.ones(3, np.float16), TypeError, "x: got dtype float16, need float32 or float64"))
+    else:
+        swapped = x.dtype.newbyteorder()
+        cases.append((x.astype(other), TypeError, f"x: got dtype {other}, need {dtype}"))
+        cases.append((x.astype(swapped), TypeError, f"x: got dtype {swapped}"))
+        cases.append((x[:, :-1], ValueError, r"x: got shape \(7, 3\), need \(rows, 4\)"))
+        cases.append((x[0], ValueError, r"x: got shape \(4,\), need \(rows, 4\)"))
+    for bad, kind, message in cases:
+        with pytest.raises(kind, match=label + message):
+            model.forward(bad)
+
+
+@each_layer
+@each_dtype
+def test_a_gradient_that_does_not_fit_is_refused_and_nothing_added(row: Row, dtype: str) -> None:
+    layer = row.make(dtype)
+    layer.forward(row.inputs(7, dtype))
+    dy = row.gradients(7, dtype)
+    other = "float32" if dtype == "float64" else "float64"
+    cases: list[tuple[Any, type[Exception], str]] = [
+        (dy[:-1], ValueError, r"dy: got shape \(6, "),
+        (dy.astype(other), TypeError, f"dy: got dtype {other}, need {dtype}"),
+        (None, TypeError, "dy: got NoneType"),
+    ]
+    for bad, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            layer.backward(bad)
+    assert not any(grad.any() for grad in layer.named_grads().values())
+    layer.backward(dy)
+
+
+@each_layer
+def test_backward_needs_a_forward_of_its_own(row: Row) -> None:
+    model = nn.Sequential({"inner": row.make("float32")})
+    dy = row.gradients(7, "float32")
+    label = r"\w+ 'inner(\.\w+)?': "
+    with pytest.raises(RuntimeError, match=label + "backward before forward"):
+        model.backward(dy)
+    model.forward(row.inputs(7, "float32"))
+    model.backward(dy)
+    with pytest.raises(
+        RuntimeError, match=label + "backward twice: each backward needs a forward of its own"
+    ):
+        model.backward(dy)
+    model.forward(row.inputs(7, "float32"))
+    model.release()
+    with pytest.raises(RuntimeError, match=label + "backward before forward"):
+        model.backward(dy)
+
+
+@each_layer
+@each_dtype
+def test_backward_adds_to_the_gradients_and_zero_grad_clears_them(row: Row, dtype: str) -> None:
+    layer = row.make(dtype).eval()  # the same pass each time
+    x, dy = row.inputs(7, dtype), row.gradients(7, dtype)
+    layer.forward(x)
+    layer.backward(dy)
+    once = {name: grad.copy() for name, grad in layer.named_grads().items()}
+    assert all(grad.any() for grad in once.values())
+    layer.forward(x)
+    layer.backward(dy)
+    for name, grad in layer.named_grads().items():
+        np.testing.assert_allclose(grad, 2 * once[name], rtol=1e-5, err_msg=name)
+    layer.zero_grad()
+    assert not any(grad.any() for grad in layer.named_grads().values())
+
+
+@each_layer
+@each_dtype
+def test_the_same_seed_gives_the_same_run_and_state_carries_it_on(row: Row, dtype: str) -> None:
+    def steps(layer: nn.Module, first: int, last: int) -> list[bytes]:
+        return [layer.forward(row.inputs(7, dtype, seed=s)).tobytes() for s in range(first, last)]
+
+    layer = row.make(dtype)
+    want = steps(layer, 0, 6)
+    assert steps(row.make(dtype), 0, 6) == want
+    layer = row.make(dtype)
+    steps(layer, 0, 3)
+    resumed = row.make(dtype)
+    for array in resumed.named_parameters().values():
+        array.fill(0.5)
+    resumed.load_state_dict(layer.state_dict())
+    assert steps(resumed, 3, 6) == want[3:]
+    assert steps(pickle.loads(pickle.dumps(layer)), 3, 6) == want[3:]
+
+
+@pytest.mark.parametrize("row", [row for row in LAYERS if row.torch], ids=lambda row: row.name)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-6), ("float64", 1e-12)])
+def test_torch_agrees(torch: Any, row: Row, dtype: str, tolerance: float) -> None:
+    layer = row.make(dtype)
+    theirs = eval(row.torch, {"t": torch.nn, "d": getattr(torch, dtype)})
+    theirs.load_state_dict({name: torch.from_numpy(array) for name, array in layer.state_dict().items()})
+    x, dy = row.inputs(50, dtype), row.gradients(50, dtype)
+    their_x = torch.from_numpy(x).clone()
+    if not row.indices:
+        their_x.requires_grad_()
+    their_y = theirs(their_x)
+    if their_y.requires_grad:
+        their_y.backward(torch.from_numpy(dy))
+    y, dx = layer.forward(x), layer.backward(dy)
+    pairs = [(y, their_y), *((g, theirs.get_parameter(name).grad) for name, g in layer.named_grads().items())]
+    if not row.indices:
+        pairs.append((dx, their_x.grad))
+    for got, want in pairs:
+        want = want.detach().numpy()
+        assert np.abs(got - want).max() <= tolerance * max(1.0, np.abs(want).max())
+    assert list(layer.state_dict()) == list(theirs.state_dict())
+
+
+# Linear.
+
+
+def test_linear_starts_within_one_over_the_root_of_its_inputs() -> None:
+    layer = nn.Linear(100, 400, seed=0)
+    for array in layer.params.values():
+        assert 0.09 < np.abs(array).max() <= 0.1
+        assert array.std() == pytest.approx(0.1 / 3**0.5, rel=0.05)
+    wide = nn.Linear(100, 400, dtype="float64", seed=0)
+    assert (wide.params["weight"].astype(np.float32) == layer.params["weight"]).all(), "rounded from float64"
+
+
+@pytest.mark.parametrize("arguments", [(0, 3), (3, 0), (-1, 3)])
+def test_linear_refuses_sizes_below_one(arguments: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"(in|out)_features: got -?\d, need at least 1"):
+        nn.Linear(*arguments)
+
+
+def test_arguments_of_the_wrong_kind_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"in_features: got 1\.5, need a whole number"):
+        nn.Linear(1.5, 2)  # type: ignore[arg-type]
+    for make in (lambda d: nn.Linear(2, 2, dtype=d), lambda d: nn.BatchNorm(2, dtype=d)):
+        for dtype in ("float16", "int32", ">f4", "nonsense"):
+            with pytest.raises(TypeError, match=f"dtype: got '{dtype}', need 'float32' or 'float64'"):
+                make(dtype)
+    with pytest.raises(ValueError, match="got both seed=1 and rng"):
+        nn.Linear(2, 2, seed=1, rng=np.random.default_rng(0))
+    with pytest.raises(TypeError, match="rng: got RandomState"):
+        nn.Linear(2, 2, rng=np.random.RandomState(0))  # type: ignore[arg-type]
+
+
+# Embeddings.
+
+
+@each_dtype
+def test_the_gradient_of_an_embedding_is_that_of_add_at_on_any_number_of_threads(dtype: str) -> None:
+    sizes, dim, rows = [50, 3, 1, 200], 9, 700
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.integers(0, n, rows) for n in sizes], axis=1)
+    dy = rng.normal(size=(rows, 4 * dim)).astype(dtype)
+    want = np.zeros((sum(sizes), dim), dtype)
+    np.add.at(want, (x + np.cumsum([0, *sizes[:-1]])).ravel(), dy.reshape(-1, dim))
+    for threads in (1, 2, 3, 7):
+        layer = nn.FieldEmbedding(sizes, dim, dtype=dtype, seed=0)
+        with override(threads=threads, serial_below=0, chunk=64):
+            y = layer.forward(x)
+            layer.backward(dy)
+        assert layer.grads["weight"].tobytes() == want.tobytes(), f"{threads} threads"
+        for f, rows_of_field in enumerate(layer.slices):
+            field = layer.params["weight"][rows_of_field]
+            assert (y[:, f * dim : (f + 1) * dim] == field[x[:, f]]).all(), f"{threads} threads"
+
+
+def test_an_index_outside_its_field_is_named_and_nothing_is_written() -> None:
+    layer = nn.FieldEmbedding([5, 3], 2, seed=0)
+    x = np.array([[4, 2], [0, 3], [5, 0]])
+    out = np.full((3, 4), 7, np.float32)
+    with pytest.raises(
+        ValueError, match=r"got index 3 at row 1, field 1, need 0 to 2 \(2 indices are out of range\)"
+    ):
+        layer.forward(x, out=out)
+    assert (out == 7).all()
+    with pytest.raises(ValueError, match=r"x: got shape \(3, 1\), need \(rows, 2\)"):
+        layer.forward(x[:, :1])
+
+
+def test_narrow_index_dtypes_are_welcome() -> None:
+    layer = nn.FieldEmbedding([5, 3], 2, seed=0)
+    x = np.array([[4, 2], [0, 1]])
+    want = layer.forward(x)
+    for dtype in ("int8", "uint8", "int32", "uint64", ">i4"):
+        assert (layer.forward(x.astype(dtype)) == want).all(), dtype
+
+
+def test_indices_have_no_gradient_to_write() -> None:
+    layer = nn.Embedding(3, 2, seed=0)
+    layer.forward(np.array([1]))
+    with pytest.raises(TypeError, match="indices have no gradient"):
+        layer.backward(np.ones((1, 2), np.float32), out=np.empty(1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Embedding(0, 2), "num_embeddings: got 0"),
+        (lambda: nn.Embedding(3, 0), "embedding_dim: got 0"),
+        (lambda: nn.FieldEmbedding([], 2), "num_embeddings: got no fields"),
+        (lambda: nn.FieldEmbedding([3, 0], 2), r"num_embeddings\[1\]: got 0"),
+    ],
+)
+def test_empty_tables_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# Dropout.
+
+
+@each_dtype
+@pytest.mark.parametrize("p", [0.1, 0.5, 1.0])
+def test_masks_are_those_of_the_twin_on_every_path(dtype: str, p: float) -> None:
+    x = np.random.default_rng(0).normal(size=(45, 23)).astype(dtype)
+    seed = 2**64 - 5
+    for level in fs.runtime().levels:
+        for threads in (1, 2, 3, 7):
+            layer = nn.Dropout(p, seed=seed)
+            with override(level=level, threads=threads, chunk=64, serial_below=0):
+                for step in range(3):
+                    want = reference.dropout(x, p, seed, step)
+                    assert layer.forward(x).tobytes() == want.tobytes(), (
+                        f"{level}, {threads} threads, step {step}"
+                    )
+                    assert layer.backward(x).tobytes() == want.tobytes(), (
+                        f"{level}, {threads} threads, step {step}"
+                    )
+
+
+def test_each_step_and_each_seed_has_a_mask_of_its_own() -> None:
+    x = np.ones(1000)
+    layer, other = nn.Dropout(0.5, seed=0), nn.Dropout(0.5, seed=1)
+    masks = [layer.forward(x) > 0 for _ in range(4)] + [other.forward(x) > 0 for _ in range(4)]
+    for i, a in enumerate(masks):
+        for b in masks[:i]:
+            assert abs((a == b).mean() - 0.5) < 0.08, "independent masks agree in half of the places"
+
+
+def test_a_shared_generator_gives_each_layer_its_own_seed_and_the_same_in_each_run() -> None:
+    def seeds() -> list[int]:
+        rng = np.random.default_rng(3)
+        return [int(nn.Dropout(0.5, rng=rng).buffers["seed"]) for _ in range(3)]
+
+    assert seeds() == seeds()
+    assert len(set(seeds())) == 3
+    assert int(nn.Dropout(0.5).buffers["seed"]) != int(nn.Dropout(0.5).buffers["seed"])
+
+
+def test_r5_the_mean_over_masks_is_the_output_of_evaluation_for_a_linear_net() -> None:
+    model = nn.Sequential(
+        nn.Linear(6, 8, dtype="float64", seed=0),
+        nn.Dropout(0.3, seed=1),
+        nn.Linear(8, 2, dtype="float64", seed=2),
+    )
+    x = np.random.default_rng(0).normal(size=(3, 6))
+    n = 4000
+    outputs = np.stack([model.forward(x) for _ in range(n)])
+    want = model.eval().forward(x)
+    deviation = outputs.std(0) / n**0.5
+    assert (deviation > 0).all()
+    assert (np.abs(outputs.mean(0) - want) < 4.5 * deviation).all()
+
+
+def test_what_is_dropped_hides_no_nan() -> None:
+    assert np.isnan(nn.Dropout(1.0, seed=0).forward(np.full(100, np.nan))).all()
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
+def test_p_is_a_probability(p: float) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"p: got {p}, need 0 to 1")):
+        nn.Dropout(p)
+
+
+def test_a_seed_has_64_bits() -> None:
+    with pytest.raises(ValueError, match="seed: got -1"):
+        nn.Dropout(seed=-1)
+    with pytest.raises(ValueError, match=r"seed: got 18446744073709551616, need 0 to 2\^64 - 1"):
+        nn.Dropout(seed=2**64)
+
+
+# Activations.
+
+
+@each_dtype
+@pytest.mark.parametrize("make", [nn.Sigmoid, nn.Tanh, nn.ReLU])
+def test_activations_take_any_value_without_a_warning(make: Callable[[], nn.Module], dtype: str) -> None:
+    x = np.array([-np.inf, -1e30, -100, -1e-40, -0.0, 0, 1e-40, 100, 1e30, np.inf], dtype)
+    layer = make()
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        y = layer.forward(x)
+    assert np.isfinite(y[1:-1]).all()
+    assert (np.diff(y) >= 0).all()
+    assert np.isnan(layer.forward(np.array([np.nan], dtype))).all()
+
+
+def test_numbers_of_any_shape_go_through_an_activation() -> None:
+    for shape in [(), (3,), (2, 3, 4)]:
+        layer = nn.ReLU()
+        assert layer.forward(np.ones(shape)).shape == shape
+        assert layer.backward(np.ones(shape)).shape == shape
