@@ -97,7 +97,7 @@ pub fn exp(x: f64) -> f64 {
 
 /// ln u + c for a positive finite u and a c that is tiny against it.
 #[inline(always)]
-fn ln_plus(u: f64, c: f64) -> f64 {
+pub(crate) fn ln_plus(u: f64, c: f64) -> f64 {
     let subnormal = u < f64::MIN_POSITIVE;
     let u = if subnormal { u * TO_NORMAL } else { u };
     let bias = if subnormal { 1023.0 + 54.0 } else { 1023.0 };
@@ -299,8 +299,9 @@ mod tests {
 
     #[test]
     fn known_values() {
-        let table: [(fn(f64) -> f64, f64, f64, i64); 12] = [
-            (exp, 1.0, 2.718281828459045, 1),
+        type Row = (fn(f64) -> f64, f64, f64, i64);
+        let table: [Row; 12] = [
+            (exp, 1.0, std::f64::consts::E, 1),
             (exp, -20.5, 1.2501528663867426e-09, 1),
             (exp, 709.5, 1.3549863193146328e+308, 1),
             (exp, -740.25, 3.26e-322, 1),

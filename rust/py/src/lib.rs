@@ -4,7 +4,9 @@
 #![deny(unsafe_code)]
 
 mod arrays;
+mod elementary;
 mod exec;
+mod metrics;
 mod norm;
 mod optim;
 
@@ -12,7 +14,13 @@ mod optim;
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use super::elementary::elementary;
+    #[pymodule_export]
     use super::exec::{runtime, set_num_threads};
+    #[pymodule_export]
+    use super::metrics::{
+        metrics_auc, metrics_best_threshold, metrics_confusion, metrics_gauc, metrics_labels, metrics_loss, metrics_roc,
+    };
     #[pymodule_export]
     use super::norm::{
         add_column_sums, batch_norm_backward, batch_norm_forward, dropout, embedding_backward, embedding_forward,

@@ -350,8 +350,10 @@ impl<M: Member> Classes<M> {
         sort::sort(exec, &mut self.negatives);
         let negative = M::accumulate(&mut self.negatives);
         let (p, n) = (&self.positives, &self.negatives);
+        // Few positives among many negatives look their place up; many walk to it.
+        let far = n.len() / 256 > p.len();
         let pieces = pool::map(exec.threads_for(p.len() + n.len()), p.len().div_ceil(PIECE), |i| {
-            walk(&p[i * PIECE..p.len().min((i + 1) * PIECE)], n)
+            walk(&p[i * PIECE..p.len().min((i + 1) * PIECE)], n, far)
         });
         let positive: u128 = p.iter().map(|m| u128::from(m.weight())).sum();
         let (below, up_to) = pieces.into_iter().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
@@ -363,11 +365,8 @@ impl<M: Member> Classes<M> {
 const PIECE: usize = 1 << 13;
 
 /// Σ over sorted positives of the negatives' weight below it, and up to it. Both sides are sorted.
-#[inline(always)]
-fn walk<M: Member>(positives: &[M], negatives: &[M]) -> (u128, u128) {
+fn walk<M: Member>(positives: &[M], negatives: &[M], far: bool) -> (u128, u128) {
     let Some(first) = positives.first() else { return (0, 0) };
-    // Few positives among many negatives look their place up; many walk to it.
-    let far = negatives.len() / 256 > positives.len();
     let mut key = first.key();
     let mut below = negatives.partition_point(|m| m.key() < key);
     let mut up_to = advance(negatives, below, far, |m| m.key() <= key);
@@ -488,7 +487,11 @@ mod tests {
         let got = check(&labels, &scores, None, Nan::Lowest);
         assert_eq!(got.pairs, Pairs { below: 3, tied: 1, all: 6 }, "lowest");
         assert_eq!(got.left.nan, 0, "none left out");
-        let error = auc(&executions().next().unwrap(), &Rows { labels: &labels, scores: &scores, weights: None }, Nan::Raise);
+        let error = auc(
+            &executions().next().unwrap(),
+            &Rows { labels: &labels, scores: &scores, weights: None },
+            Nan::Raise,
+        );
         let found = Found { value: "NaN".into(), index: 0, count: 2, rows: 5 };
         assert_eq!(error, Err(MetricError::Nan(found)), "raised");
         let weights = [0.0, 1.0, 1.0, 0.0, 1.0];

@@ -458,8 +458,12 @@ mod tests {
     use crate::metrics::naive::tests::{executions, noise};
     use proptest::prelude::*;
 
-    const OPTIONS: Options =
-        Options { group_weight: GroupWeight::Impressions, one_class: OneClass::Drop, min_rows: 2, nan: Nan::Raise };
+    const OPTIONS: Options = Options {
+        group_weight: GroupWeight::Impressions,
+        one_class: OneClass::Drop,
+        min_rows: 2,
+        nan: Nan::Raise,
+    };
     const WEIGHTS: [GroupWeight; 4] =
         [GroupWeight::Impressions, GroupWeight::Positives, GroupWeight::Uniform, GroupWeight::Pairs];
 
@@ -504,7 +508,9 @@ mod tests {
         let (labels, scores) = ([1, 0, 1, 0], [f64::NAN, f64::NAN, 2.0, 1.0]);
         let options = Options { nan: Nan::Drop, ..OPTIONS };
         let rows = Rows { labels: &labels, scores: &scores, weights: None };
-        for groups in [Groups::Signed(&[-5, -5, 5, 5]), Groups::Signed(&[5, 5, -5, -5]), Groups::Offsets(&[0, 2, 4])] {
+        for groups in
+            [Groups::Signed(&[-5, -5, 5, 5]), Groups::Signed(&[5, 5, -5, -5]), Groups::Offsets(&[0, 2, 4])]
+        {
             let got = check(&rows, groups, &options);
             assert_eq!((got.value, got.groups.len()), (Some(1.0), 2), "{groups:?}");
             assert_eq!((got.tally(Fate::Empty).groups, got.left.nan), (1, 2), "{groups:?}");
@@ -558,7 +564,8 @@ mod tests {
             let ids: Vec<i64> = order.iter().map(|&i| ids[i]).collect();
             let scores = pick(&scores);
             let rows = Rows { labels: &labels, scores: &scores, weights: weights.as_deref() };
-            let mut offsets: Vec<i64> = (0..n).filter(|&i| i == 0 || ids[i] != ids[i - 1]).map(|i| i as i64).collect();
+            let mut offsets: Vec<i64> =
+                (0..n).filter(|&i| i == 0 || ids[i] != ids[i - 1]).map(|i| i as i64).collect();
             offsets.push(n as i64);
             let sorted = check(&rows, Groups::Signed(&ids), &OPTIONS);
             assert_eq!(sorted.value.map(f64::to_bits), got.value.map(f64::to_bits), "sorted");

@@ -145,19 +145,23 @@ mod tests {
 
     #[test]
     fn special_floats_are_in_order() {
-        let order = [f32::NAN, f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY];
+        let order =
+            [f32::NAN, f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, 0.0, 1e-45, 1.0, f32::MAX, f32::INFINITY];
         assert!(order.windows(2).all(|w| w[0].key() < w[1].key()), "{order:?}");
         assert_eq!((-0.0f32).key(), 0.0f32.key(), "both zeros");
         assert_eq!((-f32::NAN).key(), 0, "NaN of either sign");
         assert_eq!((-0.0f64).key(), 0.0f64.key(), "both zeros");
-        assert_eq!([i64::MIN, -1, 0, 1, i64::MAX].map(Score::key).is_sorted(), true, "integers");
+        assert!([i64::MIN, -1, 0, 1, i64::MAX].map(Score::key).is_sorted(), "integers");
     }
 
     #[test]
     fn thresholds_round_to_the_type_of_the_scores() {
         assert!(0.7f32.reaches(f32::cut(0.7)), "0.7 as f32 is below 0.7 as f64");
         assert!(!0i64.reaches(i64::cut(0.5)) && 1i64.reaches(i64::cut(0.5)), "integers against a half");
-        assert!(!u64::MAX.reaches(u64::cut(f64::INFINITY)) && 0u64.reaches(u64::cut(f64::NEG_INFINITY)), "infinite");
+        assert!(
+            !u64::MAX.reaches(u64::cut(f64::INFINITY)) && 0u64.reaches(u64::cut(f64::NEG_INFINITY)),
+            "infinite"
+        );
     }
 
     proptest! {

@@ -43,11 +43,7 @@ struct Seen {
 
 impl Seen {
     fn and(self, that: Self) -> Self {
-        Self {
-            zero: self.zero | that.zero,
-            minus: self.minus | that.minus,
-            other: self.other | that.other,
-        }
+        Self { zero: self.zero | that.zero, minus: self.minus | that.minus, other: self.other | that.other }
     }
 }
 
@@ -59,7 +55,11 @@ pub fn binary<L: Label>(exec: &Exec, labels: &[L]) -> Result<Option<Vec<u8>>, Me
         labels.chunks(ROWS).map(|labels| Piece { labels, bytes: &mut [], seen: Seen::default() }).collect()
     } else {
         let bytes = bytes.chunks_mut(ROWS);
-        labels.chunks(ROWS).zip(bytes).map(|(labels, bytes)| Piece { labels, bytes, seen: Seen::default() }).collect()
+        labels
+            .chunks(ROWS)
+            .zip(bytes)
+            .map(|(labels, bytes)| Piece { labels, bytes, seen: Seen::default() })
+            .collect()
     };
     pool::for_each(exec.threads_for(labels.len()), &mut pieces, |piece| {
         piece.seen = exec.level.run(Classify { labels: piece.labels, bytes: piece.bytes });
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(classify(&labels), Err(MetricError::Label(found)), "the first of two");
         let error = classify(&[1.0, f64::NAN, 0.5]).unwrap_err().to_string();
         assert_eq!(error, "y: got NaN at index 1 (2 such of 3 rows), need labels 0/1 or -1/+1", "NaN");
-        assert_eq!(classify(&[1u8, 255]).unwrap_err().to_string().contains("255 at index 1"), true, "bytes");
+        assert!(classify(&[1u8, 255]).unwrap_err().to_string().contains("255 at index 1"), "bytes");
         assert_eq!(classify(&[1, 0, -1i32]), Err(MetricError::MixedLabels { minus: 2, zero: 1 }), "-1 and 0");
     }
 }

@@ -61,6 +61,8 @@ pub enum MetricError {
     NoWeight(usize),
     /// A probability is outside [0, 1].
     Probability(Found),
+    /// A logit is NaN.
+    Logit(Found),
     /// Products of weights are infinite.
     Overflow,
     /// Offsets of groups do not start at 0, end at the number of rows, or never fall.
@@ -123,6 +125,7 @@ impl fmt::Display for MetricError {
             Self::Probability(found) => {
                 write!(f, "p: {found}, need probabilities in [0, 1]; logits need from_logits=True")
             }
+            Self::Logit(found) => write!(f, "p: {found}, need logits that are numbers"),
             Self::Overflow => {
                 write!(f, "sample_weight: weights so large that their products overflow, need smaller ones")
             }

@@ -1,0 +1,320 @@
+//! Metrics: labels as bytes, then one call for each metric. Arrays are read, never written.
+
+use fourstep::metrics::MetricError;
+use fourstep::metrics::auc::{self, Left, Nan, Pairs, Rows};
+use fourstep::metrics::confusion::{self, Cells};
+use fourstep::metrics::curve::{self, Purpose};
+use fourstep::metrics::gauc::{self, Fate, GroupWeight, Groups, OneClass, Options};
+use fourstep::metrics::key::Score;
+use fourstep::metrics::label;
+use fourstep::metrics::loss::{self, Loss, Predictions};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::arrays::{elements, reading};
+use crate::exec::{ExecArgs, resolve};
+
+/// Binds the elements of `$array`, whatever type of the list they are, and evaluates `$body`.
+macro_rules! with_elements {
+    ($array:expr, $name:literal, [$($t:ty),+], |$x:ident| $body:expr) => {{
+        let array: &Bound<'_, PyAny> = $array;
+        $(
+            if array.cast::<numpy::PyArrayDyn<$t>>().is_ok() {
+                let held = reading::<$t>(array, $name)?;
+                let $x = elements(&held, $name)?;
+                return $body;
+            }
+        )+
+        Err(wrong_type(array, $name, stringify!($($t),+)))
+    }};
+}
+
+fn wrong_type(array: &Bound<'_, PyAny>, name: &str, need: &str) -> PyErr {
+    PyTypeError::new_err(match array.cast::<PyUntypedArray>() {
+        Ok(array) => format!("{name}: got dtype {}, need one of {need}", array.dtype()),
+        Err(_) => format!("{name}: got {}, need a NumPy array", array.get_type()),
+    })
+}
+
+fn value_error(error: &MetricError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+fn unknown(name: &str, got: &str, need: &str) -> PyErr {
+    PyValueError::new_err(format!("{name}: got {got:?}, need one of {need}"))
+}
+
+fn nan_policy(name: &str) -> PyResult<Nan> {
+    match name {
+        "raise" => Ok(Nan::Raise),
+        "drop" => Ok(Nan::Drop),
+        "lowest" => Ok(Nan::Lowest),
+        _ => Err(unknown("nan", name, "raise, drop, lowest")),
+    }
+}
+
+/// Borrowed labels and weights.
+struct Held<'py> {
+    labels: PyReadonlyArrayDyn<'py, u8>,
+    weights: Option<PyReadonlyArrayDyn<'py, f64>>,
+}
+
+impl<'py> Held<'py> {
+    fn new(labels: &Bound<'py, PyAny>, weights: Option<&Bound<'py, PyAny>>) -> PyResult<Self> {
+        let weights = weights.map(|w| reading(w, "sample_weight")).transpose()?;
+        Ok(Self { labels: reading(labels, "y")?, weights })
+    }
+
+    /// Labels, and weights if there are any, both of this length.
+    fn of_length(&self, n: usize, name: &str) -> PyResult<(&[u8], Option<&[f64]>)> {
+        let labels = elements(&self.labels, "y")?;
+        let weights = self.weights.as_ref().map(|w| elements(w, "sample_weight")).transpose()?;
+        same_length(labels.len(), n, name)?;
+        if let Some(weights) = weights {
+            same_length(labels.len(), weights.len(), "sample_weight")?;
+        }
+        Ok((labels, weights))
+    }
+
+    fn rows<'a, S>(&'a self, scores: &'a [S]) -> PyResult<Rows<'a, S>> {
+        let (labels, weights) = self.of_length(scores.len(), "score")?;
+        Ok(Rows { labels, scores, weights })
+    }
+}
+
+fn same_length(labels: usize, other: usize, name: &str) -> PyResult<()> {
+    if labels == other {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!("{name}: got {other} rows, need {labels}, as many as y")))
+}
+
+/// Labels 0/1 or −1/+1 of any number type as bytes 0 and 1; `None` when they are such bytes already.
+#[pyfunction]
+pub(crate) fn metrics_labels<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    exec: ExecArgs,
+) -> PyResult<Option<Bound<'py, PyArray1<u8>>>> {
+    let exec = resolve(exec)?;
+    with_elements!(y, "y", [u8, i64, i32, f32, f64, i8, i16, u16, u32, u64], |labels| {
+        let bytes = py.detach(|| label::binary(&exec, labels)).map_err(|e| value_error(&e))?;
+        Ok(bytes.map(|b| b.into_pyarray(py)))
+    })
+}
+
+/// Pairs as `(below, tied, all)`.
+type PairsOut = (u128, u128, u128);
+/// Rows that did not count, as `(nan, weightless)`.
+type LeftOut = (u64, u64);
+
+fn pairs_out(p: Pairs) -> PairsOut {
+    (p.below, p.tied, p.all)
+}
+
+fn left_out(left: Left) -> LeftOut {
+    (left.nan, left.weightless)
+}
+
+/// `(auc, positives, negatives, pairs, left)`.
+#[pyfunction]
+pub(crate) fn metrics_auc<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    score: &Bound<'py, PyAny>,
+    sample_weight: Option<&Bound<'py, PyAny>>,
+    nan: &str,
+    exec: ExecArgs,
+) -> PyResult<(Option<f64>, u64, u64, PairsOut, LeftOut)> {
+    let (exec, nan, held) = (resolve(exec)?, nan_policy(nan)?, Held::new(y, sample_weight)?);
+    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
+        let rows = held.rows(scores)?;
+        let got = py.detach(|| auc::auc(&exec, &rows, nan)).map_err(|e| value_error(&e))?;
+        Ok((got.pairs.auc(), got.positives, got.negatives, pairs_out(got.pairs), left_out(got.left)))
+    })
+}
+
+/// Groups of one fate as `(groups, rows, positives)`.
+type TallyOut = (u64, u64, u64);
+/// Each group: ids (none for offsets), AUC, rows, positives, kept.
+type EachGroup<'py> = (
+    Option<Bound<'py, PyAny>>,
+    Bound<'py, PyArray1<f64>>,
+    Bound<'py, PyArray1<u64>>,
+    Bound<'py, PyArray1<u64>>,
+    Bound<'py, PyArray1<bool>>,
+);
+type GaucOut<'py> = (Option<f64>, [TallyOut; 4], Option<usize>, PairsOut, LeftOut, Option<EachGroup<'py>>);
+
+/// `(gauc, [kept, one class, small, empty], index of the first group of one class, pairs, left, each group)`.
+///
+/// `groups` holds ids (int64 or uint64), or with `offsets` the bounds of the groups (int64).
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the Python function")]
+pub(crate) fn metrics_gauc<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    score: &Bound<'py, PyAny>,
+    groups: &Bound<'py, PyAny>,
+    offsets: bool,
+    sample_weight: Option<&Bound<'py, PyAny>>,
+    group_weight: &str,
+    one_class: &str,
+    min_rows: u64,
+    nan: &str,
+    per_group: bool,
+    exec: ExecArgs,
+) -> PyResult<GaucOut<'py>> {
+    let (exec, held) = (resolve(exec)?, Held::new(y, sample_weight)?);
+    let options = Options {
+        group_weight: match group_weight {
+            "impressions" => GroupWeight::Impressions,
+            "positives" => GroupWeight::Positives,
+            "uniform" => GroupWeight::Uniform,
+            "pairs" => GroupWeight::Pairs,
+            _ => return Err(unknown("group_weight", group_weight, "impressions, positives, uniform, pairs")),
+        },
+        one_class: match one_class {
+            "drop" => OneClass::Drop,
+            "half" => OneClass::Half,
+            _ => return Err(unknown("one_class", one_class, "drop, half")),
+        },
+        min_rows,
+        nan: nan_policy(nan)?,
+    };
+    let signed = reading::<i64>(groups, "groups");
+    let unsigned = if signed.is_ok() { None } else { Some(reading::<u64>(groups, "groups")?) };
+    let grouping = match (&signed, &unsigned) {
+        (Ok(offset), _) if offsets => Groups::Offsets(elements(offset, "offsets")?),
+        (Ok(ids), _) => Groups::Signed(elements(ids, "groups")?),
+        (_, Some(ids)) if !offsets => Groups::Unsigned(elements(ids, "groups")?),
+        _ => return Err(PyTypeError::new_err("offsets: need dtype int64")),
+    };
+    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
+        let rows = held.rows(scores)?;
+        if let Groups::Signed(&[..]) | Groups::Unsigned(&[..]) = grouping {
+            same_length(rows.labels.len(), groups.len()?, "groups")?;
+        }
+        let mut got = py.detach(|| gauc::gauc(&exec, &rows, grouping, &options)).map_err(|e| value_error(&e))?;
+        let tallies = [Fate::Kept, Fate::OneClass, Fate::Small, Fate::Empty].map(|fate| {
+            let tally = got.tally(fate);
+            (tally.groups, tally.rows, tally.positives)
+        });
+        let first_one_class = got.groups.iter().position(|g| g.fate == Fate::OneClass);
+        let each = per_group.then(|| {
+            let ids = std::mem::take(&mut got.ids);
+            let ids = match grouping {
+                Groups::Signed(_) => {
+                    Some(ids.into_iter().map(i64::from_key).collect::<Vec<_>>().into_pyarray(py).into_any())
+                }
+                Groups::Unsigned(_) => Some(ids.into_pyarray(py).into_any()),
+                Groups::Offsets(_) => None,
+            };
+            let column =
+                |f: fn(&gauc::Group) -> u64| got.groups.iter().map(f).collect::<Vec<_>>().into_pyarray(py);
+            (
+                ids,
+                got.groups.iter().map(|g| g.auc).collect::<Vec<_>>().into_pyarray(py),
+                column(|g| g.rows),
+                column(|g| g.positives),
+                got.groups.iter().map(|g| g.fate == Fate::Kept).collect::<Vec<_>>().into_pyarray(py),
+            )
+        });
+        Ok((got.value, tallies, first_one_class, pairs_out(got.pairs()), left_out(got.left), each))
+    })
+}
+
+/// `(thresholds, tp, fp, positives, negatives)`, thresholds falling and of the scores' type, counts in units of weight.
+#[pyfunction]
+#[allow(clippy::type_complexity, reason = "a tuple of arrays is what Python gets")]
+pub(crate) fn metrics_roc<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    score: &Bound<'py, PyAny>,
+    sample_weight: Option<&Bound<'py, PyAny>>,
+    corners: bool,
+    exec: ExecArgs,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<u64>>, u64, u64)> {
+    let (exec, held) = (resolve(exec)?, Held::new(y, sample_weight)?);
+    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
+        let rows = held.rows(scores)?;
+        let got = py.detach(|| curve::roc(&exec, &rows, corners)).map_err(|e| value_error(&e))?;
+        let thresholds = got.thresholds.into_pyarray(py).into_any();
+        Ok((thresholds, got.tp.into_pyarray(py), got.fp.into_pyarray(py), got.positives, got.negatives))
+    })
+}
+
+/// `(threshold, tp, fp, positives, negatives)`; no threshold = above every score.
+#[pyfunction]
+#[allow(clippy::type_complexity, reason = "a tuple of counts is what Python gets")]
+pub(crate) fn metrics_best_threshold<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    score: &Bound<'py, PyAny>,
+    metric: &str,
+    exec: ExecArgs,
+) -> PyResult<(Option<Bound<'py, PyAny>>, u64, u64, u64, u64)> {
+    let (exec, held) = (resolve(exec)?, Held::new(y, None)?);
+    let purpose = match metric {
+        "f1" => Purpose::F1,
+        "accuracy" => Purpose::Accuracy,
+        "youden" => Purpose::Youden,
+        _ => return Err(unknown("metric", metric, "f1, accuracy, youden")),
+    };
+    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
+        let rows = held.rows(scores)?;
+        let got = py.detach(|| curve::best(&exec, &rows, purpose)).map_err(|e| value_error(&e))?;
+        let threshold = got.threshold.map(|t| t.into_pyobject(py).map(Bound::into_any)).transpose();
+        Ok((threshold?, got.tp, got.fp, got.positives, got.negatives))
+    })
+}
+
+/// `((tp, fp, fn, tn), the same as real weights)`: counts are integers in one unit.
+#[pyfunction]
+#[allow(clippy::type_complexity, reason = "two tuples of cells are what Python gets")]
+pub(crate) fn metrics_confusion<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    score: &Bound<'py, PyAny>,
+    sample_weight: Option<&Bound<'py, PyAny>>,
+    threshold: f64,
+    exec: ExecArgs,
+) -> PyResult<((u64, u64, u64, u64), (f64, f64, f64, f64))> {
+    let (exec, held) = (resolve(exec)?, Held::new(y, sample_weight)?);
+    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
+        let rows = held.rows(scores)?;
+        let got = py.detach(|| confusion::confusion(&exec, &rows, threshold)).map_err(|e| value_error(&e))?;
+        let Cells { tp, fp, fn_, tn } = got.cells;
+        let real = |q| got.unit.real(q);
+        Ok(((tp, fp, fn_, tn), (real(tp), real(fp), real(fn_), real(tn))))
+    })
+}
+
+/// `(mean, sum over the positives' weight, rows, positives, rows of infinite loss, the first of them)`.
+#[pyfunction]
+#[allow(clippy::type_complexity, reason = "a tuple is what Python gets")]
+pub(crate) fn metrics_loss<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    p: &Bound<'py, PyAny>,
+    sample_weight: Option<&Bound<'py, PyAny>>,
+    loss: &str,
+    clip: f64,
+    exec: ExecArgs,
+) -> PyResult<(f64, Option<f64>, u64, u64, u64, Option<usize>)> {
+    let (exec, held) = (resolve(exec)?, Held::new(y, sample_weight)?);
+    let loss = match loss {
+        "log" => Loss::Log { clip },
+        "logits" => Loss::LogOfLogits,
+        "brier" => Loss::Brier,
+        "prediction" => Loss::Prediction,
+        _ => return Err(unknown("loss", loss, "log, logits, brier, prediction")),
+    };
+    with_elements!(p, "p", [f32, f64], |p| {
+        let (labels, weights) = held.of_length(p.len(), "p")?;
+        let predictions = Predictions { labels, p, weights };
+        let got = py.detach(|| loss::sum(&exec, &predictions, loss)).map_err(|e| value_error(&e))?;
+        Ok((got.mean(), got.over_positives(), got.rows, got.positives, got.infinite, got.first_infinite))
+    })
+}
