@@ -120,11 +120,13 @@ def _train_parser(commands: Any) -> None:
         "train",
         usage="fourstep train [--data FILE --label COLUMN ...] [--config FILE] [--out DIR [--resume]] [flags]",
         help="train a model on clicks or ratings",
-        description="Train a click model: embeddings and numbers into a small network. Without --data on MovieLens ratings.",
+        description="Train a click model: embeddings and numbers into a small network.",
         epilog=_TRAIN_EPILOG,
     )
     parser.set_defaults(run=_train, parser=parser)
-    parser.add_argument("--config", metavar="FILE", default=None, help="TOML file with any of these settings, and [groups]")
+    parser.add_argument(
+        "--config", metavar="FILE", default=None, help="TOML file with any of these settings, and [groups]"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     sections: dict[str, Any] = {}
     for name, option in options().items():
@@ -139,7 +141,9 @@ def _train_parser(commands: Any) -> None:
         else:
             words = getattr(option.kind, "words", None)
             metavar = "|".join(words) if words else _METAVARS[type(option.kind).__name__]
-            sections[option.section].add_argument(flag, dest=name, metavar=metavar, default=argparse.SUPPRESS, help=shown)
+            sections[option.section].add_argument(
+                flag, dest=name, metavar=metavar, default=argparse.SUPPRESS, help=shown
+            )
 
 
 _METAVARS = {"Number": "X", "Whole": "N", "Text": "TEXT", "Names": "A,B,...", "Sizes": "N,N,..."}
@@ -196,11 +200,13 @@ def _score_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "score",
         help="score new rows with a trained model",
-        description="Score new rows with the pipeline and the model of a run. The output has the columns of the input and one more.",
+        description="Score new rows with the pipeline and the model of a run. The scores come as one more column.",
     )
     parser.set_defaults(run=_score, parser=parser)
     parser.add_argument("folder", metavar="DIR", help="folder of a run")
-    parser.add_argument("--data", required=True, metavar="FILE", help="CSV or Parquet file with the columns of the training")
+    parser.add_argument(
+        "--data", required=True, metavar="FILE", help="CSV or Parquet file with the columns of the training"
+    )
     parser.add_argument("--out", required=True, metavar="FILE", help="CSV or Parquet file to write")
     parser.add_argument("--column", default="score", metavar="NAME", help="name of the new column [score]")
 
@@ -222,9 +228,13 @@ def _evaluate_parser(commands: Any) -> None:
     parser.set_defaults(run=_evaluate, parser=parser)
     parser.add_argument("data", metavar="FILE", help="CSV or Parquet file")
     parser.add_argument("--label", required=True, metavar="COLUMN", help="label, 0 or 1")
-    parser.add_argument("--score", required=True, metavar="COLUMN", help="score; probabilities for log loss and calibration")
+    parser.add_argument(
+        "--score", required=True, metavar="COLUMN", help="score; probabilities for log loss and calibration"
+    )
     parser.add_argument("--groups", metavar="COLUMN", help="user, for the grouped AUC")
-    parser.add_argument("--threshold", metavar="NUMBER", help="of F1 [the best on these rows, which flatters]")
+    parser.add_argument(
+        "--threshold", metavar="NUMBER", help="of F1 [the best on these rows, which flatters]"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON too")
 
 
@@ -239,7 +249,9 @@ def _evaluate(given: argparse.Namespace) -> int:
             threshold = Number().parse(given.threshold)
         except ValueError as needs:
             raise UsageError(f"--threshold needs {needs}, got {given.threshold}") from None
-    figures = evaluate(given.data, label=given.label, score=given.score, groups=given.groups, threshold=threshold)
+    figures = evaluate(
+        given.data, label=given.label, score=given.score, groups=given.groups, threshold=threshold
+    )
     if given.json is not None:
         write(given.json, json_text(figures))
     print_evaluation(figures)

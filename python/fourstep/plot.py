@@ -63,7 +63,8 @@ def style() -> Any:
         raise ImportError("pictures need matplotlib: pip install 'fourstep[plot]'")
     import matplotlib as mpl
 
-    return mpl.rc_context(_STYLE)
+    settings: Any = _STYLE
+    return mpl.rc_context(settings)
 
 
 def figure(columns: int, rows: int = 1) -> Figure:
@@ -90,15 +91,24 @@ def curves(history: History, key: str, axes: Axes, *, title: str, best: int | No
     best : int, optional
         The epoch to mark.
     """
+    from matplotlib.ticker import MaxNLocator
+
     epochs = [line["epoch"] for line in history]
     for part, colour in (("train", TRAIN), ("valid", VALID)):
         values = [np.nan if line[f"{part}_{key}"] is None else line[f"{part}_{key}"] for line in history]
-        axes.plot(epochs, values, color=colour, marker="o", markersize=4, label="training" if part == "train" else "validation")
+        axes.plot(
+            epochs,
+            values,
+            color=colour,
+            marker="o",
+            markersize=4,
+            label="training" if part == "train" else "validation",
+        )
     if best is not None:
         axes.axvline(best, color=REST, linewidth=1, linestyle="--", label=f"best: epoch {best}")
     axes.set_title(title)
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
 
 
@@ -114,7 +124,9 @@ def roc(y: Labels, score: Floats, axes: Axes, *, label: str = "") -> None:
         What the legend says.
     """
     order = np.argsort(-score, kind="stable")
-    last = np.flatnonzero(np.diff(score[order], append=-np.inf))  # equal scores are one point: ties count half (M3)
+    last = np.flatnonzero(
+        np.diff(score[order], append=-np.inf)
+    )  # equal scores are one point: ties count half (M3)
     positive = np.cumsum(y[order], dtype=np.int64)[last]
     negative = last + 1 - positive
     x = np.concatenate(([0.0], negative / negative[-1]))
@@ -143,7 +155,14 @@ def scores(y: Labels, score: Floats, axes: Axes, *, threshold: float | None = No
     edges = np.linspace(score.min(), score.max() + 1e-9, 41)
     for value, colour in ((0, TRAIN), (1, VALID)):
         of_class = score[y == value]
-        axes.hist(of_class, bins=list(edges), density=True, color=colour, alpha=0.55, label=f"label {value}: {len(of_class):,} rows")
+        axes.hist(
+            of_class,
+            bins=list(edges),
+            density=True,
+            color=colour,
+            alpha=0.55,
+            label=f"label {value}: {len(of_class):,} rows",
+        )
     if threshold is not None:
         axes.axvline(threshold, color=REST, linewidth=1, linestyle="--", label=f"threshold {threshold:.3f}")
     axes.set_title("scores by label")
@@ -152,21 +171,34 @@ def scores(y: Labels, score: Floats, axes: Axes, *, threshold: float | None = No
     axes.legend()
 
 
-def overview(history: History, y: Labels, score: Floats, *, auc: float, best: int | None = None, threshold: float | None = None) -> Figure:
+def overview(
+    history: History,
+    y: Labels,
+    score: Floats,
+    *,
+    auc: float,
+    best: int | None = None,
+    threshold: float | None = None,
+) -> Figure:
     """Draw a run in one picture: loss, gAUC (AUC where there is no user), ROC and scores.
 
     Examples
     --------
     >>> import numpy as np
-    >>> line = {"epoch": 1, "train_loss": 0.6, "valid_loss": 0.61, "train_auc": 0.7, "valid_auc": 0.7, "train_gauc": None, "valid_gauc": None}
-    >>> drawn = overview([line], np.array([0, 1], np.uint8), np.array([0.2, 0.7]), auc=1.0)  # doctest: +SKIP
+    >>> line = {"epoch": 1, "train_loss": 0.6, "valid_loss": 0.61, "train_auc": 0.7, "valid_auc": 0.7}
+    >>> history = [line | {"train_gauc": None, "valid_gauc": None}]
+    >>> drawn = overview(history, np.array([0, 1], np.uint8), np.array([0.2, 0.7]), auc=1.0)
+    >>> len(drawn.axes)
+    4
     """
     with style():
         made = figure(2, 2)
         axes = made.subplots(2, 2)
         grouped = any(line["valid_gauc"] is not None for line in history)
         curves(history, "loss", axes[0, 0], title="log loss", best=best)
-        curves(history, "gauc" if grouped else "auc", axes[0, 1], title="gAUC" if grouped else "AUC", best=best)
+        curves(
+            history, "gauc" if grouped else "auc", axes[0, 1], title="gAUC" if grouped else "AUC", best=best
+        )
         roc(y, score, axes[1, 0], label=f"AUC {auc:.4f}")
         scores(y, score, axes[1, 1], threshold=threshold)
         made.canvas.draw()

@@ -29,8 +29,6 @@ __all__ = ["BASELINES", "baseline", "settings"]
 
 BASELINES = ("one_hot", "same_inputs")
 
-Rows = npt.NDArray[np.int64] if TYPE_CHECKING else object
-
 
 def settings(config: Config) -> Config:
     """Return the settings of logistic regression, with the data and the seed of a run."""
@@ -59,7 +57,7 @@ def baseline(
     inputs: Inputs,
     cardinalities: dict[str, int],
     label: npt.NDArray[np.uint8],
-    rows: Rows,
+    rows: npt.NDArray[np.int64],
     stop: Callable[[], bool],
     progress: Progress | None = None,
 ) -> Trainer | None:

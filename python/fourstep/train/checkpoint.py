@@ -1,14 +1,14 @@
 """What a run leaves on disk to go on from, and to score with: one file, written whole or not at all.
 
-    stage         "search", "refit" or "done"
-    config        the text of config.toml
-    fingerprint   SHA-256 of the fitted pipeline of the search: other data give another
-    pipeline      vocabularies, scalers and history of `model`
-    model         the best weights so far; at the end the final ones
-    search        the trainer, the best epoch, what was waited, the history
-    refit         the trainer, or None
-    valid         figures of the best epoch on the validation rows, or None
-    seconds       time by part
+stage         "search", "refit" or "done"
+config        the text of config.toml
+fingerprint   SHA-256 of the fitted pipeline of the search: other data give another
+pipeline      vocabularies, scalers and history of `model`
+model         the best weights so far; at the end the final ones
+search        the trainer, the best epoch, what was waited, the history
+refit         the trainer, or None
+valid         figures of the best epoch on the validation rows, or None
+seconds       time by part
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def train(config: Config, progress: Progress | None = None) -> Outcome:
     --------
     >>> import tempfile, fourstep as fs
     >>> folder = tempfile.mkdtemp()
-    >>> config = fs.train.Config(data="simulated", rows=2000, epochs=1, out=folder, quiet=True, baseline=False, plots=False)
+    >>> config = fs.train.Config(data="simulated", rows=2000, epochs=1, out=folder, quiet=True, plots=False)
     >>> outcome = fs.train.train(config)
     >>> fs.load_run(folder).metrics["test"]["rows"] == outcome.metrics["test"]["rows"]
     True
@@ -50,7 +50,9 @@ def train(config: Config, progress: Progress | None = None) -> Outcome:
     progress = progress or make(config.quiet)
     runtime()  # a wrong FOURSTEP_ISA is an error before anything is loaded
     config, why = source.resolve(config)
-    config = config.but(out=config.out or str(folder.new_name(config.data)), horizon=config.horizon or config.epochs)
+    config = config.but(
+        out=config.out or str(folder.new_name(config.data)), horizon=config.horizon or config.epochs
+    )
     folder.check_new(Path(config.out))
     progress.say(f"using   {why}")
     return _finish(Job(config, progress), progress)
@@ -94,9 +96,14 @@ def _settle(own: Config, given: dict[str, Any], where: str, out: Path) -> Config
             continue
         shown = name.replace("_", "-") if where == "--" else name
         if name != "epochs":
-            raise ConfigError(f"{where}{shown} {_show(value)}: the run in {out} has {_show(before)}; start a new run, or leave it as it is")
+            raise ConfigError(
+                f"{where}{shown} {_show(value)}: the run in {out} has {_show(before)};"
+                " leave it as it is, or start a new run"
+            )
         if value < before:
-            raise ConfigError(f"{where}epochs {value}: the run in {out} has {before}; with --resume it can only grow")
+            raise ConfigError(
+                f"{where}epochs {value}: the run in {out} has {before}; with --resume it can only grow"
+            )
     return own.but(**given)
 
 

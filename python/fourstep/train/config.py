@@ -16,7 +16,17 @@ from fourstep.train import toml
 from fourstep.train.errors import ConfigError, nearest
 from fourstep.train.options import Choice, Kind, Names, Number, Sizes, Switch, Text, Whole
 
-__all__ = ["GROUP_KEYS", "OPTIMIZERS", "SCHEDULES", "Config", "checked", "option_of", "options", "parse_toml", "read_toml"]
+__all__ = [
+    "GROUP_KEYS",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Config",
+    "checked",
+    "option_of",
+    "options",
+    "parse_toml",
+    "read_toml",
+]
 
 OPTIMIZERS = ("adam", "nadam", "rmsprop", "adagrad", "adadelta", "sgd", "momentum", "nag")
 SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt")
@@ -84,7 +94,11 @@ class Config:
     dropout needs a finite number >= 0 and < 1, got 1.5
     """
 
-    data: str = _data("", Text(), "movielens, simulated, or a CSV or Parquet file (movielens where [data] is installed, else simulated)")
+    data: str = _data(
+        "",
+        Text(),
+        "movielens, simulated, or a CSV or Parquet file (movielens where [data] is installed, else simulated)",
+    )
     label: str = _data("", Text(), "column of the label, 0 or 1")
     user: str = _data("", Text(), "column of the user: groups of gAUC, history, and the split by user")
     time: str = _data("", Text(), "column of the time: history, and the splits by time")
@@ -92,7 +106,9 @@ class Config:
     numeric: tuple[str, ...] = _data((), Names(), "columns of numbers, separated by commas")
     tags: tuple[str, ...] = _data((), Names(), "categorical columns that list several values, as Action|War")
     rows: int = _data(100_000, Whole(100), "rows of the simulated log")
-    bad_rows: str = _data("error", Choice(("error", "drop")), "rows with a bad value: an error, or dropped, counted and listed")
+    bad_rows: str = _data(
+        "error", Choice(("error", "drop")), "rows with a bad value: an error, or dropped, counted and listed"
+    )
     split: str = _data("user-time", Choice(("user-time", "time", "random")), "how the test rows are chosen")
     test_share: float = _data(0.2, Number(above=0, below=1), "share of the test rows")
     valid_share: float = _data(0.1, Number(above=0, below=1), "share of the validation rows among the others")
@@ -100,7 +116,9 @@ class Config:
     smoothing: float = _data(10.0, Number(above=0), "rows' worth of belief in the prior of a rate")
     min_count: int = _data(1, Whole(1), "a category in fewer training rows counts as unseen")
 
-    hidden: tuple[int, ...] = _model((64, 32), Sizes(), "units of the hidden layers, separated by commas, or none")
+    hidden: tuple[int, ...] = _model(
+        (64, 32), Sizes(), "units of the hidden layers, separated by commas, or none"
+    )
     embedding_dim: int = _model(8, Whole(0, 4096), "numbers of an embedding; 0: none")
     wide: bool = _model(True, Switch(), "a linear term beside the network")
     batch_norm: bool = _model(True, Switch(), "batch normalisation between Linear and ReLU")
@@ -108,21 +126,33 @@ class Config:
 
     optimizer: str = _optimizer("adam", Choice(OPTIMIZERS), "update rule")
     lr: float = _optimizer(2e-3, Number(above=0), "learning rate at its peak")
-    weight_decay: float = _optimizer(1e-5, Number(least=0), "L2 of the weights (never of biases and batch normalisation)")
+    weight_decay: float = _optimizer(
+        1e-5, Number(least=0), "L2 of the weights (never of biases and batch normalisation)"
+    )
     embedding_decay: float = _optimizer(1e-3, Number(least=0), "L2 of the embeddings")
     wide_decay: float = _optimizer(1e-5, Number(least=0), "L2 of the linear term of the categories")
     schedule: str = _optimizer("cosine", Choice(SCHEDULES), "how the learning rate falls after the warm-up")
-    warmup: float = _optimizer(0.1, Number(least=0, below=1), "share of the horizon in which the learning rate rises")
-    horizon: int = _optimizer(0, Whole(0, 1_000_000), "epochs over which the schedule falls; 0: as --epochs at the start")
+    warmup: float = _optimizer(
+        0.1, Number(least=0, below=1), "share of the horizon in which the learning rate rises"
+    )
+    horizon: int = _optimizer(
+        0, Whole(0, 1_000_000), "epochs over which the schedule falls; 0: as --epochs at the start"
+    )
     clip_norm: float = _optimizer(0.0, Number(least=0), "largest norm of all gradients together; 0: off")
     clip_value: float = _optimizer(0.0, Number(least=0), "largest absolute value of a gradient; 0: off")
 
     epochs: int = _training(8, Whole(1, 1_000_000), "most epochs")
     batch_size: int = _training(512, Whole(2), "rows of a step")
-    patience: int = _training(3, Whole(1), "epochs without a better validation gAUC (AUC without a user) before it stops")
-    refit: bool = _training(True, Switch(), "train again on training and validation rows for as many epochs as were best")
+    patience: int = _training(
+        3, Whole(1), "epochs without a better validation gAUC (AUC without a user) before it stops"
+    )
+    refit: bool = _training(
+        True, Switch(), "train again on training and validation rows for as many epochs as were best"
+    )
     seed: int = _training(0, Whole(0, 2**32 - 1), "the same seed gives the same run on one machine")
-    threads: int = _training(0, Whole(0, 256), "threads of kernels and matrix products; 0: the CPUs of this process")
+    threads: int = _training(
+        0, Whole(0, 256), "threads of kernels and matrix products; 0: the CPUs of this process"
+    )
 
     out: str = _output("", Text(), "folder of the results (a new one below runs/)")
     baseline: bool = _output(True, Switch(), "train two logistic regressions on the same rows for comparison")
@@ -184,7 +214,9 @@ def checked(name: str, value: object, where: str, *, text: bool = False) -> Any:
     try:
         return kind.parse(str(value)) if text else kind.read(value)
     except ValueError as needs:
-        raise ConfigError(f"{where} needs {needs}, got {value!r}" if not text else f"{where} needs {needs}, got {value}") from None
+        raise ConfigError(
+            f"{where} needs {needs}, got {value!r}" if not text else f"{where} needs {needs}, got {value}"
+        ) from None
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

@@ -19,8 +19,8 @@ class RunError(ValueError):
     """A run that cannot be started, read or gone on with."""
 
 
-class Interrupted(Exception):  # noqa: N818: it is no error: the user asked for it
-    """Ctrl-C came and the run stopped between two steps; the message says how to go on."""
+class Interrupted(Exception):  # noqa: N818
+    """No error: Ctrl-C came and the run stopped between two steps; the message says how to go on."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -36,7 +36,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def one_line(error: Exception) -> str | None:
-    """Say an error of the user's or of the machine's in one line; None for a fault of our own, whose traceback is wanted."""
+    """Say an error of the user's or of the machine's in one line; None for a fault of our own.
+
+    A fault of our own is not for the user to mend: its traceback is wanted.
+    """
     from fourstep.data import DataError
     from fourstep.state import StateError
 

@@ -45,8 +45,8 @@ def evaluate(
     Raises
     ------
     data.DataError
-        A missing column; a label that is not 0 or 1, a score that is no finite number, a null group: with its first row and
-        count; one class only.
+        A missing column; a label that is not 0 or 1, a score that is no finite number, a null group: with its
+        first row and count; one class only.
 
     Examples
     --------
@@ -64,7 +64,9 @@ def evaluate(
     if group is not None and (group < 0).any():
         null = np.flatnonzero(group < 0)
         first, rows = int(null[0]) + 1, "1 row is" if len(null) == 1 else f"{len(null):,} rows are"
-        raise DataError(f"{path}: column {groups!r}: {rows} null (first: row {first:,}); rows are counted from 1")
+        raise DataError(
+            f"{path}: column {groups!r}: {rows} null (first: row {first:,}); rows are counted from 1"
+        )
     if y.min() == y.max():
         raise DataError(f"{path}: column {label!r} holds one class only: it is {y[0]} in all {len(y):,} rows")
     probability = bool(p.min() >= 0 and p.max() <= 1)
@@ -82,11 +84,19 @@ def print_evaluation(figures: dict[str, Any], stream: TextIO | None = None) -> N
     print_table(f"{figures['rows']:,} rows", ("AUC", "gAUC", "log loss", "F1"), [row], stream)
     flatters = ", the best on these rows, which flatters" if figures["threshold_from"] == "these rows" else ""
     print(gauc_line(figures), file=stream)
-    print(f"F1 at threshold {figures['threshold']:.4f}{flatters}; base rate {figures['base_rate']:.4f}", file=stream)
+    print(
+        f"F1 at threshold {figures['threshold']:.4f}{flatters}; base rate {figures['base_rate']:.4f}",
+        file=stream,
+    )
     found = figures["calibration"]
     if found is None:
         print("no log loss and no calibration: scores outside [0, 1] are no probabilities", file=stream)
         return
-    print(f"calibration: predicted / observed {found['ratio']:.4f}, expected error {found['ece']:.4f}\n", file=stream)
-    rows = [[f"{each['rows']:,}", number(each["predicted"]), number(each["observed"])] for each in found["bins"]]
+    print(
+        f"calibration: predicted / observed {found['ratio']:.4f}, expected error {found['ece']:.4f}\n",
+        file=stream,
+    )
+    rows = [
+        [f"{each['rows']:,}", number(each["predicted"]), number(each["observed"])] for each in found["bins"]
+    ]
     print(table(("rows", "predicted", "observed"), rows), file=stream)

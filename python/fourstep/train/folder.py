@@ -22,7 +22,12 @@ from fourstep.train.errors import RunError
 
 __all__ = ["CHECKPOINT", "CONFIG", "HISTORY", "METRICS", "create", "json_text", "new_name", "write"]
 
-CONFIG, CHECKPOINT, HISTORY, METRICS = "config.toml", "checkpoint.safetensors", "history.jsonl", "metrics.json"
+CONFIG, CHECKPOINT, HISTORY, METRICS = (
+    "config.toml",
+    "checkpoint.safetensors",
+    "history.jsonl",
+    "metrics.json",
+)
 
 
 def new_name(data: str, root: str = "runs") -> Path:

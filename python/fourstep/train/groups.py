@@ -1,7 +1,8 @@
 """Which parameter gets which learning rate and decay.
 
-By default four groups: embeddings, the linear term of the categories, weights, and those that never decay (biases and batch
-normalisation: their size is not what overfits). A pattern of the configuration takes its parameters out of these.
+By default four groups: embeddings, the linear term of the categories, weights, and those that never decay
+(biases and batch normalisation: their size is not what overfits). A pattern of the configuration takes its
+parameters out of these.
 """
 
 from __future__ import annotations
@@ -54,11 +55,15 @@ def groups(names: Iterable[str], config: Config, steps_per_epoch: int) -> list[d
             taken[name] = pattern
         if not matched:
             raise ConfigError(f"groups: {pattern} matches no parameter; there are {', '.join(left)}")
-        for decay in dict.fromkeys(decay_of(name, config) for name in matched):  # a key left out keeps its default
+        for decay in dict.fromkeys(
+            decay_of(name, config) for name in matched
+        ):  # a key left out keeps its default
             lr = schedule(config, settings.get("lr", config.lr), steps_per_epoch)
             members = [name for name in matched if decay_of(name, config) == decay]
             made.append({"params": members, "weight_decay": decay} | settings | {"lr": lr})
     rest = [name for name in left if name not in taken]
     for decay in dict.fromkeys(decay_of(name, config) for name in rest):
-        made.append({"params": [name for name in rest if decay_of(name, config) == decay], "weight_decay": decay})
+        made.append(
+            {"params": [name for name in rest if decay_of(name, config) == decay], "weight_decay": decay}
+        )
     return made

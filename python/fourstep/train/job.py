@@ -1,12 +1,14 @@
 """The main job: data → split → pipeline → search → refit → test → baselines.
 
-Three stages, each of which can be interrupted and gone on with: "search" trains on the training rows until the validation rows say
-stop; "refit" trains anew on both for as many epochs; "done". What comes after the training is short and done again from the start.
+Three stages, each of which can be interrupted and gone on with: "search" trains on the training rows until
+the validation rows say stop; "refit" trains anew on both for as many epochs; "done". What comes after the
+training is short and done again from the start.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ import numpy.typing as npt
 
 from fourstep import metrics
 from fourstep._runtime import runtime
-from fourstep.data import Dataset, Inputs, Pipeline, Split
+from fourstep.data import Inputs, Pipeline
 from fourstep.data import memory as data_memory
 from fourstep.train import checkpoint, folder, source
 from fourstep.train.baseline import BASELINES, baseline
@@ -23,8 +25,8 @@ from fourstep.train.checkpoint import pack, unpack
 from fourstep.train.clock import Clock
 from fourstep.train.errors import Interrupted, RunError
 from fourstep.train.interrupt import Interrupt
-from fourstep.train.model import NULL, UNSEEN
 from fourstep.train.measures import Measures, measure
+from fourstep.train.model import NULL, UNSEEN
 from fourstep.train.search import Search
 from fourstep.train.threads import limited
 from fourstep.train.trainer import Trainer
@@ -113,10 +115,14 @@ class Job:
         self.pipeline, self.inputs = self._fit(self.parts.train)
         fingerprint = self.pipeline.fingerprint()
         if self.saved is not None and self.saved["fingerprint"] != fingerprint:
-            raise RunError(f"{self.out}: {config.data} is not what it was when the run began; start a new run")
+            raise RunError(
+                f"{self.out}: {config.data} is not what it was when the run began; start a new run"
+            )
         self.fingerprint = fingerprint
         clock.lap("data")
-        self.search = Search(self._trainer(self.inputs, self.pipeline, self.parts.train, clock), self.dataset, self.parts)
+        self.search = Search(
+            self._trainer(self.inputs, self.pipeline, self.parts.train, clock), self.dataset, self.parts
+        )
         self.refit: Trainer | None = None
         self.valid: Measures | None = None
         self.stage = "search"
@@ -141,32 +147,37 @@ class Job:
     def _trainer(self, inputs: Inputs, pipeline: Pipeline, rows: Rows, clock: Clock) -> Trainer:
         config, sizes = self.config, pipeline.cardinalities
         table = sum(sizes.values()) * (config.embedding_dim + 1) * 4
-        data_memory.check(config.data, 8 * table, f"embeddings of {sum(sizes.values()):,} categories and their optimizer")
+        data_memory.check(
+            config.data, 8 * table, f"embeddings of {sum(sizes.values()):,} categories and their optimizer"
+        )
         return Trainer(config, inputs, sizes, self.dataset.label, rows, clock)
 
     def _product(self) -> int:
         """Multiply-adds of the largest matrix product of a step."""
         units = [self.search.trainer.model.width + self.inputs.dense.shape[1], *self.config.hidden, 1]
-        return self.config.batch_size * max(a * b for a, b in zip(units[:-1], units[1:], strict=True))
+        return self.config.batch_size * max(int(a * b) for a, b in pairwise(units))
 
     def _describe(self) -> None:
         dataset, parts, say = self.dataset, self.parts, self.progress.say
         say(f"data    {dataset}")
         for column, kinds in dataset.report["dropped"].items():
             for what, found in kinds.items():
-                rows = ", ".join(map(str, found["first_rows"]))
-                say(f"dropped {found['count']:,} rows: {column!r} is {what} (first rows: {rows})")
+                first = ", ".join(map(str, found["first_rows"]))
+                say(f"dropped {found['count']:,} rows: {column!r} is {what} (first rows: {first})")
         say(f"split   {parts!r}")
         if dataset.oracle_auc is not None:
-            say(f"oracle  AUC {dataset.take(parts.test).oracle_auc:.4f} on the test rows: no model exceeds it but by luck")
+            say(
+                f"oracle  AUC {dataset.take(parts.test).oracle_auc:.4f} on the test rows:"
+                " no model exceeds it but by luck"
+            )
         if dataset.groups is not None and len(np.unique(dataset.groups)) == 1:
             say("gAUC    there is a single user: gAUC is AUC")
         rows = np.concatenate([parts.valid, parts.test])
         for what, index in (("unseen or rare", UNSEEN), ("null", NULL)):
-            counts = (self.inputs.fields[rows] == index).sum(axis=0)
-            found = [f"{n:,} {name}" for n, name in zip(counts, self.inputs.field_names, strict=True) if n]
-            if found:
-                say(f"fields  {what} in the {len(rows):,} validation and test rows: {', '.join(found)}")
+            odd = (self.inputs.fields[rows] == index).sum(axis=0)
+            names = [f"{n:,} {name}" for n, name in zip(odd, self.inputs.field_names, strict=True) if n]
+            if names:
+                say(f"fields  {what} in the {len(rows):,} validation and test rows: {', '.join(names)}")
         say(f"model   {self.search.trainer.model.parameter_count:,} parameters")
         say(f"out     {self.out}")
 
@@ -206,7 +217,9 @@ class Job:
         while not search.over(config.epochs):
             if stop() or not trainer.run_epoch(stop, progress, config.epochs):
                 self.save()
-                raise self._interrupted(f"in epoch {trainer.epoch + 1}, after step {trainer.step} of {trainer.steps}")
+                raise self._interrupted(
+                    f"in epoch {trainer.epoch + 1}, after step {trainer.step} of {trainer.steps}"
+                )
             line = search.watch()
             if search.best_epoch == trainer.epoch:
                 self.valid = self._measure_valid()
@@ -214,7 +227,9 @@ class Job:
             self.save()
             progress.say(_epoch_line(line, config.epochs, search.best_epoch == trainer.epoch))
         progress.close()
-        progress.say(f"best    epoch {search.best_epoch} by {search.monitor.replace('valid_', 'validation ')}")
+        progress.say(
+            f"best    epoch {search.best_epoch} by {search.monitor.replace('valid_', 'validation ')}"
+        )
 
     def _measure_valid(self) -> Measures:
         """Figures on the validation rows, and the threshold that is best there."""
@@ -238,7 +253,9 @@ class Job:
         while trainer.epoch < epochs:
             if stop() or not trainer.run_epoch(stop, progress, epochs):
                 self.save()
-                raise self._interrupted(f"in the refit's epoch {trainer.epoch + 1}, after step {trainer.step} of {trainer.steps}")
+                raise self._interrupted(
+                    f"in the refit's epoch {trainer.epoch + 1}, after step {trainer.step} of {trainer.steps}"
+                )
             trainer.close_epoch()
             self.save()
         progress.close()
@@ -269,7 +286,9 @@ class Job:
             for kind in BASELINES:
                 if kind == "one_hot" and not sizes:
                     continue  # there are no fields
-                trainer = baseline(kind, self.config, final.inputs, sizes, label, final.rows, stop, self.progress)
+                trainer = baseline(
+                    kind, self.config, final.inputs, sizes, label, final.rows, stop, self.progress
+                )
                 if trainer is None:
                     raise self._interrupted("in the baselines; the model is done")
                 threshold = _best_threshold(label[final.rows], trainer.predict(final.rows))

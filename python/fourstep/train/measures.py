@@ -38,7 +38,9 @@ def watched(y: Labels, p: Floats, groups: Groups | None) -> tuple[float, float, 
     return float(metrics.logloss(y, p)), float(metrics.auc(y, p)), _gauc(y, p, groups)[0]
 
 
-def measure(y: Labels, p: Floats, groups: Groups | None, threshold: float, *, probability: bool = True) -> Measures:
+def measure(
+    y: Labels, p: Floats, groups: Groups | None, threshold: float, *, probability: bool = True
+) -> Measures:
     """Figures of scores against labels.
 
     Parameters
@@ -75,7 +77,11 @@ def _gauc(y: Labels, p: Floats, groups: Groups | None) -> tuple[float | None, in
     present, mixed = counts > 0, (positive > 0) & (positive < counts)
     if not mixed.any():  # then the metric does not exist, and its function says so by an error
         return None, 0, int(present.sum())
-    return float(metrics.gauc(y, p, groups, group_weight=WEIGHT)), int(mixed.sum()), int((present & ~mixed).sum())
+    return (
+        float(metrics.gauc(y, p, groups, group_weight=WEIGHT)),
+        int(mixed.sum()),
+        int((present & ~mixed).sum()),
+    )
 
 
 def calibration(y: Labels, p: Floats, bins: int = 10) -> dict[str, Any]:
@@ -86,8 +92,8 @@ def calibration(y: Labels, p: Floats, bins: int = 10) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``predicted`` and ``observed`` (means), ``ratio`` (predicted / observed), ``ece`` (Σ rows·|predicted − observed| / n over the
-        bins), and ``bins``: rows, predicted, observed of each.
+        ``predicted`` and ``observed`` (means), ``ratio`` (predicted / observed), ``ece`` (Σ rows·|predicted −
+        observed| / n over the bins), and ``bins``: rows, predicted, observed of each.
 
     Examples
     --------
@@ -100,7 +106,16 @@ def calibration(y: Labels, p: Floats, bins: int = 10) -> dict[str, Any]:
     cuts = np.linspace(0, len(p), bins + 1).round().astype(int)[1:-1]
     cuts = np.unique(np.searchsorted(p, p[cuts[cuts < len(p)]]))  # never between two equal probabilities
     parts = [part for part in np.split(np.arange(len(p)), cuts) if len(part)]
-    rows = [{"rows": len(part), "predicted": float(p[part].mean()), "observed": float(y[part].mean())} for part in parts]
+    rows = [
+        {"rows": len(part), "predicted": float(p[part].mean()), "observed": float(y[part].mean())}
+        for part in parts
+    ]
     gap = sum(row["rows"] * abs(row["predicted"] - row["observed"]) for row in rows)
     predicted, observed = float(p.mean()), float(y.mean())
-    return {"predicted": predicted, "observed": observed, "ratio": predicted / observed, "ece": gap / len(p), "bins": rows}
+    return {
+        "predicted": predicted,
+        "observed": observed,
+        "ratio": predicted / observed,
+        "ece": gap / len(p),
+        "bins": rows,
+    }

@@ -9,6 +9,7 @@ The linear term alone (no hidden layers, no embeddings) is logistic regression o
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,10 @@ __all__ = ["NULL", "UNSEEN", "Block", "ClickModel"]
 F32 = npt.NDArray[np.float32]
 Fields = npt.NDArray[np.int64]
 
-UNSEEN, NULL = 0, 1  # indices that every field has: a category that was not (or too rarely) there in training; none
+UNSEEN, NULL = (
+    0,
+    1,
+)  # indices that every field has: a category that was not (or too rarely) there in training; none
 
 
 class Buffers:
@@ -56,14 +60,18 @@ class Buffers:
 class Block(nn.Module):
     """Linear → BatchNorm → ReLU → Dropout; in front of a BatchNorm the Linear has no bias (A4)."""
 
-    def __init__(self, inputs: int, units: int, config: Config, rng: np.random.Generator, clock: Clock) -> None:
+    def __init__(
+        self, inputs: int, units: int, config: Config, rng: np.random.Generator, clock: Clock
+    ) -> None:
         self.inputs, self.units, self.clock, self.buffers_of = inputs, units, clock, Buffers()
         self.linear = nn.Linear(inputs, units, bias=not config.batch_norm, rng=rng)
         nn.init.he_normal(self.linear.params["weight"], rng=rng)
         self.norm = nn.BatchNorm(units) if config.batch_norm else None
         self.activation = nn.ReLU()
         self.dropout = nn.Dropout(config.dropout, rng=rng)
-        super().__init__(_present(linear=self.linear, norm=self.norm, activation=self.activation, dropout=self.dropout))
+        super().__init__(
+            _present(linear=self.linear, norm=self.norm, activation=self.activation, dropout=self.dropout)
+        )
 
     def forward(self, x: F32, out: F32 | None = None) -> F32:
         """Return h_k, in an array that the next forward fills again."""
@@ -121,12 +129,16 @@ class ClickModel(nn.Module):
         self.embedding = nn.FieldEmbedding(cardinalities, dim, rng=rng) if dim else None
         sizes = [self.width + dense, *config.hidden]
         if config.hidden and not sizes[0]:
-            raise ConfigError("--embedding-dim 0 leaves the network without inputs: there are no numbers and no history")
-        self.hidden = [Block(a, b, config, rng, clock) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+            raise ConfigError(
+                "--embedding-dim 0 leaves the network without inputs: there are no numbers and no history"
+            )
+        self.hidden = [Block(a, b, config, rng, clock) for a, b in pairwise(sizes)]
         self.output = nn.Linear(sizes[-1], 1, bias=False, rng=rng) if sizes[-1] else None
         wide = config.wide or not config.hidden
         self.wide_fields = nn.FieldEmbedding(cardinalities, 1, rng=rng) if wide and self.fields else None
-        self.wide_dense = nn.Linear(dense, 1, bias=False, rng=rng) if wide and config.hidden and dense else None
+        self.wide_dense = (
+            nn.Linear(dense, 1, bias=False, rng=rng) if wide and config.hidden and dense else None
+        )
         for layer in (self.wide_fields, self.wide_dense):
             if layer is not None:
                 layer.params["weight"][...] = 0  # a category starts as no different from the others
@@ -166,7 +178,9 @@ class ClickModel(nn.Module):
             h[:, self.width :] = dense
         logits = np.repeat(self.params["bias"], rows)
         if self.wide_fields is not None:
-            logits += self.wide_fields.forward(fields, out=self.arrays.get("wide", rows, self.fields)).sum(axis=1)
+            logits += self.wide_fields.forward(fields, out=self.arrays.get("wide", rows, self.fields)).sum(
+                axis=1
+            )
         clock.lap("embedding")
         for block in self.hidden:
             h = block.forward(h)
@@ -187,7 +201,7 @@ class ClickModel(nn.Module):
         """
         column, rows, clock = dy[:, None], len(dy), self.clock
         self.grads["bias"] += dy.sum()
-        d = None if self.output is None else self.output.backward(column)
+        d = dy if self.output is None else self.output.backward(column)
         if self.wide_dense is not None:
             self.wide_dense.backward(column)
         clock.lap("matrix_products")

@@ -1,7 +1,8 @@
 """What a setting may hold: one reader for the command line, the TOML file and Python.
 
-A kind says in `needs` what it takes. `read` checks a value that already has a type (from TOML or Python), `parse` first turns
-the text of a flag into one. Both raise `ValueError(needs)`; who calls knows the name of the flag or of the key, and says it.
+A kind says in `needs` what it takes. `read` checks a value that already has a type (from TOML or Python),
+`parse` first turns the text of a flag into one. Both raise `ValueError(needs)`; who calls knows the name of
+the flag or of the key, and says it.
 """
 
 from __future__ import annotations
@@ -86,7 +87,11 @@ class Whole(Kind):
 
     def read(self, value: object) -> int:
         """Return an int."""
-        if isinstance(value, Integral) and not isinstance(value, bool) and self.least <= int(value) <= self.most:
+        if (
+            isinstance(value, Integral)
+            and not isinstance(value, bool)
+            and self.least <= int(value) <= self.most
+        ):
             return int(value)
         raise self.refuse()
 
@@ -192,6 +197,8 @@ class Sizes(Kind):
     def parse(self, text: str) -> tuple[int, ...]:
         """Read the text of a flag."""
         try:
-            return self.read([int(size) for size in text.split(",")] if text.strip() not in ("", "none") else [])
+            return self.read(
+                [int(size) for size in text.split(",")] if text.strip() not in ("", "none") else []
+            )
         except ValueError:
             raise self.refuse() from None

@@ -121,7 +121,10 @@ class Terminal(Line):
         self.speed.count(rows)
         if self.speed.due():
             share = self.speed.done / max(self.speed.steps, 1)
-            text = f"{self.title} {epoch} {share:4.0%}  loss {loss:.4f}  lr {lr:.2e}  {self.speed.rate:,.0f} examples/s  ETA {self.speed.left}"
+            text = (
+                f"{self.title} {epoch} {share:4.0%}  loss {loss:.4f}  lr {lr:.2e}"
+                f"  {self.speed.rate:,.0f} examples/s  ETA {self.speed.left}"
+            )
             self.width = max(self.width, len(text))
             print("\r" + text.ljust(self.width), end="", file=self.stream, flush=True)
 

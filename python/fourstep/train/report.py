@@ -30,7 +30,11 @@ def report(metrics: Mapping[str, Any], out: str, stream: TextIO | None = None) -
     stream = stream or sys.stdout
     test = metrics["test"]
     rows = [_row("fourstep", test)]
-    rows += [_row(_NAMES[kind], figures) for kind, figures in reversed(metrics["baseline"].items()) if figures is not None]
+    rows += [
+        _row(_NAMES[kind], figures)
+        for kind, figures in reversed(metrics["baseline"].items())
+        if figures is not None
+    ]
     print_table(f"{test['rows']:,} test rows", _COLUMNS, rows, stream)
     lines = [
         gauc_line(test),
@@ -50,7 +54,10 @@ def gauc_line(figures: Mapping[str, Any]) -> str:
     if figures["gauc"] is None:
         return f"no gAUC: none of the {dropped:,} users has both classes"
     note = "; it is AUC: there is one user" if kept == 1 and not dropped else ""
-    return f"gAUC: mean over users weighted by {figures['gauc_weight']}; {kept:,} kept, {dropped:,} dropped (one class){note}"
+    return (
+        f"gAUC: mean over users weighted by {figures['gauc_weight']};"
+        f" {kept:,} kept, {dropped:,} dropped (one class){note}"
+    )
 
 
 def shares(seconds: Mapping[str, float]) -> str:
@@ -61,7 +68,9 @@ def shares(seconds: Mapping[str, float]) -> str:
     >>> shares({"data": 1.0, "batch_norm": 3.0, "other": 0.0, "total": 4.0})
     'batch norm 75 %, data 25 %'
     """
-    parts = sorted(((spent, part) for part, spent in seconds.items() if part != "total" and spent > 0), reverse=True)
+    parts = sorted(
+        ((spent, part) for part, spent in seconds.items() if part != "total" and spent > 0), reverse=True
+    )
     total = max(seconds["total"], 1e-9)
     return ", ".join(f"{part.replace('_', ' ')} {100 * spent / total:.0f} %" for spent, part in parts)
 

@@ -21,7 +21,7 @@ from fourstep.train.model import ClickModel
 from fourstep.train.trainer import predict
 
 if TYPE_CHECKING:
-    from fourstep.data import FrameLike
+    from fourstep.data.frame import FrameLike
 
 __all__ = ["Run", "load_run"]
 
@@ -49,11 +49,16 @@ class Run:
         self.config = Config(**read_toml(self.folder / folder.CONFIG))
         self.stage = str(saved["stage"])
         if not saved["model"]:
-            raise RunError(f"{self.folder}: no epoch of this run is finished; go on with: fourstep train --out {self.folder} --resume")
+            raise RunError(
+                f"{self.folder}: no epoch of this run is finished;"
+                f" go on with: fourstep train --out {self.folder} --resume"
+            )
         try:
             self.pipeline = Pipeline.from_state_dict(saved["pipeline"])
             sizes = self.pipeline.cardinalities
-            self.model = ClickModel(self.config, list(sizes.values()), len(self.pipeline.dense_names), Clock())
+            self.model = ClickModel(
+                self.config, list(sizes.values()), len(self.pipeline.dense_names), Clock()
+            )
             self.model.load_state_dict(saved["model"])
         except (DataError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{self.folder / folder.CHECKPOINT}: does not fit its config: {error}") from error
@@ -86,9 +91,10 @@ class Run:
         Examples
         --------
         >>> import tempfile, fourstep as fs
-        >>> config = fs.train.Config(data="simulated", rows=2000, epochs=1, out=tempfile.mkdtemp(), quiet=True, plots=False)
+        >>> folder = tempfile.mkdtemp()
+        >>> config = fs.train.Config(data="simulated", rows=2000, epochs=1, out=folder, quiet=True, plots=False)
         >>> _ = fs.train.train(config)
-        >>> run = fs.load_run(config.out)
+        >>> run = fs.load_run(folder)
         >>> p = run.predict(fs.data.simulated(rows=500, seed=1))
         >>> p.shape, bool((p > 0).all() and (p < 1).all())
         ((500,), True)

@@ -1,10 +1,10 @@
 """The learning rate of a run: up over the warm-up, down over the rest of the horizon, then level.
 
-    lr |    /‾‾\\__
-       |   /       ‾‾\\__
-       |  /              ‾‾\\______________      level: FLOOR · lr
-       +--|----------------|------------> step
-         warm-up         horizon
+lr |    /‾‾\\__
+   |   /       ‾‾\\__
+   |  /              ‾‾\\______________      level: FLOOR · lr
+   +--|----------------|------------> step
+     warm-up         horizon
 """
 
 from __future__ import annotations

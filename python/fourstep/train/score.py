@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fourstep.data import DataError, read_frame
+from fourstep.data import read_frame
 from fourstep.data.reading import PARQUET, SEPARATORS, has_polars
 from fourstep.state import atomic_file
 from fourstep.train.errors import ConfigError
@@ -29,8 +29,8 @@ def score(folder: str | Path, data: str | Path, out: str | Path, *, column: str 
     folder : str or Path
         Of a run.
     data, out : str or Path
-        CSV or Parquet. Without polars CSV only. The output keeps every column of the input, the label and the user too, so that
-        `fourstep evaluate` can follow.
+        CSV or Parquet. Without polars CSV only. The output keeps every column of the input, the label and the
+        user too, so that `fourstep evaluate` can follow.
     column : str
         Name of the new column.
 
@@ -48,9 +48,13 @@ def score(folder: str | Path, data: str | Path, out: str | Path, *, column: str 
     data, out = Path(data), Path(out)
     kind = out.suffix.lower()
     if kind not in SEPARATORS and kind not in PARQUET:
-        raise ConfigError(f"--out {out}: unknown suffix {out.suffix!r}; known are {', '.join((*SEPARATORS, *PARQUET))}")
+        raise ConfigError(
+            f"--out {out}: unknown suffix {out.suffix!r}; known are {', '.join((*SEPARATORS, *PARQUET))}"
+        )
     if kind in PARQUET and not has_polars():
-        raise ConfigError(f"--out {out}: Parquet needs polars: pip install 'fourstep[data]' (or give a CSV file)")
+        raise ConfigError(
+            f"--out {out}: Parquet needs polars: pip install 'fourstep[data]' (or give a CSV file)"
+        )
     run = load_run(folder)
     p = run.predict(read_frame(data))
     content = _with_polars(data, kind, column, p) if has_polars() else _with_csv(data, kind, column, p)
@@ -66,7 +70,9 @@ def _with_polars(data: Path, kind: str, column: str, p: Floats) -> bytes:
     if separator is None:
         table = pl.read_parquet(data, glob=False)
     else:
-        table = pl.read_csv(data, separator=separator, infer_schema=False, glob=False)  # every text stays as it is
+        table = pl.read_csv(
+            data, separator=separator, infer_schema=False, glob=False
+        )  # every text stays as it is
     _check_column(column, table.columns, data)
     table = table.with_columns(pl.Series(column, p))
     made = io.BytesIO()

@@ -59,10 +59,14 @@ def load(config: Config) -> data.Dataset:
     given = [role for role in _ROLES if getattr(config, role)]
     if config.data == "simulated":
         if config.label in ("", "click", "purchase") and given in ([], ["label"]):
-            return data.simulated(config.rows, config.seed, label="purchase" if config.label == "purchase" else "click")
+            return data.simulated(
+                config.rows, config.seed, label="purchase" if config.label == "purchase" else "click"
+            )
         given = [role for role in given if role != "label"] or given
     if given:
-        raise ConfigError(f"--{given[0]}: {config.data} knows the roles of its columns; leave it out, or give a file to --data")
+        raise ConfigError(
+            f"--{given[0]}: {config.data} knows the roles of its columns; leave it out, or give a file to --data"
+        )
     return data.movielens()
 
 

@@ -1,7 +1,8 @@
 """Threads of the kernels, and of the matrix products, which are BLAS's.
 
-A small product is slower on two threads than on one: they wait for each other. So BLAS gets one thread, unless the products of a
-step are large enough, or `--threads` says how many. Without threadpoolctl (extra ``[data]``) BLAS does as it likes.
+A small product is slower on two threads than on one: they wait for each other. So BLAS gets one thread,
+unless the products of a step are large enough, or `--threads` says how many. Without threadpoolctl (extra
+``[data]``) BLAS does as it likes.
 """
 
 from __future__ import annotations

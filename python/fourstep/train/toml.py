@@ -1,7 +1,7 @@
 """Write flat tables of TOML: texts, numbers, true and false, and lists of them.
 
-Python's own `tomllib` reads TOML and does not write it. This writes what a configuration needs, so that `tomllib` reads back
-the same values.
+Python's own `tomllib` reads TOML and does not write it. This writes what a configuration needs, so that
+`tomllib` reads back the same values.
 """
 
 from __future__ import annotations

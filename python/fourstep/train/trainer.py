@@ -1,11 +1,13 @@
 """One model, one optimizer, one set of rows: a step, an epoch, a prediction, and all of its state.
 
-The order of the rows is a function of (seed, epoch), and what dropout drops is one of (seed, step). So the state is the weights,
-the buffers, the optimizer, the place in the run and two sums: going on from it gives the bits of a run that never stopped.
+The order of the rows is a function of (seed, epoch), and what dropout drops is one of (seed, step). So the
+state is the weights, the buffers, the optimizer, the place in the run and two sums: going on from it gives
+the bits of a run that never stopped.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,8 +46,8 @@ def optimizer(arena: Arena, config: Config, steps_per_epoch: int) -> optim.Optim
         "adagrad": optim.AdaGrad,
         "adadelta": optim.AdaDelta,
         "sgd": optim.SGD,
-        "momentum": lambda *args, **others: optim.SGD(*args, momentum=0.9, **others),
-        "nag": lambda *args, **others: optim.NAG(*args, momentum=0.9, **others),
+        "momentum": partial(optim.SGD, momentum=0.9),
+        "nag": partial(optim.NAG, momentum=0.9),
     }
     return kinds[config.optimizer](
         arena,
@@ -151,8 +153,8 @@ class Trainer:
             if "finite" not in str(error):
                 raise
             raise RunError(
-                f"the training diverged in epoch {self.epoch + 1}, step {self.step + 1} ({error}); lower --lr, or limit the"
-                " gradients by --clip-norm"
+                f"the training diverged in epoch {self.epoch + 1}, step {self.step + 1} ({error});"
+                " lower --lr, or limit the gradients by --clip-norm"
             ) from error
         clock.lap("optimizer")
         return value
