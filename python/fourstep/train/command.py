@@ -112,13 +112,21 @@ def _show(value: object) -> str:
 
 
 def _finish(job: Job, progress: Progress) -> Outcome:
-    outcome = job.run()
-    if not job.config.plots:
-        return outcome
-    if plot.available():
-        from fourstep.train.pictures import draw
-
-        draw(outcome, job.out)
-    else:
-        progress.say("no pictures: they need matplotlib: pip install 'fourstep[plot]'")
+    try:
+        outcome = job.run()
+        if job.config.plots:
+            _draw(outcome, job.out, progress)
+    except KeyboardInterrupt:
+        if not (job.out / folder.CHECKPOINT).exists():
+            raise
+        raise job.interrupted("at once; the last checkpoint counts") from None
     return outcome
+
+
+def _draw(outcome: Outcome, out: Path, progress: Progress) -> None:
+    if not plot.available():
+        progress.say("no pictures: they need matplotlib: pip install 'fourstep[plot]'")
+        return
+    from fourstep.train.pictures import draw
+
+    draw(outcome, out)

@@ -93,15 +93,15 @@ class Job:
         Raises
         ------
         Interrupted
-            Ctrl-C; what was done is saved.
+            Ctrl-C between two steps; what was done is saved.
+        KeyboardInterrupt
+            Ctrl-C before the first step, or a second one: the last checkpoint counts.
         """
         self._prepare()
         with limited(self.config.threads, self._product()), Interrupt() as interrupt:
             try:
                 self._begin()
                 return self._stages(lambda: interrupt.requested)
-            except KeyboardInterrupt:  # the second one
-                raise self._interrupted("at once; what was done since the last checkpoint is lost") from None
             finally:
                 self.progress.close()
 
@@ -217,7 +217,7 @@ class Job:
         while not search.over(config.epochs):
             if stop() or not trainer.run_epoch(stop, progress, config.epochs):
                 self.save()
-                raise self._interrupted(
+                raise self.interrupted(
                     f"in epoch {trainer.epoch + 1}, after step {trainer.step} of {trainer.steps}"
                 )
             line = search.watch()
@@ -253,7 +253,7 @@ class Job:
         while trainer.epoch < epochs:
             if stop() or not trainer.run_epoch(stop, progress, epochs):
                 self.save()
-                raise self._interrupted(
+                raise self.interrupted(
                     f"in the refit's epoch {trainer.epoch + 1}, after step {trainer.step} of {trainer.steps}"
                 )
             trainer.close_epoch()
@@ -290,7 +290,7 @@ class Job:
                     kind, self.config, final.inputs, sizes, label, final.rows, stop, self.progress
                 )
                 if trainer is None:
-                    raise self._interrupted("in the baselines; the model is done")
+                    raise self.interrupted("in the baselines; the model is done")
                 threshold = _best_threshold(label[final.rows], trainer.predict(final.rows))
                 found[kind] = measure(label[test], trainer.predict(test), self._groups(test), threshold)
         return found
@@ -336,7 +336,8 @@ class Job:
         checkpoint.write(self.out, state)
         self.clock.lap("other")
 
-    def _interrupted(self, where: str) -> Interrupted:
+    def interrupted(self, where: str) -> Interrupted:
+        """Say where it stopped, and how to go on."""
         return Interrupted(f"interrupted {where}; go on with: fourstep train --out {self.out} --resume")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from fourstep import metrics
 
 __all__ = ["Measures", "calibration", "measure", "watched"]
 
-WEIGHT = "impressions"  # of a user in gAUC
+WEIGHT: Final = "impressions"  # of a user in gAUC
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]

@@ -145,8 +145,9 @@ class Trainer:
         clock.lap("data")
         self.arena.zero_grad()
         try:
-            value = self.loss.forward(model.forward((fields, dense)), target)
-            model.backward(self.loss.backward())
+            with np.errstate(over="ignore", invalid="ignore"):
+                value = self.loss.forward(model.forward((fields, dense)), target)
+                model.backward(self.loss.backward())
             clock.lap("other")
             self.optimizer.step()
         except ValueError as error:
