@@ -114,22 +114,22 @@ class Config:
     valid_share: float = _data(0.1, Number(above=0, below=1), "share of the validation rows among the others")
     history: bool = _data(True, Switch(), "inputs from strictly earlier training rows: rates and counts")
     smoothing: float = _data(10.0, Number(above=0), "rows' worth of belief in the prior of a rate")
-    min_count: int = _data(1, Whole(1), "a category in fewer training rows counts as unseen")
+    min_count: int = _data(6, Whole(1), "a category in fewer training rows counts as unseen")
 
     hidden: tuple[int, ...] = _model(
         (64, 32), Sizes(), "units of the hidden layers, separated by commas, or none"
     )
-    embedding_dim: int = _model(8, Whole(0, 4096), "numbers of an embedding; 0: none")
+    embedding_dim: int = _model(32, Whole(0, 4096), "numbers of an embedding; 0: none")
     wide: bool = _model(True, Switch(), "a linear term beside the network")
     batch_norm: bool = _model(True, Switch(), "batch normalisation between Linear and ReLU")
-    dropout: float = _model(0.3, Number(least=0, below=1), "share of hidden units that each step drops")
+    dropout: float = _model(0.2, Number(least=0, below=1), "share of hidden units that each step drops")
 
     optimizer: str = _optimizer("adam", Choice(OPTIMIZERS), "update rule")
-    lr: float = _optimizer(2e-3, Number(above=0), "learning rate at its peak")
+    lr: float = _optimizer(1e-2, Number(above=0), "learning rate at its peak")
     weight_decay: float = _optimizer(
         1e-5, Number(least=0), "L2 of the weights (never of biases and batch normalisation)"
     )
-    embedding_decay: float = _optimizer(1e-3, Number(least=0), "L2 of the embeddings")
+    embedding_decay: float = _optimizer(3e-4, Number(least=0), "L2 of the embeddings")
     wide_decay: float = _optimizer(1e-5, Number(least=0), "L2 of the linear term of the categories")
     schedule: str = _optimizer("cosine", Choice(SCHEDULES), "how the learning rate falls after the warm-up")
     warmup: float = _optimizer(
