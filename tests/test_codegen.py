@@ -22,7 +22,9 @@ def code() -> str:
     objdump = shutil.which("objdump")
     if objdump is None:
         pytest.skip("objdump (binutils) is not installed: the machine code was not read")
-    done = subprocess.run([objdump, "-d", _core.__file__], timeout=60, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [objdump, "-d", _core.__file__], timeout=60, capture_output=True, text=True, check=True
+    )
     return done.stdout
 
 

@@ -309,13 +309,13 @@ class Wrong(nn.Module):
         self.add_parameter("weight", np.full(2, 3.0, dtype))
 
     def forward(self, x: Any, out: Array | None = None) -> Array:
-        self._save(x)
+        self.keep(x)
         y: Array = np.multiply(x, self.params["weight"], out=out)
         return y
 
     def backward(self, dy: Array, out: Any = None) -> Any:
         self.grads["weight"] += dy.sum(0)
-        self._forget()
+        self.drop()
         return np.multiply(dy, self.params["weight"], out=out)
 
 

@@ -1,18 +1,13 @@
 """Two kinds of file that hold one text document and named arrays: `.npz` and `.safetensors`.
 
     .npz             a zip archive of `fourstep.json` and NumPy's .npy files, with a checksum for each
-    .safetensors     8 bytes: n; n bytes of JSON: dtype, shape, place of each array, the document; raw data
+    .safetensors     by the package of that name; the document is in its metadata
 
 Neither knows pickle. A dtype that a container lacks (`holds` is false) is the caller's to turn into bytes.
-
-The safetensors format is small enough to need no package: arrays go straight from memory to the open file,
-and a full disk is an OSError like any other. The tests read with the package what is written here.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 from zipfile import ZipFile, ZipInfo
@@ -88,62 +83,37 @@ def _read_npz(file: IO[bytes]) -> tuple[str, Arrays]:
 
 # --- .safetensors
 
-_CODES = {
-    "BOOL": "|b1",
-    "I8": "|i1",
-    "U8": "|u1",
-    "I16": "<i2",
-    "U16": "<u2",
-    "I32": "<i4",
-    "U32": "<u4",
-    "I64": "<i8",
-    "U64": "<u8",
-    "F16": "<f2",
-    "F32": "<f4",
-    "F64": "<f8",
-    "BF16": "bfloat16",
-}
-_CODE_OF = {name: code for code, name in _CODES.items()}
+_SAFETENSORS = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
 
 
 def _safetensors_holds(dtype: np.dtype[Any]) -> bool:
-    return dtype_name(dtype) in _CODE_OF
+    return dtype_name(dtype) in _SAFETENSORS
 
 
 def _write_safetensors(file: IO[bytes], document: str, arrays: Arrays) -> None:
-    ordered = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that all data is aligned
-    header: dict[str, Any] = {"__metadata__": {"fourstep": document}}
-    end = 0
-    for name in ordered:
-        begin, end = end, end + arrays[name].nbytes
-        code = _CODE_OF[dtype_name(arrays[name].dtype) or ""]
-        header[name] = {"dtype": code, "shape": arrays[name].shape, "data_offsets": (begin, end)}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    file.write(len(text).to_bytes(8, "little") + text)
-    for name in ordered:
-        file.write(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data)
+    dense = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    file.write(_safetensors().numpy.save(dense, metadata={"fourstep": document}))
 
 
 def _read_safetensors(file: IO[bytes]) -> tuple[str, Arrays]:
-    size = file.seek(0, 2)
-    file.seek(0)
-    length = int.from_bytes(file.read(8), "little")
-    if length > size - 8:
-        raise ValueError("it is shorter than its header")
-    header = json.loads(file.read(length))
-    document = header.pop("__metadata__")["fourstep"]
-    end = 0
-    arrays = {}
-    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        dtype, shape = dtype_from(_CODES[entry["dtype"]]), entry["shape"]
-        begin, end = end, end + math.prod(shape) * dtype.itemsize
-        if entry["data_offsets"] != [begin, end] or end > size - 8 - length:
-            raise ValueError(f"the data of {name!r} is not where it should be")
-        arrays[name] = np.fromfile(file, np.uint8, end - begin).view(dtype).reshape(shape)
-    if end != size - 8 - length:
-        raise ValueError("there is data that belongs to no array")
-    return document, arrays
+    package = _safetensors()
+    try:
+        with package.safe_open(file.name, framework="numpy") as opened:
+            document = opened.metadata()["fourstep"]
+            return document, {name: np.array(opened.get_tensor(name)) for name in opened.keys()}  # noqa: SIM118
+    except package.SafetensorError as error:
+        raise ValueError(str(error)) from None
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError:
+        raise ModuleNotFoundError(
+            "a .safetensors file needs the package safetensors: pip install 'fourstep[data]' (or use .npz)"
+        ) from None
+    return safetensors
 
 
 CONTAINERS = {

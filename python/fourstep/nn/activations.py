@@ -13,21 +13,21 @@ class _Activation(Module):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return the activation of each element of x, of any shape."""
-        self._forget(spent=False)
+        self.drop(spent=False)
         x = _check.floats(self.label, "x", x)
         out = _check.output(self.label, out, x.shape, x.dtype, x)
         self._activate(x, out)
-        self._save(out)
+        self.keep(out)
         return out
 
     def backward(self, dy: Array, out: Array | None = None) -> Array:
         """Return dx = dy · the derivative at the x of the last forward."""
-        y: Array = self._saved()
+        y: Array = self.kept()
         dy = _check.like(self.label, "dy", dy, y.shape, y.dtype)
         out = _check.output(self.label, out, y.shape, y.dtype, y, dy)
         self._derivative(y, out)
         out *= dy
-        self._forget()
+        self.drop()
         return out
 
     def _activate(self, x: Array, out: Array) -> None:

@@ -113,7 +113,7 @@ class BatchNorm(Module):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return the normalised batch, of the shape of x: (rows, num_features)."""
-        self._forget(spent=False)
+        self.drop(spent=False)
         x = _check.matrix(self.label, "x", x, self.num_features, self.dtype)
         if self.training:
             self._check_rows(len(x))
@@ -135,12 +135,12 @@ class BatchNorm(Module):
             out[...] = y
         if self.training:
             count += 1
-        self._save((x, not self.training))
+        self.keep((x, not self.training))
         return out
 
     def backward(self, dy: Array, out: Array | None = None) -> Array:
         """Add to the gradients of γ and β, and return dx, of the shape of x."""
-        x, frozen = self._saved()
+        x, frozen = self.kept()
         dy = _check.like(self.label, "dy", dy, x.shape, self.dtype)
         out = _check.output(self.label, out, x.shape, self.dtype, x, dy)
         dx = _check.contiguous(out)
@@ -150,7 +150,7 @@ class BatchNorm(Module):
         _core.batch_norm_backward(inputs, dx, weight, gradients, self._statistics, frozen, execution())
         if dx is not out:
             out[...] = dx
-        self._forget()
+        self.drop()
         return out
 
     def _check_rows(self, rows: int) -> None:

@@ -178,7 +178,7 @@ class Concat(Module):
 
     def forward(self, x: Sequence[Any], out: Array | None = None) -> Array:
         """Return the outputs side by side, of shape (rows, sum of their columns)."""
-        self._forget(spent=False)
+        self.drop(spent=False)
         layers = list(self.children.values())
         if isinstance(x, np.ndarray) or len(x) != len(layers):
             got = "one array" if isinstance(x, np.ndarray) else f"{len(x)} inputs"
@@ -208,12 +208,12 @@ class Concat(Module):
             out = _check.output(self.label, out, (rows[0], sum(form[0])), form[1])
             for layer, part, columns in zip(layers, x, _split(out, form[0]), strict=True):
                 layer.forward(part, out=columns)
-        self._save((out.shape, *form))
+        self.keep((out.shape, *form))
         return out
 
     def backward(self, dy: Array, out: Any = None) -> tuple[Any, ...]:
         """Return the gradient of each input; `out` is None, or a sequence with an array or None for each."""
-        shape, widths, dtype = self._saved()
+        shape, widths, dtype = self.kept()
         dy = _check.like(self.label, "dy", dy, shape, dtype)
         outs = [None] * len(widths) if out is None else list(out)
         layers = self.children.values()
@@ -223,7 +223,7 @@ class Concat(Module):
             )
         parts = zip(layers, _split(dy, widths), outs, strict=True)
         dx = tuple(layer.backward(part, out=out) for layer, part, out in parts)
-        self._forget()
+        self.drop()
         return dx
 
     def __repr__(self) -> str:
@@ -249,16 +249,16 @@ class Identity(Module):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return x itself, or `out` with its values."""
-        self._forget(spent=False)
+        self.drop(spent=False)
         x = _check.floats(self.label, "x", x)
-        self._save((x.shape, x.dtype))
+        self.keep((x.shape, x.dtype))
         return self._copied(x, out)
 
     def backward(self, dy: Array, out: Array | None = None) -> Array:
         """Return dy itself, or `out` with its values."""
-        shape, dtype = self._saved()
+        shape, dtype = self.kept()
         dx = self._copied(_check.like(self.label, "dy", dy, shape, dtype), out)
-        self._forget()
+        self.drop()
         return dx
 
     def _copied(self, x: Array, out: Array | None) -> Array:

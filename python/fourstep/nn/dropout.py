@@ -78,25 +78,25 @@ class Dropout(Module):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return x with the mask of this step, of any shape; x itself where nothing is dropped and `out` is None."""
-        self._forget(spent=False)
+        self.drop(spent=False)
         x = _check.floats(self.label, "x", x)
         if self.passes_through:
             y = x
             if out is not None:
                 y = _check.output(self.label, out, x.shape, x.dtype, x)
                 y[...] = x
-            self._save((x.shape, x.dtype, None))
+            self.keep((x.shape, x.dtype, None))
             return y
         y = _check.output(self.label, out, x.shape, x.dtype, x)
         step = self.buffers["step"]
         self._mask(x, y, int(step))
-        self._save((x.shape, x.dtype, int(step)))
+        self.keep((x.shape, x.dtype, int(step)))
         step += np.uint64(1)
         return y
 
     def backward(self, dy: Array, out: Array | None = None) -> Array:
         """Return dx = dy·m, with the mask of the last forward."""
-        shape, dtype, step = self._saved()
+        shape, dtype, step = self.kept()
         dy = _check.like(self.label, "dy", dy, shape, dtype)
         if step is None and out is None:
             dx = dy
@@ -106,7 +106,7 @@ class Dropout(Module):
                 dx[...] = dy
             else:
                 self._mask(dy, dx, step)
-        self._forget()
+        self.drop()
         return dx
 
     def _mask(self, x: Array, out: Array, step: int) -> None:

@@ -109,25 +109,25 @@ class Embedding(_Table):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return the rows that x names, of shape (*x.shape, embedding_dim)."""
-        self._forget(spent=False)
+        self.drop(spent=False)
         ids = self._indices(x)
         out = _check.output(self.label, out, (*x.shape, self.embedding_dim), self.dtype)
         y = out if out.ndim == 2 and _rows_are_runs(out) else _check.contiguous(out)
         self._look_up(ids, y.reshape(-1, self.embedding_dim))
         if y is not out:
             out[...] = y
-        self._save(ids)
+        self.keep(ids)
         return out
 
     def backward(self, dy: Array, out: None = None) -> None:
         """Add to the gradient of the table. There is no dx."""
-        ids: Array = self._saved()
+        ids: Array = self.kept()
         self._no_gradient(out)
         dy = _check.like(self.label, "dy", dy, (*ids.shape, self.embedding_dim), self.dtype)
         if not (dy.ndim == 2 and _rows_are_runs(dy)):
             dy = np.ascontiguousarray(dy).reshape(-1, self.embedding_dim)
         self._add_gradient(dy, ids)
-        self._forget()
+        self.drop()
 
     def __repr__(self) -> str:
         """Return the arguments that it was made with."""
@@ -202,7 +202,7 @@ class FieldEmbedding(_Table):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return the rows that x, of shape (rows, fields), names: (rows, fields · embedding_dim)."""
-        self._forget(spent=False)
+        self.drop(spent=False)
         ids = self._indices(x)
         fields = len(self.num_embeddings)
         if ids.ndim != 2 or ids.shape[1] != fields:
@@ -212,17 +212,17 @@ class FieldEmbedding(_Table):
         self._look_up(ids, y)
         if y is not out:
             out[...] = y
-        self._save(ids)
+        self.keep(ids)
         return out
 
     def backward(self, dy: Array, out: None = None) -> None:
         """Add to the gradient of the table. There is no dx."""
-        ids: Array = self._saved()
+        ids: Array = self.kept()
         self._no_gradient(out)
         shape = (len(ids), len(self.num_embeddings) * self.embedding_dim)
         dy = _check.like(self.label, "dy", dy, shape, self.dtype)
         self._add_gradient(dy if _rows_are_runs(dy) else np.ascontiguousarray(dy), ids)
-        self._forget()
+        self.drop()
 
     def __repr__(self) -> str:
         """Return the arguments that it was made with."""

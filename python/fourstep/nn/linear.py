@@ -86,18 +86,18 @@ class Linear(Module):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return ``x @ weight.T + bias``, of shape (rows, out_features)."""
-        self._forget(spent=False)
+        self.drop(spent=False)
         x = _check.matrix(self.label, "x", x, self.in_features, self.dtype)
         out = _check.output(self.label, out, (len(x), self.out_features), self.dtype, x)
         np.matmul(x, self.params["weight"].T, out=out)
         if "bias" in self.params:
             out += self.params["bias"]
-        self._save(x)
+        self.keep(x)
         return out
 
     def backward(self, dy: Array, out: Array | None = None) -> Array:
         """Add to the gradients of weight and bias, and return dx, of shape (rows, in_features)."""
-        x: Array = self._saved()
+        x: Array = self.kept()
         dy = _check.like(self.label, "dy", dy, (len(x), self.out_features), self.dtype)
         out = _check.output(self.label, out, x.shape, self.dtype, x, dy)
         if self._product is None:
@@ -107,7 +107,7 @@ class Linear(Module):
         if "bias" in self.params:
             _core.add_column_sums(np.ascontiguousarray(dy), self.grads["bias"], execution())
         np.matmul(dy, self.params["weight"], out=out)
-        self._forget()
+        self.drop()
         return out
 
     def _release(self) -> None:

@@ -45,8 +45,9 @@ class Tensors(dict[str, Array]):
 class Module:
     """A layer, or several under names.
 
-    A layer of one's own subclasses it, fills ``self.params``, ``self.grads`` and ``self.buffers``, and defines
-    ``forward`` and ``backward``; one that is made of others passes them on as `children`.
+    A layer of one's own subclasses it, calls ``add_parameter``, and defines ``forward``, which keeps what backward needs
+    (``keep``), and ``backward``, which asks for it (``kept``) and drops it at the end (``drop``). One that is made of
+    others passes them on as `children`.
 
     Parameters
     ----------
@@ -77,12 +78,12 @@ class Module:
     ...         self.add_parameter("weight", np.ones(1))
     ...
     ...     def forward(self, x, out=None):
-    ...         self._save(x)
+    ...         self.keep(x)
     ...         return np.multiply(x, self.params["weight"], out=out)
     ...
     ...     def backward(self, dy, out=None):
-    ...         self.grads["weight"] += (dy * self._saved()).sum()
-    ...         self._forget()
+    ...         self.grads["weight"] += (dy * self.kept()).sum()
+    ...         self.drop()
     ...         return np.multiply(dy, self.params["weight"], out=out)
     >>> nn.check_gradients(Scale(), np.array([[1.0, -2.0]]))["weight"] < 1e-8
     True
@@ -102,7 +103,7 @@ class Module:
                 raise TypeError(
                     f"{type(self).__name__}: layer {name!r}: got {type(child).__name__}, need a Module"
                 )
-            if not name or "." in name:
+            if not isinstance(name, str) or not name or "." in name:
                 raise ValueError(
                     f"{type(self).__name__}: got the layer name {name!r}, need one without a dot"
                 )
@@ -270,18 +271,18 @@ class Module:
                     "what one forward saves, the other would overwrite"
                 )
 
-    def _save(self, context: Any) -> None:
-        """Keep what backward needs."""
+    def keep(self, context: Any) -> None:
+        """Keep what backward needs: at the end of forward."""
         self._context, self._spent = context, False
 
-    def _saved(self) -> Any:
-        """Return what the last forward kept."""
+    def kept(self) -> Any:
+        """Return what the last forward kept: at the start of backward, which is refused without a forward of its own."""
         if self._context is None:
             if self._spent:
                 raise RuntimeError(f"{self.label}: backward twice: each backward needs a forward of its own")
             raise RuntimeError(f"{self.label}: backward before forward")
         return self._context
 
-    def _forget(self, *, spent: bool = True) -> None:
-        """Drop what the last forward kept; `spent` when backward has used it."""
+    def drop(self, *, spent: bool = True) -> None:
+        """Drop what was kept: at the end of backward, or with ``spent=False`` at the start of a forward."""
         self._context, self._spent = None, spent

@@ -19,7 +19,8 @@ mod _core {
     use super::exec::{runtime, set_num_threads};
     #[pymodule_export]
     use super::metrics::{
-        metrics_auc, metrics_best_threshold, metrics_confusion, metrics_gauc, metrics_labels, metrics_loss, metrics_roc,
+        metrics_auc, metrics_best_threshold, metrics_confusion, metrics_gauc, metrics_labels, metrics_loss,
+        metrics_roc,
     };
     #[pymodule_export]
     use super::norm::{
