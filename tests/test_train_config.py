@@ -17,7 +17,13 @@ from fourstep.train.groups import decay_of, groups
 from fourstep.train.options import Choice, Names, Number, Sizes, Switch, Text, Whole
 from fourstep.train.schedule import FLOOR, schedule
 
-NAMES = ["embedding.weight", "hidden0.linear.weight", "hidden0.norm.weight", "hidden0.norm.bias", "output.weight"]
+NAMES = [
+    "embedding.weight",
+    "hidden0.linear.weight",
+    "hidden0.norm.weight",
+    "hidden0.norm.bias",
+    "output.weight",
+]
 NAMES += ["wide_fields.weight", "wide_dense.weight", "bias"]
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -129,7 +135,10 @@ def test_every_field_of_the_configuration_is_a_setting_with_help() -> None:
         ("groups = 3", "run.toml: groups needs a table of patterns, got 3"),
         ("[groups]\na = 1", "run.toml: groups.a needs a table, got 1"),
         ('[groups."a*"]\nlearning = 1', 'run.toml: groups."a*": unknown key learning'),
-        ('[groups."a*"]\nweight_deca = 1', 'groups."a*": unknown key weight_deca; did you mean weight_decay?'),
+        (
+            '[groups."a*"]\nweight_deca = 1',
+            'groups."a*": unknown key weight_deca; did you mean weight_decay?',
+        ),
         ('[groups."a*"]\nlr = -1', 'run.toml: groups."a*".lr needs a finite number > 0, got -1'),
         ("lr = ", "run.toml: not TOML"),
     ],
@@ -191,7 +200,9 @@ def test_a_pattern_takes_its_parameters_and_the_rest_keep_theirs() -> None:
 
 
 def test_a_pattern_that_matches_nothing_or_too_much() -> None:
-    with pytest.raises(ConfigError, match=r"groups: hiden\* matches no parameter; there are embedding\.weight"):
+    with pytest.raises(
+        ConfigError, match=r"groups: hiden\* matches no parameter; there are embedding\.weight"
+    ):
         groups(NAMES, Config(groups={"hiden*": {}}), 1)
     with pytest.raises(ConfigError, match=r"parameter hidden0\.norm\.bias is in two: hidden\* and \*\.bias"):
         groups(NAMES, Config(groups={"hidden*": {}, "*.bias": {}}), 1)

@@ -26,7 +26,11 @@ CONFIGS = {
 def example(seed: int = 0) -> tuple[Any, Any, Any]:
     rng = np.random.default_rng(seed)
     fields = np.stack([rng.integers(0, size, ROWS) for size in SIZES], axis=1)
-    return fields, rng.normal(size=(ROWS, DENSE)).astype(np.float32), rng.integers(0, 2, ROWS).astype(np.float32)
+    return (
+        fields,
+        rng.normal(size=(ROWS, DENSE)).astype(np.float32),
+        rng.integers(0, 2, ROWS).astype(np.float32),
+    )
 
 
 def randomised(config: Config) -> ClickModel:

@@ -73,14 +73,20 @@ def test_measure_counts_groups_as_they_are() -> None:
     predicted = p >= 0.5
     assert found["f1"] == pytest.approx(2 * (predicted & (y == 1)).sum() / (predicted.sum() + y.sum()))
     assert found["logloss"] == pytest.approx(-np.mean(np.log(np.where(y == 1, p, 1 - p))))
-    assert (found["rows"], found["base_rate"]) == (len(y), pytest.approx(y.mean()))
+    assert found["rows"] == len(y)
+    assert found["base_rate"] == pytest.approx(y.mean())
     assert all(type(value) in (float, int, str) for value in found.values())  # JSON, not NumPy
 
 
 def test_without_groups_or_without_both_classes_in_any_there_is_no_gauc() -> None:
     y, p, _ = example()
     none = measure(y, p, None, 0.5)
-    assert (none["gauc"], none["gauc_weight"], none["groups_kept"], none["groups_dropped"]) == (None, None, 0, 0)
+    assert (none["gauc"], none["gauc_weight"], none["groups_kept"], none["groups_dropped"]) == (
+        None,
+        None,
+        0,
+        0,
+    )
     own = measure(y, p, np.arange(len(y)), 0.5)
     assert (own["gauc"], own["groups_kept"], own["groups_dropped"]) == (None, 0, len(y))
 
@@ -204,7 +210,7 @@ def test_a_terminal_shows_loss_rate_speed_and_time_left_and_wipes_them() -> None
     text = stream.getvalue()
     for word in ("epoch 1/1", "100%", "loss 0.4700", "lr 1.00e-03", "examples/s", "ETA 0:00"):
         assert word in text
-    assert text.endswith("\ra line that stays\n") or text.endswith(" \ra line that stays\n")
+    assert text.endswith(" \ra line that stays\n")
 
 
 def test_the_bar_of_rich_shows_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +226,15 @@ def test_the_bar_of_rich_shows_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(progress, Bar)
     shown(progress)
     text = stream.getvalue()
-    for word in ("epoch 1/1", "100%", "loss 0.4700", "lr 1.00e-03", "examples/s", "ETA 0:00", "a line that stays"):
+    for word in (
+        "epoch 1/1",
+        "100%",
+        "loss 0.4700",
+        "lr 1.00e-03",
+        "examples/s",
+        "ETA 0:00",
+        "a line that stays",
+    ):
         assert word in text
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,18 @@ import pytest
 import fourstep as fs
 from fourstep.state import load
 from fourstep.train import Config, ConfigError, Interrupted, Outcome, RunError
+from fourstep.train.folder import checkpoint
 from fourstep.train.progress import Progress
 
 QUICK: dict[str, Any] = {"data": "simulated", "rows": 3000, "epochs": 3, "batch_size": 256, "min_count": 1}
-QUICK |= {"baseline": False, "plots": False, "quiet": True, "hidden": (16, 8), "embedding_dim": 4, "patience": 2}
+QUICK |= {
+    "baseline": False,
+    "plots": False,
+    "quiet": True,
+    "hidden": (16, 8),
+    "embedding_dim": 4,
+    "patience": 2,
+}
 
 CLOCK = {"examples_per_second", "train_seconds", "eval_seconds"}
 PART = {"auc", "gauc", "gauc_weight", "groups_kept", "groups_dropped", "logloss", "f1", "threshold"}
@@ -56,7 +63,7 @@ def run(folder: Path, **changes: Any) -> Outcome:
 
 def results(folder: Path) -> tuple[Any, Any, Any]:
     """Weights and all other state, history and figures, without what the clock says."""
-    state = load(folder / "checkpoint.safetensors")
+    state = load(checkpoint(folder))
     history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     metrics = json.loads((folder / "metrics.json").read_text())
     del state["seconds"], metrics["seconds"], state["config"]
@@ -97,7 +104,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_folder_holds_what_it_should(whole: Path) -> None:
     assert sorted(path.name for path in whole.iterdir()) == [
-        "checkpoint.safetensors",
+        checkpoint(whole).name,
         "config.toml",
         "history.jsonl",
         "metrics.json",
@@ -166,7 +173,7 @@ def test_another_seed_gives_another_run(whole: Path, tmp_path: Path) -> None:
 
 def test_without_refit_the_best_weights_come_back(tmp_path: Path) -> None:
     outcome = run(tmp_path / "a", refit=False, epochs=4)
-    state = load(tmp_path / "a" / "checkpoint.safetensors")
+    state = load(checkpoint(tmp_path / "a"))
     assert state["refit"] is None
     assert_same(state["model"], state["search"]["best"])
     log = fs.data.simulated(3000, 0)
@@ -178,7 +185,7 @@ def test_without_refit_the_best_weights_come_back(tmp_path: Path) -> None:
 
 
 def test_refit_trains_on_validation_rows_too_for_as_many_epochs(whole: Path) -> None:
-    state = load(whole / "checkpoint.safetensors")
+    state = load(checkpoint(whole))
     parts = fs.data.split(fs.data.simulated(3000, 0))
     metrics = json.loads((whole / "metrics.json").read_text())
     assert metrics["train_rows"] == len(parts.train) + len(parts.valid)
@@ -369,16 +376,16 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_after_a_kill_the_last_checkpoint_counts(tmp_path: Path, whole: Path) -> None:
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     class Killer(Recorder):
         def step(self, epoch: str, loss: float, lr: float, rows: int) -> None:
             super().step(epoch, loss, lr, rows)
             if self.steps == 15:
-                raise Killed
+                raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fs.train.train(Config(**(QUICK | {"out": str(tmp_path / "a")})), Killer())
     fs.train.resume(tmp_path / "a", progress=Recorder())
     assert_same(results(tmp_path / "a"), results(whole))
@@ -437,10 +444,10 @@ def test_other_data_are_another_run(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_use_is_left_alone(whole: Path, tmp_path: Path) -> None:
-    before = (whole / "checkpoint.safetensors").read_bytes()
+    before = checkpoint(whole).read_bytes()
     with pytest.raises(RunError, match="the folder is not empty; add --resume to go on"):
         run(whole)
-    assert (whole / "checkpoint.safetensors").read_bytes() == before
+    assert checkpoint(whole).read_bytes() == before
     (tmp_path / "file").write_text("x")
     with pytest.raises(RunError, match="is not a folder"):
         run(tmp_path / "file")
@@ -450,12 +457,12 @@ def test_a_folder_in_use_is_left_alone(whole: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def copy(whole: Path, tmp_path: Path) -> Iterator[Path]:
+def copy(whole: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "copy"
     folder.mkdir()
     for path in whole.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    yield folder
+    return folder
 
 
 def test_predictions_are_those_of_the_test(copy: Path) -> None:
@@ -505,11 +512,11 @@ def test_a_null_number_is_named_by_row(copy: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "bits", "empty", "text"])
 def test_an_unreadable_checkpoint_is_an_error_that_names_it(copy: Path, damage: str) -> None:
-    path = copy / "checkpoint.safetensors"
+    path = checkpoint(copy)
     held = path.read_bytes()
     path.write_bytes({"cut": held[:-9], "bits": b"\xff" * 64, "empty": b"", "text": b"hello" * 9}[damage])
     for use in (fs.load_run, lambda folder: fs.train.resume(folder, progress=Recorder())):
-        with pytest.raises(RunError, match=r"checkpoint\.safetensors") as error:
+        with pytest.raises(RunError, match=r"checkpoint\.(safetensors|npz)") as error:
             use(copy)
         assert "\n" not in str(error.value)
 
@@ -522,7 +529,7 @@ def test_a_folder_without_a_run(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_another_format(copy: Path) -> None:
-    state = load(copy / "checkpoint.safetensors")
-    fs.save(copy / "checkpoint.safetensors", state | {"format": 99})
+    state = load(checkpoint(copy))
+    fs.save(checkpoint(copy), state | {"format": 99})
     with pytest.raises(RunError, match="format 99, this version reads 1"):
         fs.load_run(copy)

@@ -19,7 +19,7 @@ from typing import Any
 
 from fourstep.state import StateError, load, save
 from fourstep.train.errors import RunError
-from fourstep.train.folder import CHECKPOINT
+from fourstep.train.folder import checkpoint
 
 __all__ = ["FORMAT", "read", "write"]
 
@@ -28,7 +28,7 @@ FORMAT = 1
 
 def write(folder: Path, state: dict[str, Any]) -> None:
     """Write the checkpoint of a run."""
-    save(folder / CHECKPOINT, {"format": FORMAT} | state)
+    save(checkpoint(folder), {"format": FORMAT} | state)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -39,15 +39,17 @@ def read(folder: Path) -> dict[str, Any]:
     RunError
         There is none, it cannot be read, or it is of another format.
     """
-    path = folder / CHECKPOINT
+    path = checkpoint(folder)
     if not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder")
     try:
         state = load(path)
     except FileNotFoundError:
-        raise RunError(f"{folder}: holds no run (there is no {CHECKPOINT} in it)") from None
+        raise RunError(f"{folder}: holds no run (there is no {path.name} in it)") from None
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}") from None
+    except ModuleNotFoundError as error:  # written where safetensors was installed, read where it is not
+        raise RunError(f"{path}: {error}") from None
     except StateError as error:
         raise RunError(f"{error}") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:

@@ -79,7 +79,7 @@ def resume(out: str | Path, given: dict[str, Any] | None = None, progress: Progr
     """
     out = Path(out)
     saved = checkpoint.read(out)
-    own = Config(**parse_toml(str(saved["config"]), str(out / folder.CHECKPOINT)))
+    own = Config(**parse_toml(str(saved["config"]), str(folder.checkpoint(out))))
     if (out / folder.CONFIG).exists():
         _settle(own, read_toml(out / folder.CONFIG), f"{out / folder.CONFIG}: ", out)
     config = _settle(own, given or {}, "--", out).but(out=str(out))
@@ -117,7 +117,7 @@ def _finish(job: Job, progress: Progress) -> Outcome:
         if job.config.plots:
             _draw(outcome, job.out, progress)
     except KeyboardInterrupt:
-        if not (job.out / folder.CHECKPOINT).exists():
+        if not folder.checkpoint(job.out).exists():
             raise
         raise job.interrupted("at once; the last checkpoint counts") from None
     return outcome

@@ -1,7 +1,7 @@
 """The folder of a run: what it holds, and how it comes to be.
 
     config.toml             every choice, defaults too
-    checkpoint.safetensors  all that is needed to go on, and to score
+    checkpoint.safetensors  all that is needed to go on, and to score (.npz where there is no safetensors)
     history.jsonl           a line an epoch
     metrics.json            the figures
     *.png                   pictures
@@ -11,6 +11,7 @@ Each file is written whole or not at all.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -20,14 +21,18 @@ from typing import Any
 from fourstep.state import atomic_file
 from fourstep.train.errors import RunError
 
-__all__ = ["CHECKPOINT", "CONFIG", "HISTORY", "METRICS", "create", "json_text", "new_name", "write"]
+__all__ = ["CONFIG", "HISTORY", "METRICS", "checkpoint", "create", "json_text", "new_name", "write"]
 
-CONFIG, CHECKPOINT, HISTORY, METRICS = (
-    "config.toml",
-    "checkpoint.safetensors",
-    "history.jsonl",
-    "metrics.json",
-)
+CONFIG, HISTORY, METRICS = "config.toml", "history.jsonl", "metrics.json"
+
+
+def checkpoint(path: Path) -> Path:
+    """Name the checkpoint of the run in a folder: the one that is there, else safetensors where installed."""
+    named = [path / f"checkpoint{suffix}" for suffix in (".safetensors", ".npz")]
+    there = [each for each in named if each.exists()]
+    if there:
+        return there[0]
+    return named[0] if importlib.util.find_spec("safetensors") is not None else named[1]
 
 
 def new_name(data: str, root: str = "runs") -> Path:
@@ -50,7 +55,7 @@ def check_new(path: Path) -> None:
     """
     if path.is_dir():
         if any(path.iterdir()):
-            more = "; add --resume to go on with the run in it" if (path / CHECKPOINT).exists() else ""
+            more = "; add --resume to go on with the run in it" if checkpoint(path).exists() else ""
             raise RunError(f"--out {path}: the folder is not empty{more}")
     elif path.exists():
         raise RunError(f"--out {path}: is not a folder")

@@ -61,7 +61,7 @@ class Run:
             )
             self.model.load_state_dict(saved["model"])
         except (DataError, KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{self.folder / folder.CHECKPOINT}: does not fit its config: {error}") from error
+            raise RunError(f"{folder.checkpoint(self.folder)}: does not fit its config: {error}") from error
         self.history: list[dict[str, Any]] = checkpoint.unpack(saved["search"]["history"])
         self.metrics: dict[str, Any] = {}
         if (self.folder / folder.METRICS).exists():
