@@ -165,6 +165,7 @@ def scores(y: Labels, score: Floats, axes: Axes, *, threshold: float | None = No
         )
     if threshold is not None:
         axes.axvline(threshold, color=REST, linewidth=1, linestyle="--", label=f"threshold {threshold:.3f}")
+    axes.set_ylim(top=1.3 * axes.get_ylim()[1])  # room for the legend
     axes.set_title("scores by label")
     axes.set_xlabel("score")
     axes.set_ylabel("density")

@@ -26,7 +26,6 @@ from fourstep.train.clock import Clock
 from fourstep.train.errors import Interrupted, RunError
 from fourstep.train.interrupt import Interrupt
 from fourstep.train.measures import Measures, measure
-from fourstep.train.model import NULL, UNSEEN
 from fourstep.train.search import Search
 from fourstep.train.threads import limited
 from fourstep.train.trainer import Trainer
@@ -173,11 +172,11 @@ class Job:
         if dataset.groups is not None and len(np.unique(dataset.groups)) == 1:
             say("gAUC    there is a single user: gAUC is AUC")
         rows = np.concatenate([parts.valid, parts.test])
-        for what, index in (("unseen or rare", UNSEEN), ("null", NULL)):
-            odd = (self.inputs.fields[rows] == index).sum(axis=0)
-            names = [f"{n:,} {name}" for n, name in zip(odd, self.inputs.field_names, strict=True) if n]
+        odd = self.pipeline.transform(dataset, rows)
+        for what, counts in (("unseen", odd.unseen), ("rare", odd.rare), ("null", odd.nulls)):
+            names = [f"{count:,} {name}" for name, count in counts.items() if count]
             if names:
-                say(f"fields  {what} in the {len(rows):,} validation and test rows: {', '.join(names)}")
+                say(f"fields  {what} in {len(rows):,} validation and test rows: {', '.join(names)}")
         say(f"model   {self.search.trainer.model.parameter_count:,} parameters")
         say(f"out     {self.out}")
 

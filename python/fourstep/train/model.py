@@ -24,15 +24,10 @@ if TYPE_CHECKING:
     from fourstep.train.clock import Clock
     from fourstep.train.config import Config
 
-__all__ = ["NULL", "UNSEEN", "Block", "ClickModel"]
+__all__ = ["Block", "ClickModel"]
 
 F32 = npt.NDArray[np.float32]
 Fields = npt.NDArray[np.int64]
-
-UNSEEN, NULL = (
-    0,
-    1,
-)  # indices that every field has: a category that was not (or too rarely) there in training; none
 
 
 class Buffers:
