@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fourstep.metrics._inputs import Array, _ready, column
+from fourstep.metrics._inputs import Array, column, is_none, ready
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -20,7 +20,7 @@ def as_integers(groups: ArrayLike) -> tuple[Array, Array | None]:
     array = column(groups, "groups")
     kind = array.dtype.kind
     if kind in "iub":
-        return _ready(array, np.uint64 if kind == "u" and array.dtype.itemsize == 8 else np.int64), None
+        return ready(array, np.uint64 if kind == "u" and array.dtype.itemsize == 8 else np.int64), None
     if kind in "OUST":
         return _numbered(array)
     if kind == "f":
@@ -46,14 +46,14 @@ def _numbered(array: Array) -> tuple[Array, Array | None]:
     nulls = [value for value in distinct if value is None or not _equals_itself(value)]
     if nulls:
         null = np.fromiter(map(set(map(id, nulls)).__contains__, map(id, values)), np.bool_, len(values))
-        _refuse_nulls(null | np.equal(array, None) if array.dtype == object else null)
+        _refuse_nulls(null | is_none(array) if array.dtype == object else null)
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise TypeError(f"groups: got values of type {found}, need integers or strings, not a mix")
 
 
 def _equals_itself(value: object) -> bool:
     try:
-        return bool(value == value)  # noqa: PLR0124
+        return bool(value == value)
     except TypeError:  # pandas.NA
         return False
 
@@ -62,5 +62,6 @@ def _refuse_nulls(null: Array) -> None:
     where = np.flatnonzero(null)
     if len(where):
         raise ValueError(
-            f"groups: got null or NaN at index {where[0]} ({len(where)} such of {len(null)} rows), need an id for each row"
+            f"groups: got null or NaN at index {where[0]} ({len(where)} such of {len(null)} rows),"
+            " need an id for each row"
         )

@@ -50,11 +50,11 @@ def rows(
     scores = column(score, name)
     if len(labels) == 0:
         raise ValueError("y: got no rows, need at least one")
-    _same_length(labels, scores, name)
+    same_length(labels, scores, name)
     weights = None
     if sample_weight is not None:
-        weights = _ready(_numbers(column(sample_weight, "sample_weight"), "sample_weight"), np.float64)
-        _same_length(labels, weights, "sample_weight")
+        weights = ready(_numbers(column(sample_weight, "sample_weight"), "sample_weight"), np.float64)
+        same_length(labels, weights, "sample_weight")
     return Rows(_labels(labels, pos_label), (_reals if real else _scores)(scores, name), weights)
 
 
@@ -85,15 +85,17 @@ def _same_index(named: dict[str, Any]) -> None:
         if first is None:
             first = (name, index)
         elif not first[1].equals(index):
-            raise ValueError(f"{name}: its index differs from that of {first[0]}; align them, or pass .to_numpy()")
+            raise ValueError(
+                f"{name}: its index differs from that of {first[0]}; align them, or pass .to_numpy()"
+            )
 
 
-def _same_length(labels: Array, other: Array, name: str) -> None:
+def same_length(labels: Array, other: Array, name: str) -> None:
     if len(other) != len(labels):
         raise ValueError(f"{name}: got {len(other)} rows, need {len(labels)}, as many as y")
 
 
-def _ready(array: Array, dtype: Any) -> Array:
+def ready(array: Array, dtype: Any) -> Array:
     """Return the array in this dtype, C-contiguous, aligned and native-endian; itself where it is all that."""
     flags = array.flags
     if array.dtype == dtype and array.dtype.isnative and flags.c_contiguous and flags.aligned:
@@ -109,23 +111,29 @@ def _numbers(array: Array, name: str) -> Array:
     if kind == "V" and array.dtype.name.startswith(("bfloat16", "float8", "float6", "float4")):
         return array.astype(np.float32)
     if kind == "O":
-        nulls = np.flatnonzero(np.equal(array, None))
+        nulls = np.flatnonzero(is_none(array))
         if len(nulls):
             raise ValueError(f"{name}: got null at index {nulls[0]} ({len(nulls)} such of {len(array)} rows)")
     raise TypeError(f"{name}: got dtype {array.dtype}, need numbers (bool, integer, float16/32/64, bfloat16)")
 
 
+def is_none(array: Array) -> NDArray[np.bool_]:
+    """Return where an array of objects is None."""
+    none: Any = None
+    return np.asarray(np.equal(array, none), np.bool_)
+
+
 def _scores(array: Array, name: str) -> Array:
     array = _numbers(array, name)
     if array.dtype.kind == "f":
-        return _ready(array, np.float64 if array.dtype.itemsize == 8 else np.float32)
-    return _ready(array, np.uint64 if array.dtype.kind == "u" and array.dtype.itemsize == 8 else np.int64)
+        return ready(array, np.float64 if array.dtype.itemsize == 8 else np.float32)
+    return ready(array, np.uint64 if array.dtype.kind == "u" and array.dtype.itemsize == 8 else np.int64)
 
 
 def _reals(array: Array, name: str) -> Array:
     array = _numbers(array, name)
     narrow = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    return _ready(array, np.float32 if narrow else np.float64)
+    return ready(array, np.float32 if narrow else np.float64)
 
 
 def _labels(y: Array, pos_label: Any) -> NDArray[np.uint8]:
@@ -139,7 +147,7 @@ def _labels(y: Array, pos_label: Any) -> NDArray[np.uint8]:
         y = y.view(np.uint8)
     elif y.dtype == np.float16:
         y = y.astype(np.float32)
-    y = _ready(y, y.dtype.newbyteorder("="))
+    y = ready(y, y.dtype.newbyteorder("="))
     binary = _core.metrics_labels(y, execution())
     return y if binary is None else binary
 

@@ -83,7 +83,9 @@ def logloss(
         if not 0.0 <= limit < 0.5:
             raise ValueError(f"clip: got {clip!r}, need None, 'eps' or a number in [0, 0.5)")
     loss = "logits" if from_logits else "log"
-    mean, _, n, positives, infinite, first = _core.metrics_loss(labels, values, weights, loss, limit, execution())
+    mean, _, n, positives, infinite, first = _core.metrics_loss(
+        labels, values, weights, loss, limit, execution()
+    )
     if infinite:
         warnings.warn(
             f"logloss is inf: {plural(infinite, 'row')} certain and wrong, the first at index {first}; "

@@ -10,7 +10,7 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.metrics._groups import as_integers
-from fourstep.metrics._inputs import Array, _ready, _same_length, column, rows
+from fourstep.metrics._inputs import Array, column, ready, rows, same_length
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
 
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ def auc(
         counts |= {"pairs": pairs, "tied_pairs": tied}
     if value is None:
         value = undefined("auc", _one_class(positives, negatives), on_undefined)
-    return Score(
-        value, "auc", counts=counts, dropped=_dropped(left), tied=tied / pairs if pairs else None
-    )
+    return Score(value, "auc", counts=counts, dropped=_dropped(left), tied=tied / pairs if pairs else None)
 
 
 def _one_class(positives: int, negatives: int) -> str:
@@ -187,13 +185,15 @@ def gauc(
     """
     check_on_undefined(on_undefined)
     if (groups is None) == (offsets is None):
-        raise TypeError(f"groups, offsets: got {'both' if offsets is not None else 'neither'}, need one of them")
+        raise TypeError(
+            f"groups, offsets: got {'both' if offsets is not None else 'neither'}, need one of them"
+        )
     least = _min_rows(min_rows)
     labels, scores, weights = rows(y, score, sample_weight, pos_label, extra=("groups", groups))
     names = None
     if groups is not None:
         ids, names = as_integers(groups)
-        _same_length(labels, ids, "groups")
+        same_length(labels, ids, "groups")
     else:
         ids = _offsets(offsets)
     value, tallies, first, (_, tied, pairs), left, each = _core.metrics_gauc(
@@ -218,7 +218,9 @@ def gauc(
         )
     total = sum(tally[0] for tally in tallies)
     if value is None:
-        value = undefined("gauc", f"of {plural(total, 'group')} none has both classes and enough rows", on_undefined)
+        value = undefined(
+            "gauc", f"of {plural(total, 'group')} none has both classes and enough rows", on_undefined
+        )
     return Score(
         value,
         "gauc",
@@ -253,7 +255,7 @@ def _offsets(offsets: ArrayLike | None) -> NDArray[np.int64]:
     array = column(offsets if offsets is not None else (), "offsets")
     if array.dtype.kind not in "iu":
         raise TypeError(f"offsets: got dtype {array.dtype}, need integers")
-    return _ready(array, np.int64)
+    return ready(array, np.int64)
 
 
 def _per_group(each: tuple[Any, ...], names: Array | None) -> dict[str, Array]:
@@ -298,7 +300,8 @@ def roc_curve(
     Returns
     -------
     RocCurve
-        ``fpr``, ``tpr`` and ``thresholds`` of float64, in scikit-learn's order. The first point is (0, 0) at inf.
+        ``fpr``, ``tpr`` and ``thresholds`` of float64, in scikit-learn's order. The first point is (0, 0) at inf,
+        that is, above every score, even where a score is inf and has a point of its own.
 
     Raises
     ------
@@ -323,7 +326,9 @@ def roc_curve(
         labels, scores, weights, drop_intermediate, execution()
     )
     if positives == 0 or negatives == 0:
-        raise ValueError(f"y: the ROC curve needs both classes, and all rows are of class {int(negatives == 0)}")
+        raise ValueError(
+            f"y: the ROC curve needs both classes, and all rows are of class {int(negatives == 0)}"
+        )
     start = np.zeros(1)
     return RocCurve(
         np.concatenate([start, fp / negatives]),

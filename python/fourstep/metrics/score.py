@@ -48,7 +48,16 @@ class Score(float):
     (1.5, '0.750', 2)
     """
 
-    __slots__ = ("counts", "dropped", "group_weight", "groups_dropped", "groups_kept", "name", "per_group", "tied")
+    __slots__ = (
+        "counts",
+        "dropped",
+        "group_weight",
+        "groups_dropped",
+        "groups_kept",
+        "name",
+        "per_group",
+        "tied",
+    )
 
     name: str
     counts: dict[str, int]

@@ -301,9 +301,9 @@ class Threshold(float):
         self.metric, self.value, self.confusion = metric, value, confusion
         return self
 
-    def __getnewargs__(self) -> tuple[float, str, float, Confusion]:
+    def __getnewargs_ex__(self) -> tuple[tuple[float, str, float, Confusion], dict[str, Any]]:
         """Pickle and copy with everything."""
-        return float(self), self.metric, self.value, self.confusion
+        return (float(self), self.metric, self.value, self.confusion), {}
 
     def __str__(self) -> str:
         """Give the number alone."""
@@ -335,8 +335,8 @@ def best_threshold(
     Returns
     -------
     Threshold
-        A float, one of the scores: predict ``score >= threshold``. inf = predict no positive at all. Carries ``metric``,
-        ``value`` (how good it is) and ``confusion``.
+        A float, one of the scores: predict ``score >= threshold``. inf where no score is: predict no positive at all.
+        Carries ``metric``, ``value`` (how good it is) and ``confusion``.
 
     Raises
     ------
@@ -356,7 +356,9 @@ def best_threshold(
     (0.35 (best f1: 0.8), 1)
     """
     labels, scores, _ = rows(y, score, None, pos_label)
-    threshold, tp, fp, positives, negatives = _core.metrics_best_threshold(labels, scores, metric, execution())
+    threshold, tp, fp, positives, negatives = _core.metrics_best_threshold(
+        labels, scores, metric, execution()
+    )
     if positives == 0 and metric == "f1":
         raise ValueError("y: f1 has no value at any threshold, as there is no positive")
     if metric == "youden" and (positives == 0 or negatives == 0):

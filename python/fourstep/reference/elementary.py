@@ -53,7 +53,8 @@ def exp(x: Array) -> Array:
         e_r = one + (lost + (r * r * _polynomial(r, _EXP_SERIES) + rest))
         whole = np.where(np.isnan(k), 0.0, k).astype(np.int32)
         half = whole >> 1
-        return np.ldexp(np.ldexp(e_r, half), whole - half)
+        result: Array = np.ldexp(np.ldexp(e_r, half), whole - half)
+    return result
 
 
 def _ln_plus(u: Array, c: Array | float) -> Array:
