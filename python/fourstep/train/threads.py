@@ -1,8 +1,8 @@
 """Threads of the kernels, and of the matrix products, which are BLAS's.
 
-A small product is slower on two threads than on one: they wait for each other. So BLAS gets one thread,
-unless the products of a step are large enough, or `--threads` says how many. Without threadpoolctl (extra
-``[data]``) BLAS does as it likes.
+In small products a second thread gains little on an idle machine, and loses much on a busy one: the two wait
+for each other. So BLAS gets one thread, unless the products of a step are large, or `--threads` says how many.
+Without threadpoolctl (extra ``[data]``) BLAS does as it likes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["blas_threads", "limited"]
 
-SMALL = 1 << 26  # multiply-adds of a product, below which a second thread costs more than it gains
+SMALL = 1 << 26  # multiply-adds of a product, below which BLAS gets one thread
 
 
 def blas_threads(threads: int, product: int) -> int:
