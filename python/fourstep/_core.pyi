@@ -1,8 +1,9 @@
 """The compiled kernels: private. Stubs are kept by hand and checked by stubtest."""
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Exec: TypeAlias = tuple[str | None, int | None, int | None, int | None]
@@ -12,6 +13,76 @@ __all__: list[str]
 # exec.rs
 def runtime() -> tuple[str, str, list[str], int, str, str]: ...
 def set_num_threads(n: int) -> None: ...
+
+# elementary.rs
+def elementary(
+    function: Literal["exp", "log", "log1p", "softplus", "sigmoid"],
+    x: NDArray[np.floating[Any]],
+    out: NDArray[np.floating[Any]],
+    exec: Exec,
+) -> None: ...
+
+# metrics.rs
+def metrics_labels(y: NDArray[Any], exec: Exec) -> NDArray[np.uint8] | None: ...
+def metrics_auc(
+    y: NDArray[np.uint8],
+    score: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    nan: str,
+    exec: Exec,
+) -> tuple[float | None, int, int, tuple[int, int, int], tuple[int, int]]: ...
+def metrics_gauc(
+    y: NDArray[np.uint8],
+    score: NDArray[Any],
+    groups: NDArray[np.int64] | NDArray[np.uint64],
+    offsets: bool,
+    sample_weight: NDArray[np.float64] | None,
+    group_weight: str,
+    one_class: str,
+    min_rows: int,
+    nan: str,
+    per_group: bool,
+    exec: Exec,
+) -> tuple[
+    float | None,
+    list[tuple[int, int, int]],
+    int | None,
+    tuple[int, int, int],
+    tuple[int, int],
+    tuple[
+        NDArray[np.int64] | NDArray[np.uint64] | None,
+        NDArray[np.float64],
+        NDArray[np.uint64],
+        NDArray[np.uint64],
+        NDArray[np.bool_],
+    ]
+    | None,
+]: ...
+def metrics_roc(
+    y: NDArray[np.uint8],
+    score: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    corners: bool,
+    exec: Exec,
+) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.uint64], int, int]: ...
+def metrics_best_threshold(
+    y: NDArray[np.uint8], score: NDArray[Any], metric: str, exec: Exec
+) -> tuple[float | int | None, int, int, int, int]: ...
+def metrics_confusion(
+    y: NDArray[np.uint8],
+    score: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    threshold: float,
+    exec: Exec,
+) -> tuple[tuple[int, int, int, int], tuple[float, float, float, float]]: ...
+def metrics_loss(
+    y: NDArray[np.uint8],
+    p: NDArray[np.float32] | NDArray[np.float64],
+    sample_weight: NDArray[np.float64] | None,
+    loss: str,
+    clip: float,
+    exec: Exec,
+) -> tuple[float, float | None, int, int, int, int | None]: ...
 
 # optim.rs
 def step(

@@ -48,10 +48,13 @@ def exp(x: Array) -> Array:
         high, low = x - k * _LN2_HIGH, k * _LN2_LOW
         r = high - low
         rest = (high - r) - low
-        e_r = 1.0 + (r + (r * r * _polynomial(r, _EXP_SERIES) + rest))
+        one = 1.0 + r
+        lost = r - (one - 1.0)
+        e_r = one + (lost + (r * r * _polynomial(r, _EXP_SERIES) + rest))
         whole = np.where(np.isnan(k), 0.0, k).astype(np.int32)
         half = whole >> 1
-        return np.ldexp(np.ldexp(e_r, half), whole - half)
+        result: Array = np.ldexp(np.ldexp(e_r, half), whole - half)
+    return result
 
 
 def _ln_plus(u: Array, c: Array | float) -> Array:

@@ -87,7 +87,10 @@ pub fn exp(x: f64) -> f64 {
     let (high, low) = (x - k * LN_2_HIGH, k * LN_2_LOW);
     let r = high - low;
     let rest = (high - r) - low;
-    let e_r = 1.0 + (r + (r * r * polynomial(r, &EXP_SERIES) + rest));
+    // 1 + r = one + lost exactly, so that the only large rounding is the last one.
+    let one = 1.0 + r;
+    let lost = r - (one - 1.0);
+    let e_r = one + (lost + (r * r * polynomial(r, &EXP_SERIES) + rest));
     // 2^k as a product of two powers: the result may be subnormal, the factors are not. 2048 keeps the halves positive.
     let k = shifted.to_bits().wrapping_sub(TO_INTEGER.to_bits()).wrapping_add(2048);
     let (half, other) = (k >> 1, k.wrapping_sub(k >> 1));

@@ -225,8 +225,10 @@ pub(crate) trait Member: Item {
     const WEIGHTED: bool;
     /// From a score's key and its weight.
     fn new(key: Self::Key, weight: f64) -> Self;
-    /// Turns the weights of a class into integers; returns their unit.
-    fn settle(exec: &Exec, members: &mut [Self]) -> Unit;
+    /// Its weight in this unit, before [`Member::settle`].
+    fn raw_weight(&self, unit: Unit) -> u64;
+    /// Turns the weights of a class into integers of a unit of their own.
+    fn settle(exec: &Exec, members: &mut [Self]);
     /// Turns the integers of a sorted class into running sums; returns the whole sum.
     fn accumulate(members: &mut [Self]) -> u64;
     /// Its integer.
@@ -241,9 +243,11 @@ impl<K: Key> Member for K {
     fn new(key: K, _: f64) -> K {
         key
     }
-    fn settle(_: &Exec, _: &mut [K]) -> Unit {
-        Unit::ONE
+    #[inline(always)]
+    fn raw_weight(&self, _: Unit) -> u64 {
+        1
     }
+    fn settle(_: &Exec, _: &mut [K]) {}
     fn accumulate(members: &mut [K]) -> u64 {
         members.len() as u64
     }
@@ -278,13 +282,16 @@ impl<K: Key> Member for Weighted<K> {
     fn new(key: K, weight: f64) -> Self {
         Self { key, weight: weight.to_bits() }
     }
-    fn settle(exec: &Exec, members: &mut [Self]) -> Unit {
+    #[inline(always)]
+    fn raw_weight(&self, unit: Unit) -> u64 {
+        unit.integer(f64::from_bits(self.weight))
+    }
+    fn settle(exec: &Exec, members: &mut [Self]) {
         let unit = Unit::of_slice(exec, members, |m| f64::from_bits(m.weight));
         let mut pieces: Vec<_> = members.chunks_mut(ROWS).collect();
         pool::for_each(exec.threads_for(pieces.len() * ROWS), &mut pieces, |piece| {
-            piece.iter_mut().for_each(|m| m.weight = unit.integer(f64::from_bits(m.weight)));
+            piece.iter_mut().for_each(|m| m.weight = m.raw_weight(unit));
         });
-        unit
     }
     fn accumulate(members: &mut [Self]) -> u64 {
         let mut sum = 0;
@@ -339,9 +346,10 @@ impl<M: Member> Classes<M> {
         Self { positives, negatives }
     }
 
-    /// Turns weights into integers; returns their units.
-    pub(crate) fn settle(&mut self, exec: &Exec) -> [Unit; 2] {
-        [&mut self.positives, &mut self.negatives].map(|members| M::settle(exec, members))
+    /// Turns weights into integers.
+    pub(crate) fn settle(&mut self, exec: &Exec) {
+        M::settle(exec, &mut self.positives);
+        M::settle(exec, &mut self.negatives);
     }
 
     /// Counts the pairs of settled members.

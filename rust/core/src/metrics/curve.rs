@@ -124,7 +124,8 @@ pub struct Best<S> {
     pub negatives: u64,
 }
 
-/// The best threshold; of several, the highest. Weights are not used; NaN scores are an error.
+/// The best threshold; of several, the highest. Weights are not used; NaN scores are an error. Above every score is a
+/// threshold too, unless one of them is +inf.
 ///
 /// # Panics
 /// When the lengths differ.
@@ -135,8 +136,9 @@ pub fn best<S: Score>(exec: &Exec, rows: &Rows<'_, S>, purpose: Purpose) -> Resu
     let (positives, negatives) = (classes.positives.len() as u64, classes.negatives.len() as u64);
     let mut best = Best { threshold: None, tp: 0, fp: 0, positives, negatives };
     scan(exec, &mut classes, |key, tp, fp| {
-        let candidate = Best { threshold: Some(S::from_key(key)), tp, fp, ..best };
-        if better(purpose, &candidate, &best) {
+        let score = S::from_key(key);
+        let candidate = Best { threshold: Some(score), tp, fp, ..best };
+        if better(purpose, &candidate, &best) || score.is_infinite_above() {
             best = candidate;
         }
     });
@@ -196,6 +198,9 @@ mod tests {
         let rows = Rows { labels: &[0, 0, 1], scores: &[4.0f64, 3.0, 2.0], weights: None };
         let none = best(&exec, &rows, Purpose::Accuracy).map(|b| b.threshold);
         assert_eq!(none, Ok(None), "predicting no positive is right most often");
+        let rows = Rows { labels: &[0, 0, 1], scores: &[f64::INFINITY, 3.0, 2.0], weights: None };
+        let some = best(&exec, &rows, Purpose::Accuracy).map(|b| b.threshold);
+        assert_eq!(some, Ok(Some(f64::INFINITY)), "no threshold is above inf");
     }
 
     proptest! {

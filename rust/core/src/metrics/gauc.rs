@@ -8,9 +8,9 @@
 //!    id together with their key, label and weight: the one pass that moves rows.
 //! 2. Count the pairs of each group: every pair in a small one, by sorting in a larger one, on all threads in a giant one.
 //!    Work is handed out by rows, not by groups.
-//! 3. Add ω_g·AUC_g. ω_g is an integer (real ones become integers as sample weights do) and each AUC_g is rounded once, so the
+//! 3. Add ω_g·AUC_g. ω_g is an integer (sample weights are integers in one unit here) and each AUC_g is rounded once, so the
 //!    sum is exact, and one division rounds it: any order of rows gives the same bits, and one group gives its AUC.
-//!    Weighted by pairs it is Σ pairs won / Σ pairs, integers to the end.
+//!    Weighted by pairs, without sample weights, it is Σ pairs won / Σ pairs, integers to the end.
 //!
 //! A group that has one class only has no AUC. It is dropped and counted, or takes part with ½.
 
@@ -93,12 +93,12 @@ pub struct Group {
     pub rows: u64,
     /// Positives among them.
     pub positives: u64,
-    /// Pairs, in units of weight.
+    /// Pairs, in units of weight of its own.
     pub pairs: Pairs,
-    /// Sum of the positives' weights.
-    pub positive_weight: f64,
-    /// Sum of the negatives' weights.
-    pub negative_weight: f64,
+    /// Sum of the positives' weights, in a unit that all groups share: 1 without weights.
+    pub positive_weight: u64,
+    /// Sum of the negatives' weights, in that unit.
+    pub negative_weight: u64,
     /// AUC, or what stands for it; NaN where the group does not count.
     pub auc: f64,
     /// Whether it counts.
@@ -167,7 +167,7 @@ pub fn gauc<S: Score>(
         Some(_) => counted::<S, Weighted<S::Key>>(exec, rows, groups, options)?,
     };
     groups.iter_mut().for_each(|g| judge(g, options));
-    let value = mean(&groups, options.group_weight, rows.weights.is_some())?;
+    let value = mean(&groups, options.group_weight, rows.weights.is_some());
     Ok(Gauc { value, groups, ids, left })
 }
 
@@ -190,37 +190,33 @@ fn judge(group: &mut Group, options: &Options) {
 }
 
 /// Σ ω·AUC / Σ ω over the groups that count.
-fn mean(groups: &[Group], group_weight: GroupWeight, weighted: bool) -> Result<Option<f64>, MetricError> {
+fn mean(groups: &[Group], group_weight: GroupWeight, weighted: bool) -> Option<f64> {
     let kept = || groups.iter().filter(|g| g.fate == Fate::Kept);
-    let mut sum = Exact::new();
-    let mut total = 0u128;
-    let mut add = |auc: f64, omega: u64| {
-        sum.add_times(auc, omega);
-        total += u128::from(omega);
-    };
-    if !weighted && group_weight == GroupWeight::Pairs {
-        let won: u128 = kept().map(|g| 2 * g.pairs.below + g.pairs.tied).sum();
-        let all: u128 = kept().map(|g| g.pairs.all).sum();
-        return Ok((all > 0).then(|| ratio(won, 2 * all)));
-    }
     match group_weight {
-        GroupWeight::Uniform => kept().for_each(|g| add(g.auc, 1)),
-        GroupWeight::Impressions if !weighted => kept().for_each(|g| add(g.auc, g.rows)),
-        GroupWeight::Positives if !weighted => kept().for_each(|g| add(g.auc, g.positives)),
-        real => {
-            let omega = |g: &Group| match real {
-                GroupWeight::Positives => g.positive_weight,
-                GroupWeight::Pairs => g.positive_weight * g.negative_weight,
-                _ => g.positive_weight + g.negative_weight,
-            };
-            if kept().any(|g| !omega(g).is_finite()) {
-                return Err(MetricError::Overflow);
-            }
-            let unit = Unit::of(kept().map(omega).filter(|&w| w > 0.0));
-            kept().for_each(|g| add(g.auc, unit.integer(omega(g))));
+        GroupWeight::Impressions => weigh(kept(), |g| g.positive_weight + g.negative_weight),
+        GroupWeight::Positives => weigh(kept(), |g| g.positive_weight),
+        GroupWeight::Uniform => weigh(kept(), |_| 1),
+        GroupWeight::Pairs if weighted => {
+            // Products of sums that are below 2^62 each: real numbers, to be made integers like any weights.
+            let product = |g: &Group| g.positive_weight as f64 * g.negative_weight as f64;
+            let unit = Unit::of(kept().map(product).filter(|&w| w > 0.0));
+            weigh(kept(), |g| unit.integer(product(g)))
+        }
+        GroupWeight::Pairs => {
+            let won: u128 = kept().map(|g| 2 * g.pairs.below + g.pairs.tied).sum();
+            let all: u128 = kept().map(|g| g.pairs.all).sum();
+            (all > 0).then(|| ratio(won, 2 * all))
         }
     }
-    Ok((total > 0).then(|| sum.over(total)))
+}
+
+fn weigh<'a>(groups: impl Iterator<Item = &'a Group>, omega: impl Fn(&Group) -> u64) -> Option<f64> {
+    let (mut sum, mut total) = (Exact::new(), 0);
+    for group in groups {
+        sum.add_times(group.auc, omega(group));
+        total += u128::from(omega(group));
+    }
+    (total > 0).then(|| sum.over(total))
 }
 
 /// Counts the pairs of every group, and lists the groups' ids.
@@ -230,12 +226,14 @@ fn counted<S: Score, M: Member<Key = S::Key>>(
     groups: Groups<'_>,
     options: &Options,
 ) -> Result<(Vec<Group>, Vec<u64>), MetricError> {
+    let unit = rows.weights.map_or(Unit::ONE, |w| Unit::of_slice(exec, w, |&w| w));
+    let source = InPlace { rows, nan: options.nan };
     match groups {
-        Groups::Signed(ids) => Ok(by_id::<S, M, _>(exec, rows, ids, options.nan)),
-        Groups::Unsigned(ids) => Ok(by_id::<S, M, _>(exec, rows, ids, options.nan)),
+        Groups::Signed(ids) => Ok(by_id::<S, M, _>(exec, &source, ids, unit)),
+        Groups::Unsigned(ids) => Ok(by_id::<S, M, _>(exec, &source, ids, unit)),
         Groups::Offsets(offsets) => {
             let starts = checked(offsets, rows.labels.len())?;
-            Ok((each_group::<M>(exec, &starts, &InPlace { rows, nan: options.nan }), Vec::new()))
+            Ok((each_group::<M>(exec, &starts, &source, unit), Vec::new()))
         }
     }
 }
@@ -258,12 +256,11 @@ fn checked(offsets: &[i64], rows: usize) -> Result<Vec<usize>, MetricError> {
 /// Groups rows by id.
 fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
     exec: &Exec,
-    rows: &Rows<'_, S>,
+    source: &InPlace<'_, S>,
     ids: &[G],
-    nan: Nan,
+    unit: Unit,
 ) -> (Vec<Group>, Vec<u64>) {
-    assert_eq!(ids.len(), rows.labels.len(), "as many ids as labels");
-    let source = InPlace { rows, nan };
+    assert_eq!(ids.len(), source.rows.labels.len(), "as many ids as labels");
     let pieces = ids.len().div_ceil(ROWS);
     let rises = |i: usize| {
         let piece = &ids[i * ROWS..ids.len().min((i + 1) * ROWS + 1)];
@@ -272,7 +269,7 @@ fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
     if pool::map(exec.threads_for(ids.len()), pieces, rises).into_iter().all(|r| r) {
         let starts = starts(exec, ids.len(), |i| ids[i].key());
         let names = starts[..starts.len() - 1].iter().map(|&i| ids[i].key()).collect();
-        return (each_group::<M>(exec, &starts, &source), names);
+        return (each_group::<M>(exec, &starts, source, unit), names);
     }
     let mut moved = vec![Moved::<M>::default(); ids.len()];
     let mut tasks: Vec<_> = moved.chunks_mut(ROWS).enumerate().collect();
@@ -285,7 +282,7 @@ fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
     sort::sort(exec, &mut moved);
     let starts = starts(exec, moved.len(), |i| moved[i].id);
     let names = starts[..starts.len() - 1].iter().map(|&i| moved[i].id).collect();
-    (each_group::<M>(exec, &starts, &&moved[..]), names)
+    (each_group::<M>(exec, &starts, &&moved[..], unit), names)
 }
 
 /// Where runs of one id start, and the number of rows.
@@ -354,18 +351,18 @@ impl<M: Member> Source<M> for &[Moved<M>] {
 const GIANT: usize = 2 * ROWS;
 
 /// The groups that start at `starts`, the last of which is the number of rows.
-fn each_group<M: Member>(exec: &Exec, starts: &[usize], source: &impl Source<M>) -> Vec<Group> {
+fn each_group<M: Member>(exec: &Exec, starts: &[usize], source: &impl Source<M>, unit: Unit) -> Vec<Group> {
     let (groups, rows) = (starts.len() - 1, starts[starts.len() - 1]);
     // Piece p has the groups that start in its rows; p = rows / ROWS has the empty ones at the end.
     let first = |p: usize| starts[..groups].partition_point(|&s| s < p * ROWS);
     let pieces = pool::map(exec.threads_for(rows), rows / ROWS + 1, |p| {
-        exec.level.run(Piece { exec, starts: &starts[first(p)..=first(p + 1)], source, member: PhantomData })
+        exec.level.run(Piece { exec, starts: &starts[first(p)..=first(p + 1)], source, unit, member: PhantomData })
     });
     let mut counted: Vec<Group> = pieces.concat();
     for (group, start) in counted.iter_mut().zip(starts.windows(2)).filter(|(_, s)| s[1] - s[0] > GIANT) {
         let mut classes = Classes { positives: Vec::new(), negatives: Vec::new() };
         gather(&mut classes, source, start[0]..start[1]);
-        *group = count(exec, &mut classes);
+        *group = count(exec, &mut classes, unit);
     }
     counted
 }
@@ -375,6 +372,7 @@ struct Piece<'a, M, R> {
     exec: &'a Exec,
     starts: &'a [usize],
     source: &'a R,
+    unit: Unit,
     member: PhantomData<M>,
 }
 
@@ -389,7 +387,7 @@ impl<M: Member, R: Source<M>> Kernel for Piece<'_, M, R> {
         for start in self.starts.windows(2) {
             let rows = if start[1] - start[0] > GIANT { 0..0 } else { start[0]..start[1] };
             gather(&mut classes, self.source, rows);
-            groups.push(count(&alone, &mut classes));
+            groups.push(count(&alone, &mut classes, self.unit));
         }
         groups
     }
@@ -415,24 +413,26 @@ const FEW: usize = 1024;
 
 /// Counts the pairs of a group.
 #[inline(always)]
-fn count<M: Member>(exec: &Exec, classes: &mut Classes<M>) -> Group {
-    let [positive_unit, negative_unit] = classes.settle(exec);
+fn count<M: Member>(exec: &Exec, classes: &mut Classes<M>, unit: Unit) -> Group {
     let Classes { positives, negatives } = &*classes;
-    let (rows, positive_rows) = ((positives.len() + negatives.len()) as u64, positives.len() as u64);
-    let positive: u64 = positives.iter().map(M::weight).sum();
-    let negative: u64 = negatives.iter().map(M::weight).sum();
+    let (positive_rows, negative_rows) = (positives.len() as u64, negatives.len() as u64);
+    let [positive_weight, negative_weight] = [positives, negatives].map(
+        #[inline(always)]
+        |members| members.iter().map(|m| m.raw_weight(unit)).sum(),
+    );
     let pairs = if !M::WEIGHTED && positives.len() * negatives.len() <= FEW {
         let (below, up_to) = each_pair(positives, negatives);
-        Pairs { below, tied: up_to - below, all: u128::from(positive) * u128::from(negative) }
+        Pairs { below, tied: up_to - below, all: u128::from(positive_rows * negative_rows) }
     } else {
+        classes.settle(exec);
         classes.pairs(exec)
     };
     Group {
-        rows,
+        rows: positive_rows + negative_rows,
         positives: positive_rows,
         pairs,
-        positive_weight: positive_unit.real(positive),
-        negative_weight: negative_unit.real(negative),
+        positive_weight,
+        negative_weight,
         auc: pairs.auc().unwrap_or(f64::NAN),
         fate: Fate::Kept,
     }

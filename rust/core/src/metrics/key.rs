@@ -38,6 +38,8 @@ pub trait Score: Copy + Debug + std::fmt::Display + Send + Sync + 'static {
 
     /// The ordered integer; that of NaN is 0.
     fn key(self) -> Self::Key;
+    /// Whether no score is above it, so that no threshold is either.
+    fn is_infinite_above(self) -> bool;
     /// The score of a key. −0.0 comes back as 0.0.
     fn from_key(key: Self::Key) -> Self;
     /// Whether it is not a number.
@@ -75,6 +77,10 @@ macro_rules! float {
             #[inline(always)]
             fn is_nan(self) -> bool {
                 self != self
+            }
+
+            fn is_infinite_above(self) -> bool {
+                self == $float::INFINITY
             }
 
             fn cut(threshold: f64) -> $float {
@@ -115,6 +121,10 @@ macro_rules! integer {
 
             #[inline(always)]
             fn is_nan(self) -> bool {
+                false
+            }
+
+            fn is_infinite_above(self) -> bool {
                 false
             }
 

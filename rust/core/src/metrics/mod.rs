@@ -63,8 +63,6 @@ pub enum MetricError {
     Probability(Found),
     /// A logit is NaN.
     Logit(Found),
-    /// Products of weights are infinite.
-    Overflow,
     /// Offsets of groups do not start at 0, end at the number of rows, or never fall.
     Offsets {
         /// Which one.
@@ -126,9 +124,6 @@ impl fmt::Display for MetricError {
                 write!(f, "p: {found}, need probabilities in [0, 1]; logits need from_logits=True")
             }
             Self::Logit(found) => write!(f, "p: {found}, need logits that are numbers"),
-            Self::Overflow => {
-                write!(f, "sample_weight: weights so large that their products overflow, need smaller ones")
-            }
             Self::Offsets { index, value, rows } => {
                 match value {
                     Some(value) => write!(f, "offsets: got {value} at index {index}")?,

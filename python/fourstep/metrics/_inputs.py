@@ -1,0 +1,169 @@
+"""From what people have (lists, NumPy, pandas, polars, Arrow, torch) to the arrays that the kernels read.
+
+Arrays of a type that the kernels know, C-contiguous, aligned and native-endian, are used where they are; the rest is
+copied once. float16, bfloat16 and small integers widen without loss, so order and ties stay. What is not a plain
+column of numbers is refused: nothing is aligned, filled or guessed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from fourstep import _core
+from fourstep._runtime import execution
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Array: TypeAlias = "NDArray[Any]"
+
+
+class Rows(NamedTuple):
+    """Labels as bytes 0 and 1, scores, and weights if there are any; of one length, which is not 0."""
+
+    y: NDArray[np.uint8]
+    score: Array
+    weight: NDArray[np.float64] | None
+
+
+def rows(
+    y: ArrayLike,
+    score: ArrayLike,
+    sample_weight: ArrayLike | None,
+    pos_label: Any,
+    *,
+    name: str = "score",
+    real: bool = False,
+    extra: tuple[str, Any] | None = None,
+) -> Rows:
+    """Check and convert the inputs of a metric.
+
+    `real` asks for floats (probabilities, logits); `extra` is a named input of the same rows, for its index and length.
+    """
+    named = {"y": y, name: score, "sample_weight": sample_weight}
+    if extra is not None:
+        named[extra[0]] = extra[1]
+    _same_index(named)
+    labels = column(y, "y")
+    scores = column(score, name)
+    if len(labels) == 0:
+        raise ValueError("y: got no rows, need at least one")
+    same_length(labels, scores, name)
+    weights = None
+    if sample_weight is not None:
+        weights = ready(_numbers(column(sample_weight, "sample_weight"), "sample_weight"), np.float64)
+        same_length(labels, weights, "sample_weight")
+    return Rows(_labels(labels, pos_label), (_reals if real else _scores)(scores, name), weights)
+
+
+def column(x: ArrayLike, name: str) -> Array:
+    """Return `x` as an array of one dimension."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name}: got a masked array, need a plain one; masked values would count as values")
+    if type(x) is np.ndarray:
+        array: Array = x
+    else:
+        try:
+            array = np.asarray(x)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise TypeError(f"{name}: got {type(x).__name__}, which NumPy cannot read: {error}") from error
+    if array.ndim != 1:
+        hint = f"; for the second class take {name}[:, 1]" if array.ndim == 2 and array.shape[1] == 2 else ""
+        raise ValueError(f"{name}: got shape {array.shape}, need one dimension{hint}")
+    return array
+
+
+def _same_index(named: dict[str, Any]) -> None:
+    """Refuse pandas columns whose indexes differ: they would be compared by position, not by index."""
+    first: tuple[str, Any] | None = None
+    for name, x in named.items():
+        index = None if type(x) is np.ndarray else getattr(x, "index", None)
+        if index is None or callable(index) or not hasattr(index, "equals"):
+            continue
+        if first is None:
+            first = (name, index)
+        elif not first[1].equals(index):
+            raise ValueError(
+                f"{name}: its index differs from that of {first[0]}; align them, or pass .to_numpy()"
+            )
+
+
+def same_length(labels: Array, other: Array, name: str) -> None:
+    if len(other) != len(labels):
+        raise ValueError(f"{name}: got {len(other)} rows, need {len(labels)}, as many as y")
+
+
+def ready(array: Array, dtype: Any) -> Array:
+    """Return the array in this dtype, C-contiguous, aligned and native-endian; itself where it is all that."""
+    flags = array.flags
+    if array.dtype == dtype and array.dtype.isnative and flags.c_contiguous and flags.aligned:
+        return array
+    return np.require(array, np.dtype(dtype), ["C", "A"])
+
+
+def _numbers(array: Array, name: str) -> Array:
+    """Return the array if it holds numbers (small floats of other packages as float32)."""
+    kind = array.dtype.kind
+    if kind in "biu" or (kind == "f" and array.dtype.itemsize <= 8):
+        return array
+    if kind == "V" and array.dtype.name.startswith(("bfloat16", "float8", "float6", "float4")):
+        return array.astype(np.float32)
+    if kind == "O":
+        nulls = np.flatnonzero(is_none(array))
+        if len(nulls):
+            raise ValueError(f"{name}: got null at index {nulls[0]} ({len(nulls)} such of {len(array)} rows)")
+    raise TypeError(f"{name}: got dtype {array.dtype}, need numbers (bool, integer, float16/32/64, bfloat16)")
+
+
+def is_none(array: Array) -> NDArray[np.bool_]:
+    """Return where an array of objects is None."""
+    none: Any = None
+    return np.asarray(np.equal(array, none), np.bool_)
+
+
+def _scores(array: Array, name: str) -> Array:
+    array = _numbers(array, name)
+    if array.dtype.kind == "f":
+        return ready(array, np.float64 if array.dtype.itemsize == 8 else np.float32)
+    return ready(array, np.uint64 if array.dtype.kind == "u" and array.dtype.itemsize == 8 else np.int64)
+
+
+def _reals(array: Array, name: str) -> Array:
+    array = _numbers(array, name)
+    narrow = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    return ready(array, np.float32 if narrow else np.float64)
+
+
+def _labels(y: Array, pos_label: Any) -> NDArray[np.uint8]:
+    """Return bytes, 1 for a positive."""
+    if pos_label is not True and (isinstance(pos_label, str) or pos_label != 1):
+        y = _matching(y, pos_label)
+    if y.dtype.kind not in "OV" and y.dtype.kind not in "biuf":
+        raise TypeError(f"y: got dtype {y.dtype}, need labels 0/1 or -1/+1; other labels need pos_label=")
+    y = _numbers(y, "y")
+    if y.dtype == np.bool_:
+        y = y.view(np.uint8)
+    elif y.dtype == np.float16:
+        y = y.astype(np.float32)
+    y = ready(y, y.dtype.newbyteorder("="))
+    binary = _core.metrics_labels(y, execution())
+    return y if binary is None else binary
+
+
+def _matching(y: Array, pos_label: Any) -> Array:
+    """Return where `y` is `pos_label`; all other labels must be one other value."""
+    positive = np.asarray(y == pos_label)
+    if positive.shape != y.shape:
+        raise TypeError(f"pos_label: got {pos_label!r}, which cannot be compared with y of dtype {y.dtype}")
+    others = y[~positive]
+    if len(others):
+        wrong = np.flatnonzero(np.asarray(others != others[0]))
+        if len(wrong):
+            index = int(np.flatnonzero(~positive)[wrong[0]])
+            raise ValueError(
+                f"y: got {y[index]!r} at index {index} beside {others[0]!r} and pos_label={pos_label!r}"
+                f" ({len(wrong)} such of {len(y)} rows), need two labels"
+            )
+    return positive

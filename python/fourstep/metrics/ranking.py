@@ -1,0 +1,337 @@
+"""AUC, grouped AUC and the ROC curve: what depends on the order of the scores alone."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from fourstep import _core
+from fourstep._runtime import execution
+from fourstep.metrics._groups import as_integers
+from fourstep.metrics._inputs import Array, column, ready, rows, same_length
+from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Nan: TypeAlias = Literal["raise", "drop", "lowest"]
+GroupWeight: TypeAlias = Literal["impressions", "positives", "uniform", "pairs"]
+OneClass: TypeAlias = Literal["drop", "half", "raise"]
+
+
+def auc(
+    y: ArrayLike,
+    score: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    pos_label: Any = 1,
+    nan: Nan = "raise",
+    on_undefined: OnUndefined = "nan",
+) -> Score:
+    """Area under the ROC curve: how often a positive scores above a negative, ties counting half.
+
+    AUC = 1/(P·N) · Σ_{x in positives} (#{negatives below x} + ½·#{negatives equal to x})
+
+    Pairs are counted in integers and divided once, so the result is the correctly rounded AUC, whatever the order of
+    the rows and the number of threads. With weights a pair counts w_i·w_j.
+
+    Parameters
+    ----------
+    y
+        Labels, shape (n,): 0/1 or -1/+1 of any number type, or bool; or any two values, with `pos_label`.
+    score
+        Scores, shape (n,): float16/32/64, bfloat16 or integers. Probabilities, logits, anything that ranks; they are
+        never transformed. Two scores tie if they are equal (-0.0 = 0.0); infinite ones are ordered.
+    sample_weight
+        Weights, shape (n,), finite and >= 0. A row of weight 0 does not exist.
+    pos_label
+        The label of the positives.
+    nan
+        What a NaN score does: ``"raise"``; ``"drop"`` leaves the row out; ``"lowest"`` ranks it below -inf.
+    on_undefined
+        The result where there is only one class: ``"nan"``, with a warning; ``"raise"``; or a number.
+
+    Returns
+    -------
+    Score
+        A float with ``counts`` (rows, positives, negatives; pairs and tied_pairs without weights), ``tied`` (share of
+        tied pairs) and ``dropped`` (nan, weight_zero).
+
+    Raises
+    ------
+    ValueError
+        No rows, lengths or pandas indexes that differ, a label that is neither 0/1 nor -1/+1, a NaN score, a weight
+        that is negative or not finite: with the first index and the count.
+    TypeError
+        Masked arrays, or values that are not numbers.
+
+    Notes
+    -----
+    Source: the notes' M3 ("area under ROC = probability of a correct pair"); ties are ours to add, as they omit them.
+
+    Where others differ: scikit-learn gets the same number by float sums; TorchRec and FBGEMM count ties by input
+    order; torchmetrics puts values outside [0, 1] through a sigmoid, which makes ties; one class is 0.0, 0.5, 1.0,
+    nan or an error, depending on the library.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75 (auc: 2 positives, 2 negatives)
+    >>> fs.metrics.auc([0, 1, 1], [0.5, float("nan"), 0.7], nan="drop")
+    1.0 (auc: 1 positive, 1 negative, 1 row with NaN dropped)
+    """
+    check_on_undefined(on_undefined)
+    labels, scores, weights = rows(y, score, sample_weight, pos_label)
+    got = _core.metrics_auc(labels, scores, weights, nan, execution())
+    value, positives, negatives, (_, tied, pairs), left = got
+    counts = {"rows": positives + negatives, "positives": positives, "negatives": negatives}
+    if weights is None:
+        counts |= {"pairs": pairs, "tied_pairs": tied}
+    if value is None:
+        value = undefined("auc", _one_class(positives, negatives), on_undefined)
+    return Score(value, "auc", counts=counts, dropped=_dropped(left), tied=tied / pairs if pairs else None)
+
+
+def _one_class(positives: int, negatives: int) -> str:
+    return f"it needs both classes, and there are {plural(positives, 'positive')} and {plural(negatives, 'negative')}"
+
+
+def _dropped(left: tuple[int, int]) -> dict[str, int]:
+    return {"nan": left[0], "weight_zero": left[1]}
+
+
+def gauc(
+    y: ArrayLike,
+    score: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    offsets: ArrayLike | None = None,
+    group_weight: GroupWeight = "impressions",
+    sample_weight: ArrayLike | None = None,
+    one_class: OneClass = "drop",
+    min_rows: int = 2,
+    per_group: bool = False,
+    pos_label: Any = 1,
+    nan: Nan = "raise",
+    on_undefined: OnUndefined = "nan",
+) -> Score:
+    """Grouped AUC: the AUC inside each group (user, session …), averaged over the groups.
+
+    gAUC = Σ_g ω_g·AUC_g / Σ_g ω_g
+
+    Each AUC_g is rounded once, the sum is exact, and one division rounds it; weighted by pairs it is a quotient of
+    integers. A single group has its AUC, bit for bit.
+
+    Parameters
+    ----------
+    y, score, pos_label, nan
+        As for `auc`.
+    groups
+        Ids, shape (n,): integers or strings, in any order.
+    offsets
+        Instead of `groups`, for rows that lie group by group: shape (G + 1,), from 0 to n; group g is rows
+        ``offsets[g]:offsets[g + 1]``.
+    group_weight
+        ω_g: ``"impressions"`` (rows), ``"positives"``, ``"uniform"`` (1) or ``"pairs"`` (positives × negatives). With
+        `sample_weight`, rows and positives are sums of weights and pairs their product.
+    sample_weight
+        Weights of rows, as for `auc`.
+    one_class
+        What a group without positives or without negatives does: ``"drop"``; ``"half"`` takes part with ½;
+        ``"raise"``.
+    min_rows
+        Groups of fewer rows (that count) are dropped before `one_class` is looked at.
+    per_group
+        Whether the result carries every group's AUC.
+    on_undefined
+        The result where no group is left: ``"nan"``, with a warning; ``"raise"``; or a number.
+
+    Returns
+    -------
+    Score
+        A float with ``group_weight``, ``groups_kept``, ``groups_dropped``, ``counts`` (groups, groups_kept, and rows and
+        positives of the groups kept), ``dropped`` (groups_one_class, groups_small, groups_empty, rows and positives in
+        them, nan, weight_zero), ``tied``, and with `per_group` the arrays of ``per_group``, ids ascending.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `auc`; a null id; offsets that do not run from 0 to n.
+
+    Notes
+    -----
+    Source: the notes' M6 ("AUC by user, weighted by impressions or clicks"); impressions are also what the DIN paper
+    (Zhou et al. 2018) weighs by.
+
+    Where others differ: TorchRec's grouped AUC counts one-class groups as ½, most others drop them without a word;
+    weights are 1, rows, positives or squares, depending on the library (``docs/metrics.md``).
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> y = [1, 0, 1, 0, 0, 1]
+    >>> p = [0.9, 0.1, 0.2, 0.8, 0.3, 0.5]
+    >>> user = [7, 7, 3, 3, 3, 9]
+    >>> fs.metrics.gauc(y, p, user)
+    0.4 (gauc by impressions: 2 groups kept, 1 dropped (1 small))
+    >>> fs.metrics.gauc(y, p, user, group_weight="pairs")
+    0.3333333333333333 (gauc by pairs: 2 groups kept, 1 dropped (1 small))
+    >>> each = fs.metrics.gauc(y, p, user, per_group=True).per_group
+    >>> dict(zip(each["group"].tolist(), each["auc"].tolist()))
+    {3: 0.0, 7: 1.0, 9: nan}
+    """
+    check_on_undefined(on_undefined)
+    if (groups is None) == (offsets is None):
+        raise TypeError(
+            f"groups, offsets: got {'both' if offsets is not None else 'neither'}, need one of them"
+        )
+    least = _min_rows(min_rows)
+    labels, scores, weights = rows(y, score, sample_weight, pos_label, extra=("groups", groups))
+    names = None
+    if groups is not None:
+        ids, names = as_integers(groups)
+        same_length(labels, ids, "groups")
+    else:
+        ids = _offsets(offsets)
+    value, tallies, first, (_, tied, pairs), left, each = _core.metrics_gauc(
+        labels,
+        scores,
+        ids,
+        groups is None,
+        weights,
+        group_weight,
+        "drop" if one_class == "raise" else one_class,
+        least,
+        nan,
+        per_group or one_class == "raise",
+        execution(),
+    )
+    kept, single, small, empty = tallies
+    by_group = _per_group(each, names) if each is not None else None
+    if one_class == "raise" and first is not None and by_group is not None:
+        raise ValueError(
+            f"groups: {plural(single[0], 'group')} of one class, the first is {by_group['group'][first]!r};"
+            " one_class='drop' leaves them out, one_class='half' counts them as 0.5"
+        )
+    total = sum(tally[0] for tally in tallies)
+    if value is None:
+        value = undefined(
+            "gauc", f"of {plural(total, 'group')} none has both classes and enough rows", on_undefined
+        )
+    return Score(
+        value,
+        "gauc",
+        counts={"groups": total, "groups_kept": kept[0], "rows": kept[1], "positives": kept[2]},
+        dropped={
+            "groups_one_class": single[0],
+            "groups_small": small[0],
+            "groups_empty": empty[0],
+            "rows": single[1] + small[1],
+            "positives": single[2] + small[2],
+            **_dropped(left),
+        },
+        tied=tied / pairs if pairs and weights is None else None,
+        group_weight=group_weight,
+        groups_kept=kept[0],
+        groups_dropped=total - kept[0],
+        per_group=by_group if per_group else None,
+    )
+
+
+def _min_rows(min_rows: int) -> int:
+    try:
+        least = index(min_rows)
+    except TypeError:
+        raise TypeError(f"min_rows: got {min_rows!r}, need a whole number") from None
+    if not 0 <= least < 2**63:
+        raise ValueError(f"min_rows: got {least}, need 0 or more")
+    return least
+
+
+def _offsets(offsets: ArrayLike | None) -> NDArray[np.int64]:
+    array = column(offsets if offsets is not None else (), "offsets")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"offsets: got dtype {array.dtype}, need integers")
+    return ready(array, np.int64)
+
+
+def _per_group(each: tuple[Any, ...], names: Array | None) -> dict[str, Array]:
+    ids, auc, group_rows, positives, kept = each
+    if ids is None:
+        ids = np.arange(len(auc))
+    return {
+        "group": ids if names is None else names[ids],
+        "auc": auc,
+        "rows": group_rows.view(np.int64),
+        "positives": positives.view(np.int64),
+        "kept": kept,
+    }
+
+
+class RocCurve(NamedTuple):
+    """Points of the ROC curve, thresholds falling from inf: rows of score >= threshold are predicted positive."""
+
+    fpr: NDArray[np.float64]
+    tpr: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+
+
+def roc_curve(
+    y: ArrayLike,
+    score: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    pos_label: Any = 1,
+    drop_intermediate: bool = True,
+) -> RocCurve:
+    """ROC curve: TPR = tp/(tp + fn) against FPR = fp/(fp + tn), a point for each threshold.
+
+    Parameters
+    ----------
+    y, score, sample_weight, pos_label
+        As for `auc`; NaN scores are an error.
+    drop_intermediate
+        Whether points in line with both neighbours are left out: by integers, so exactly those, and the area under
+        the rest is the same.
+
+    Returns
+    -------
+    RocCurve
+        ``fpr``, ``tpr`` and ``thresholds`` of float64, in scikit-learn's order. The first point is (0, 0) at inf,
+        that is, above every score, even where a score is inf and has a point of its own.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `auc`; also where there is only one class.
+
+    Notes
+    -----
+    Source: the notes' M1 (which omit the brackets of both rates) and M2.
+
+    Where others differ: scikit-learn's `drop_intermediate` keeps some points that are in line.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fpr, tpr, thresholds = fs.metrics.roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> fpr, tpr, thresholds
+    (array([0. , 0. , 0.5, 0.5, 1. ]), array([0. , 0.5, 0.5, 1. , 1. ]), array([ inf, 0.8 , 0.4 , 0.35, 0.1 ]))
+    """
+    labels, scores, weights = rows(y, score, sample_weight, pos_label)
+    thresholds, tp, fp, positives, negatives = _core.metrics_roc(
+        labels, scores, weights, drop_intermediate, execution()
+    )
+    if positives == 0 or negatives == 0:
+        raise ValueError(
+            f"y: the ROC curve needs both classes, and all rows are of class {int(negatives == 0)}"
+        )
+    start = np.zeros(1)
+    return RocCurve(
+        np.concatenate([start, fp / negatives]),
+        np.concatenate([start, tp / positives]),
+        np.concatenate([start + np.inf, thresholds.astype(np.float64, copy=False)]),
+    )

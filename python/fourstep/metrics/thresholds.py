@@ -1,0 +1,370 @@
+"""What needs a threshold: the confusion matrix, precision, recall, F1, and the best threshold."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from fourstep import _core
+from fourstep._runtime import execution
+from fourstep.metrics._inputs import rows
+from fourstep.metrics.score import Score, UndefinedMetricWarning
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+#: Value of a quotient with nothing below the line: a number, or "warn" = 0.0 and a warning.
+ZeroDivision: TypeAlias = "Literal['warn'] | float"
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Rows by actual and predicted class; sums of weights where there are weights.
+
+    ``np.asarray`` gives [[tn, fp], [fn, tp]]: the **actual class in rows**, as scikit-learn has it. The notes (M1) have
+    it in columns: that is the transpose.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fourstep as fs
+    >>> matrix = fs.metrics.confusion([0, 0, 1, 1, 1], [0.2, 0.6, 0.4, 0.7, 0.9])
+    >>> matrix
+    score >= 0.5    predicted 0  predicted 1
+    actual 0                  1            1
+    actual 1                  1            2
+    >>> matrix.tp, np.asarray(matrix).tolist(), matrix.tpr, matrix.fpr
+    (2, [[1, 1], [1, 2]], 0.6666666666666666, 0.5)
+    """
+
+    tp: int | float
+    fp: int | float
+    fn: int | float
+    tn: int | float
+    threshold: float
+    #: The same in one integer unit, of which the quotients are made.
+    _cells: tuple[int, int, int, int]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return [[tn, fp], [fn, tp]]."""
+        if copy is False:
+            raise ValueError("a Confusion is no array: np.asarray makes a copy")
+        return np.array([[self.tn, self.fp], [self.fn, self.tp]], dtype=dtype)
+
+    def __repr__(self) -> str:
+        """Show the matrix, saying which axis is which."""
+        cells = [[f"{x:,}" for x in row] for row in ((self.tn, self.fp), (self.fn, self.tp))]
+        head = f"score >= {self.threshold:g}"
+        first = max(len(head), len("actual 0"))
+        width = max(len("predicted 0"), *(len(x) for row in cells for x in row))
+        lines = [f"{head:<{first}}    {'predicted 0':>{width}}  {'predicted 1':>{width}}"]
+        lines += [
+            f"{f'actual {i}':<{first}}    {row[0]:>{width}}  {row[1]:>{width}}" for i, row in enumerate(cells)
+        ]
+        return "\n".join(lines)
+
+    @property
+    def tpr(self) -> float:
+        """Tp/(tp + fn): recall."""
+        tp, _, fn, _ = self._cells
+        return _quotient(tp, tp + fn)
+
+    @property
+    def fpr(self) -> float:
+        """Fp/(fp + tn)."""
+        _, fp, _, tn = self._cells
+        return _quotient(fp, fp + tn)
+
+    @property
+    def precision(self) -> float:
+        """Tp/(tp + fp)."""
+        tp, fp, _, _ = self._cells
+        return _quotient(tp, tp + fp)
+
+    @property
+    def recall(self) -> float:
+        """Tp/(tp + fn)."""
+        return self.tpr
+
+    @property
+    def specificity(self) -> float:
+        """Tn/(fp + tn)."""
+        _, fp, _, tn = self._cells
+        return _quotient(tn, fp + tn)
+
+    @property
+    def f1(self) -> float:
+        """2·tp/(2·tp + fp + fn)."""
+        tp, fp, fn, _ = self._cells
+        return _quotient(2 * tp, 2 * tp + fp + fn)
+
+    @property
+    def accuracy(self) -> float:
+        """(tp + tn)/all."""
+        tp, fp, fn, tn = self._cells
+        return _quotient(tp + tn, tp + fp + fn + tn)
+
+
+def _quotient(part: int, whole: int) -> float:
+    """Return the quotient of two integers, rounded once; nan where there is none."""
+    return part / whole if whole else math.nan
+
+
+def confusion(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    pos_label: Any = 1,
+) -> Confusion:
+    """Confusion matrix at a threshold: score >= threshold is a predicted positive.
+
+    Parameters
+    ----------
+    y, score, sample_weight, pos_label
+        As for `auc`; NaN scores are an error. Predicted classes 0/1 serve as scores too.
+    threshold
+        A number; rounded to the scores' type first, as NumPy does in ``score >= threshold``: the float32 nearest to 0.7
+        reaches 0.7. ±inf predicts none, or all.
+
+    Returns
+    -------
+    Confusion
+        ``tp``, ``fp``, ``fn``, ``tn``, and the quotients of them (``tpr``, ``fpr``, ``precision``, ``recall``,
+        ``specificity``, ``f1``, ``accuracy``; nan where nothing is below the line).
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `auc`; a NaN threshold.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.confusion([0, 1, 1], [0.2, 0.5, 0.4]).tp
+    1
+    """
+    try:
+        at = float(threshold)
+    except (TypeError, ValueError):
+        raise TypeError(f"threshold: got {threshold!r}, need a number") from None
+    if math.isnan(at):
+        raise ValueError("threshold: got nan, need a number")
+    labels, scores, weights = rows(y, score, sample_weight, pos_label)
+    cells, real = _core.metrics_confusion(labels, scores, weights, at, execution())
+    tp, fp, fn, tn = cells if weights is None else real
+    return Confusion(tp, fp, fn, tn, at, cells)
+
+
+def precision(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    pos_label: Any = 1,
+    zero_division: ZeroDivision = "warn",
+) -> Score:
+    """Precision = tp/(tp + fp): how many of the predicted positives are positive.
+
+    Parameters
+    ----------
+    y, score, threshold, sample_weight, pos_label
+        As for `confusion`.
+    zero_division
+        The result where nothing is predicted positive: ``"warn"`` = 0.0 with a warning, as scikit-learn; or a number.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.precision([0, 1, 1], [0.6, 0.5, 0.4])
+    0.5 (precision: 2 positives, 1 negative)
+    """
+    matrix = confusion(y, score, threshold, sample_weight, pos_label=pos_label)
+    return _score("precision", matrix, matrix.precision, zero_division, "no row is predicted positive")
+
+
+def recall(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    pos_label: Any = 1,
+    zero_division: ZeroDivision = "warn",
+) -> Score:
+    """Recall = tp/(tp + fn): how many of the positives are predicted positive.
+
+    Parameters
+    ----------
+    y, score, threshold, sample_weight, pos_label
+        As for `confusion`.
+    zero_division
+        The result where there is no positive: ``"warn"`` = 0.0 with a warning, as scikit-learn; or a number.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.recall([0, 1, 1], [0.6, 0.5, 0.4])
+    0.5 (recall: 2 positives, 1 negative)
+    """
+    matrix = confusion(y, score, threshold, sample_weight, pos_label=pos_label)
+    return _score("recall", matrix, matrix.recall, zero_division, "there is no positive")
+
+
+def f1(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    pos_label: Any = 1,
+    zero_division: ZeroDivision = "warn",
+) -> Score:
+    """F1, the harmonic mean of precision and recall: 1/F1 = ½·(1/P + 1/R), F1 = 2·P·R/(P + R) = 2·tp/(2·tp + fp + fn).
+
+    Computed in the last form, a quotient of integers.
+
+    Parameters
+    ----------
+    y, score, threshold, sample_weight, pos_label
+        As for `confusion`.
+    zero_division
+        The result where there is neither a positive nor a predicted one: ``"warn"`` = 0.0 with a warning, as
+        scikit-learn; or a number.
+
+    Notes
+    -----
+    Source: the notes' M12. F1 depends on the threshold, AUC does not (M7).
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.f1([0, 1, 1, 1], [0.6, 0.5, 0.4, 0.9])
+    0.6666666666666666 (f1: 3 positives, 1 negative)
+    """
+    matrix = confusion(y, score, threshold, sample_weight, pos_label=pos_label)
+    return _score("f1", matrix, matrix.f1, zero_division, "there is neither a positive nor a predicted one")
+
+
+def _score(name: str, matrix: Confusion, value: float, zero_division: ZeroDivision, why: str) -> Score:
+    if zero_division != "warn" and not isinstance(zero_division, (int, float)):
+        raise ValueError(f"zero_division: got {zero_division!r}, need 'warn' or a number")
+    if math.isnan(value):
+        if zero_division == "warn":
+            warnings.warn(f"{name} has no value and is 0.0: {why}", UndefinedMetricWarning, stacklevel=3)
+            value = 0.0
+        else:
+            value = zero_division
+    counts = {}
+    if isinstance(matrix.tp, int):
+        tp, fp, fn, tn = matrix._cells
+        counts = {
+            "rows": tp + fp + fn + tn,
+            "positives": tp + fn,
+            "negatives": fp + tn,
+            "tp": tp,
+            "fp": fp,
+            "fn": fn,
+            "tn": tn,
+        }
+    return Score(value, name, counts=counts)
+
+
+class Threshold(float):
+    """A threshold that says how good it is.
+
+    Attributes
+    ----------
+    metric
+        What it is best at.
+    value
+        That metric, at this threshold.
+    confusion
+        The confusion matrix there.
+    """
+
+    __slots__ = ("confusion", "metric", "value")
+
+    metric: str
+    value: float
+    confusion: Confusion
+
+    def __new__(cls, threshold: float, metric: str, value: float, confusion: Confusion) -> Threshold:
+        """Make a threshold; `best_threshold` does this."""
+        self = super().__new__(cls, threshold)
+        self.metric, self.value, self.confusion = metric, value, confusion
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[float, str, float, Confusion], dict[str, Any]]:
+        """Pickle and copy with everything."""
+        return (float(self), self.metric, self.value, self.confusion), {}
+
+    def __str__(self) -> str:
+        """Give the number alone."""
+        return float.__repr__(self)
+
+    def __repr__(self) -> str:
+        """Give the number and how good it is."""
+        return f"{float.__repr__(self)} (best {self.metric}: {self.value:.6g})"
+
+
+def best_threshold(
+    y: ArrayLike,
+    score: ArrayLike,
+    metric: Literal["f1", "accuracy", "youden"] = "f1",
+    *,
+    pos_label: Any = 1,
+) -> Threshold:
+    """Return the threshold at which a metric is highest; of several, the highest threshold.
+
+    All distinct scores are tried in one scan, and compared as fractions of integers: no rounding decides.
+
+    Parameters
+    ----------
+    y, score, pos_label
+        As for `auc`; NaN scores are an error.
+    metric
+        ``"f1"``; ``"accuracy"`` = (tp + tn)/n; ``"youden"`` = TPR − FPR.
+
+    Returns
+    -------
+    Threshold
+        A float, one of the scores: predict ``score >= threshold``. inf where no score is: predict no positive at all.
+        Carries ``metric``, ``value`` (how good it is) and ``confusion``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `auc`; also where the metric has no value at any threshold (F1 without positives, Youden's J with one
+        class).
+
+    Notes
+    -----
+    Choose it on validation data: on the data that it was chosen on, the metric is too good.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> t = fs.metrics.best_threshold([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> t, t.confusion.fp
+    (0.35 (best f1: 0.8), 1)
+    """
+    labels, scores, _ = rows(y, score, None, pos_label)
+    threshold, tp, fp, positives, negatives = _core.metrics_best_threshold(
+        labels, scores, metric, execution()
+    )
+    if positives == 0 and metric == "f1":
+        raise ValueError("y: f1 has no value at any threshold, as there is no positive")
+    if metric == "youden" and (positives == 0 or negatives == 0):
+        raise ValueError("y: youden has no value at any threshold, as there is only one class")
+    at = math.inf if threshold is None else float(threshold)
+    cells = (tp, fp, positives - tp, negatives - fp)
+    matrix = Confusion(*cells, at, cells)
+    value = matrix.tpr - matrix.fpr if metric == "youden" else getattr(matrix, metric)
+    return Threshold(at, metric, value, matrix)
