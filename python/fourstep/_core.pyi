@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 Array: TypeAlias = np.ndarray[Any, Any]
 Exec: TypeAlias = tuple[str | None, int | None, int | None, int | None]
 
+__all__: list[str]
+
 # exec.rs
 def runtime() -> tuple[str, str, list[str], int, str, str]: ...
 def set_num_threads(n: int) -> None: ...

@@ -167,7 +167,7 @@ def _named(group: ParamGroup) -> list[tuple[str, np.ndarray[Any, Any]]]:
 
 def _copy_arrays(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     for index, group in enumerate(optimizer.param_groups):
-        optimizer.allocate_for(index, group.started)
+        optimizer.allocate_for(index, sorted(group.started))
         for name in group["names"]:
             views = optimizer.state_of(name)
             for key in group.started:

@@ -5,7 +5,7 @@
 //! values and their positions alone, the same at every level, on any number of threads and beside any other columns.
 //! Accumulators are `f64`.
 //!
-//! Work is handed out in tiles, a block of rows by [`WIDTH`] columns: the accumulators of a tile (8 KiB for each sum)
+//! Work is handed out in tiles, a block of rows by `WIDTH` (32) columns: the accumulators of a tile (8 KiB for each sum)
 //! stay in the first cache, and a tile that is read twice comes from there or from the second. Both sizes are fixed; only
 //! [`ROWS`] shows in the bits.
 

@@ -6,7 +6,7 @@
 //!                       μ = μ_a + δ·(n_b/n)            M = M_a + M_b + δ²·(n_a·(n_b/n))
 //! ```
 //!
-//! Never E[x²] − E[x]²: with a mean of 10⁴ and a deviation of 1 that difference of two large numbers is noise in `f32`.
+//! Never E(x²) − E(x)²: with a mean of 10⁴ and a deviation of 1 that difference of two large numbers is noise in `f32`.
 //! Counting from the block's first value x₀ makes a constant channel exact, whatever its value: μ = x₀ and M = 0. The merge
 //! is that of Chan, Golub and LeVeque (1979).
 

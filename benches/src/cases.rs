@@ -1,0 +1,96 @@
+//! The table of rules that are measured, and the arrays that a step moves.
+
+use fourstep::exec::{CHUNK, Exec};
+use fourstep::isa::Level;
+use fourstep::real::Real;
+use fourstep::rule::{Gradient, MAX_STATE, Segment};
+use fourstep::rules::{Rule, adadelta, adagrad, adam, nadam, rmsprop, sgd};
+
+/// The step that is measured: not the first, so that no coefficient is 0 or 1 by accident.
+pub const STEP: u64 = 7;
+
+/// Every rule that is measured, in order of complexity, with PyTorch's defaults where they matter.
+#[must_use]
+pub fn rules() -> Vec<(&'static str, Rule)> {
+    let momentum = |form| Rule::Momentum {
+        rule: sgd::Momentum { lr: 1e-3, momentum: 0.9, dampening: 0.0, form },
+        first: false,
+    };
+    let rmsprop = |momentum, centered| Rule::RmsProp {
+        rule: rmsprop::RmsProp { lr: 1e-3, alpha: 0.99, eps: 1e-8, eps_inside: false, momentum },
+        centered,
+    };
+    let (lr, beta1, beta2, eps) = (1e-3, 0.9, 0.999, 1e-8);
+    vec![
+        ("sgd", Rule::Sgd(sgd::Sgd { lr })),
+        ("momentum", momentum(sgd::Form::Torch)),
+        ("nag", momentum(sgd::Form::Nesterov)),
+        ("adagrad", Rule::AdaGrad(adagrad::AdaGrad { lr, lr_decay: 0.0, eps: 1e-10, eps_inside: false })),
+        ("adadelta", Rule::AdaDelta(adadelta::AdaDelta { lr: 1.0, rho: 0.9, eps: 1e-6 })),
+        ("rmsprop", rmsprop(0.0, false)),
+        ("rmsprop_centered", rmsprop(0.0, true)),
+        ("rmsprop_momentum", rmsprop(0.9, false)),
+        ("adam", Rule::Adam(adam::Adam { lr, beta1, beta2, eps })),
+        ("nadam", Rule::Nadam(nadam::Nadam { lr, beta1, beta2, eps, momentum_decay: 4e-3, mu_product: 0.5 })),
+    ]
+}
+
+/// How a measured call runs: split over `threads` threads from the first element on.
+#[must_use]
+pub fn exec(level: Level, threads: usize) -> Exec {
+    Exec { level, threads, chunk: CHUNK, serial_below: 0 }
+}
+
+/// Parameters, gradients and the state of one rule.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Arrays<T> {
+    /// Parameters.
+    pub w: Vec<T>,
+    /// Gradients.
+    pub g: Vec<T>,
+    /// State buffers; those that the rule lacks are empty.
+    pub state: [Vec<T>; MAX_STATE],
+}
+
+impl<T: Real> Arrays<T> {
+    /// `n` elements and `states` state buffers, all from 0.1 to 1: no step over them meets a subnormal number.
+    #[must_use]
+    pub fn new(n: usize, states: usize) -> Self {
+        let buffer = |k: usize| if k < states { noise(3 + k as u64, n) } else { Vec::new() };
+        Self { w: noise(1, n), g: noise(2, n), state: std::array::from_fn(buffer) }
+    }
+
+    /// Takes the step that is measured.
+    pub fn step(&mut self, exec: &Exec, rule: &Rule) {
+        let [a, b, c] = &mut self.state;
+        let whole = Segment { w: &mut self.w, g: &self.g, state: [a, b, c] };
+        rule.step(exec, STEP, Gradient::plain(), &mut [whole]);
+    }
+
+    /// Whether all bits are those of `other`.
+    #[must_use]
+    pub fn same_bits(&self, other: &Self) -> bool {
+        let same = |a: &[T], b: &[T]| a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.bits() == y.bits());
+        let state = self.state.iter().zip(&other.state).all(|(a, b)| same(a, b));
+        state && same(&self.w, &other.w) && same(&self.g, &other.g)
+    }
+}
+
+/// The bytes that a step over `n` elements must move: w, g and the state in, w and the state out.
+#[must_use]
+pub fn bytes<T>(n: usize, states: usize) -> u64 {
+    (n * (3 + 2 * states) * size_of::<T>()) as u64
+}
+
+/// Numbers from 0.1 to 1, the same for the same seed.
+#[must_use]
+pub fn noise<T: Real>(seed: u64, n: usize) -> Vec<T> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        T::from_f64(0.1 + 0.9 * ((state >> 40) as f64 / (1u64 << 24) as f64))
+    };
+    (0..n).map(|_| next()).collect()
+}

