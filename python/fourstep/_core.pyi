@@ -8,7 +8,28 @@ from numpy.typing import NDArray
 Array: TypeAlias = np.ndarray[Any, Any]
 Exec: TypeAlias = tuple[str | None, int | None, int | None, int | None]
 
-__all__: list[str]
+__all__ = [
+    "add_column_sums",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "dropout",
+    "elementary",
+    "embedding_backward",
+    "embedding_forward",
+    "metrics_auc",
+    "metrics_best_threshold",
+    "metrics_confusion",
+    "metrics_gauc",
+    "metrics_labels",
+    "metrics_loss",
+    "metrics_roc",
+    "nadam_mu_product",
+    "pow",
+    "power",
+    "runtime",
+    "set_num_threads",
+    "step",
+]
 
 # exec.rs
 def runtime() -> tuple[str, str, list[str], int, str, str]: ...
