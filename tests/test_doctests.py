@@ -5,13 +5,19 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import fourstep
 
+Array = np.ndarray[Any, Any]
+
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = [info.name for info in pkgutil.walk_packages(fourstep.__path__, "fourstep.")]
 PAGES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))]
@@ -37,3 +43,22 @@ def test_module(name: str) -> None:
 def test_page(page: str) -> None:
     failed, _ = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=FLAGS, encoding="utf-8")
     assert failed == 0
+
+
+def test_the_training_code_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs as it stands, on rows that one direction separates."""
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    rng = np.random.default_rng(0)
+    direction = rng.standard_normal(20)
+
+    def rows(n: int) -> tuple[Array, Array]:
+        x = rng.standard_normal((n, 20))
+        return x, (x @ direction + rng.standard_normal(n) > 0).astype(float)
+
+    x_test, y_test = rows(1000)
+    given = {"batches": [rows(64) for _ in range(200)], "x_test": x_test, "y_test": y_test}
+    exec(code, {**given, "user_test": rng.integers(0, 50, 1000)})
+    auc, gauc = map(float, capsys.readouterr().out.split())
+    assert auc > 0.9
+    assert gauc > 0.9
+    assert Path("run.npz").exists()
