@@ -551,6 +551,15 @@ def test_nan_scores() -> None:
         assert got == (2 * 0.0 + 3 * 1.0) / 5
 
 
+def test_a_row_of_weight_0_may_hold_anything() -> None:
+    y, weight = [1, 0, 1, 0], [0.0, 1.0, 2.0, 1.0]
+    bad, good = [math.nan, 0.5, 0.75, 0.25], [0.0, 0.5, 0.75, 0.25]
+    for metric in (metrics.auc, metrics.confusion, metrics.logloss, metrics.brier, metrics.calibration_ratio):
+        assert metric(y, bad, sample_weight=weight) == metric(y, good, sample_weight=weight)
+    with pytest.raises(ValueError, match=r"score: got NaN at index 3 \(1 such of 4 rows\)"):
+        metrics.auc(y, [math.nan, 0.5, 0.75, math.nan], sample_weight=weight)
+
+
 # Log loss at the ends.
 
 

@@ -144,7 +144,7 @@ impl<'a, S: Score> Rows<'a, S> {
         };
         if left.nan > 0
             && nan == Nan::Raise
-            && let Some(found) = Found::search(self.scores, S::is_nan)
+            && let Some(found) = Found::search(self.scores, self.weights, S::is_nan)
         {
             return Err(MetricError::Nan(found));
         }
@@ -505,6 +505,11 @@ mod tests {
         let weights = [0.0, 1.0, 1.0, 0.0, 1.0];
         let got = check(&labels, &scores, Some(&weights), Nan::Raise);
         assert_eq!(got.left, Left { nan: 0, weightless: 2 }, "a NaN of weight 0 does not exist");
+        let weighted = Rows { labels: &labels, scores: &scores, weights: Some(&[0.0, 1.0, 1.0, 1.0, 1.0]) };
+        for exec in executions() {
+            let found = Found { value: "NaN".into(), index: 3, count: 1, rows: 5 };
+            assert_eq!(auc(&exec, &weighted, Nan::Raise), Err(MetricError::Nan(found)), "and is not counted");
+        }
         assert_eq!((got.positives, got.negatives), (2, 1), "classes");
     }
 

@@ -67,7 +67,7 @@ pub fn binary<L: Label>(exec: &Exec, labels: &[L]) -> Result<Option<Vec<u8>>, Me
     let seen = pieces.iter().map(|p| p.seen).fold(Seen::default(), Seen::and);
     let [zero, one, minus] = L::NAMES;
     if seen.other
-        && let Some(found) = Found::search(labels, |x| x != zero && x != one && x != minus)
+        && let Some(found) = Found::search(labels, None, |x| x != zero && x != one && x != minus)
     {
         return Err(MetricError::Label(found));
     }

@@ -116,9 +116,10 @@ pub fn sum<T: Real + std::fmt::Display>(
         exec.level.run(Add { predictions, range, loss, unit })
     });
     if shares.iter().any(Option::is_none) {
+        let Predictions { p, weights, .. } = *predictions;
         let error = match loss {
-            Loss::LogOfLogits => Found::search(predictions.p, |x| x.to_f64().is_nan()).map(MetricError::Logit),
-            _ => Found::search(predictions.p, |x| !in_range(x.to_f64())).map(MetricError::Probability),
+            Loss::LogOfLogits => Found::search(p, weights, |x| x.to_f64().is_nan()).map(MetricError::Logit),
+            _ => Found::search(p, weights, |x| !in_range(x.to_f64())).map(MetricError::Probability),
         };
         return Err(error.unwrap_or(MetricError::Empty));
     }
@@ -208,25 +209,24 @@ impl<T: Real> Add<'_, T> {
                 good &= valid(p);
                 *term = loss(p, label == 1);
             }
-            if !good {
+            let exists = |i: usize| weights.is_none_or(|w| w[i] > 0.0);
+            if !good && (start..end).any(|i| exists(i) && !valid(p[i].to_f64())) {
                 return None;
             }
-            for i in start..end {
-                let (q, exists) = match weights {
-                    None => (1, true),
-                    Some(weights) => (self.unit.integer(weights[i]), weights[i] > 0.0),
+            for i in (start..end).filter(|&i| exists(i)) {
+                let q = match weights {
+                    None => 1,
+                    Some(weights) => self.unit.integer(weights[i]),
                 };
-                let positive = u64::from(labels[i] & 1) & u64::from(exists);
-                sum.rows += u64::from(exists);
+                let positive = u64::from(labels[i] & 1);
+                sum.rows += 1;
                 sum.positives += positive;
                 sum.total += u128::from(q);
                 sum.positive += u128::from(q * positive);
                 let term = terms[i - start];
                 if term == f64::INFINITY {
-                    if exists {
-                        sum.infinite += 1;
-                        sum.first_infinite = sum.first_infinite.or(Some(i));
-                    }
+                    sum.infinite += 1;
+                    sum.first_infinite = sum.first_infinite.or(Some(i));
                 } else if weights.is_none() {
                     sum.sum.add(term);
                 } else {
@@ -278,6 +278,17 @@ mod tests {
         let weights = [1.0, 0.0, 0.0, 1.0, 2.0];
         let got = check(&Predictions { weights: Some(&weights), ..p }, EXACT);
         assert_eq!((got.mean(), got.infinite), (std::f64::consts::LN_2 / 2.0, 0), "rows of weight 0 do not exist");
+    }
+
+    #[test]
+    fn a_row_of_weight_0_may_hold_anything() {
+        let p = Predictions { labels: &[0, 1, 1], p: &[0.5, f64::NAN, 7.0], weights: Some(&[2.0, 0.0, 0.0]) };
+        assert_eq!(check(&p, EXACT).mean(), std::f64::consts::LN_2, "it does not exist");
+        let p = Predictions { weights: Some(&[2.0, 0.0, 1.0]), ..p };
+        for exec in executions() {
+            let error = sum(&exec, &p, EXACT).unwrap_err().to_string();
+            assert!(error.starts_with("p: got 7 at index 2 (1 such of 3 rows)"), "{error}");
+        }
     }
 
     #[test]

@@ -88,10 +88,15 @@ pub struct Found {
 }
 
 impl Found {
-    /// The values of `x` that are `bad`; none is `None`.
-    pub(crate) fn search<T: Copy + fmt::Display>(x: &[T], bad: impl Fn(T) -> bool) -> Option<Self> {
-        let index = x.iter().position(|&v| bad(v))?;
-        let count = x[index..].iter().filter(|&&v| bad(v)).count();
+    /// The values of `x` that are `bad`, but for those whose weight is 0; none is `None`.
+    pub(crate) fn search<T: Copy + fmt::Display>(
+        x: &[T],
+        weights: Option<&[f64]>,
+        bad: impl Fn(T) -> bool,
+    ) -> Option<Self> {
+        let wrong = |&i: &usize| bad(x[i]) && weights.is_none_or(|w| w[i] > 0.0);
+        let index = (0..x.len()).find(wrong)?;
+        let count = (index..x.len()).filter(wrong).count();
         Some(Self { value: x[index].to_string(), index, count, rows: x.len() })
     }
 }

@@ -77,7 +77,7 @@ pub fn check(exec: &Exec, weights: &[f64]) -> Result<(), MetricError> {
         piece.iter().fold((false, false), |(any_bad, any), &w| (any_bad | bad(w), any | (w > 0.0)))
     });
     if pieces.iter().any(|p| p.0)
-        && let Some(found) = Found::search(weights, bad)
+        && let Some(found) = Found::search(weights, None, bad)
     {
         return Err(MetricError::Weight(found));
     }
