@@ -35,7 +35,7 @@ class Measures(TypedDict):
 
 def watched(y: Labels, p: Floats, groups: Groups | None) -> tuple[float, float, float | None]:
     """Loss, AUC and gAUC of an epoch."""
-    return float(metrics.logloss(y, p)), float(metrics.auc(y, p)), _gauc(y, p, groups)[0]
+    return _logloss(y, p), float(metrics.auc(y, p)), _gauc(y, p, groups)[0]
 
 
 def measure(
@@ -60,7 +60,7 @@ def measure(
         "gauc_weight": None if groups is None else WEIGHT,
         "groups_kept": kept,
         "groups_dropped": dropped,
-        "logloss": float(metrics.logloss(y, p)) if probability else None,
+        "logloss": _logloss(y, p) if probability else None,
         "f1": float(metrics.f1(y, p, threshold=threshold)),
         "threshold": float(threshold),
         "base_rate": float(y.mean()),
@@ -68,20 +68,17 @@ def measure(
     }
 
 
+def _logloss(y: Labels, p: Floats) -> float:
+    """Log loss with p kept off 0 and 1 by the machine epsilon, as scikit-learn does: one row cannot make it infinite."""
+    return float(metrics.logloss(y, p, clip="eps"))
+
+
 def _gauc(y: Labels, p: Floats, groups: Groups | None) -> tuple[float | None, int, int]:
     """GAUC, users kept, users dropped for having one class only."""
     if groups is None:
         return None, 0, 0
-    counts = np.bincount(groups, minlength=int(groups.max(initial=-1)) + 1)
-    positive = np.bincount(groups, weights=y, minlength=len(counts))
-    present, mixed = counts > 0, (positive > 0) & (positive < counts)
-    if not mixed.any():  # then the metric does not exist, and its function says so by an error
-        return None, 0, int(present.sum())
-    return (
-        float(metrics.gauc(y, p, groups, group_weight=WEIGHT)),
-        int(mixed.sum()),
-        int((present & ~mixed).sum()),
-    )
+    score = metrics.gauc(y, p, groups, group_weight=WEIGHT, on_undefined=np.nan)
+    return None if np.isnan(score) else float(score), score.groups_kept, score.groups_dropped
 
 
 def calibration(y: Labels, p: Floats, bins: int = 10) -> dict[str, Any]:
