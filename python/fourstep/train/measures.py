@@ -78,7 +78,7 @@ def _gauc(y: Labels, p: Floats, groups: Groups | None) -> tuple[float | None, in
     if groups is None:
         return None, 0, 0
     score = metrics.gauc(y, p, groups, group_weight=WEIGHT, on_undefined=np.nan)
-    return None if np.isnan(score) else float(score), score.groups_kept, score.groups_dropped
+    return None if np.isnan(score) else float(score), score.groups_kept or 0, score.groups_dropped or 0
 
 
 def calibration(y: Labels, p: Floats, bins: int = 10) -> dict[str, Any]:
