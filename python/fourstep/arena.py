@@ -3,8 +3,8 @@
     | w1 ............ | b1 . | w2 ............ |     data: parameters
     | w1 ............ | b1 . | w2 ............ |     grad: gradients, in the same places
 
-Each array starts on a 64-byte boundary, so every view is aligned for any vector width; the gap before the next one is
-zero and stays zero.
+Each array starts on a 64-byte boundary, so every view is aligned for any vector width. The gap before the next one starts
+as zeros; a step runs over it, but no view, norm or state shows it.
 """
 
 from __future__ import annotations
@@ -156,12 +156,24 @@ class Arena(Views):
         for name, view in self.items():
             view[...] = state[name]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by name: views of a copied buffer would no longer be views of it."""
+        return _rebuilt, (self.state_dict(), {name: grad.copy() for name, grad in self.grad.items()}, dict(self.groups))
+
     def __repr__(self) -> str:
         """Return a table: name, shape, dtype, group."""
         elements = sum(view.size for view in self.values())
         rows = [(name, view.shape, view.dtype, self.groups.get(name, "")) for name, view in self.items()]
         head = f"Arena of {len(self)} parameters, {elements:,} elements, {self.dtype}"
         return f"{head}\n{table(('name', 'shape', 'dtype', 'group'), rows)}"
+
+
+def _rebuilt(arrays: dict[str, Array], grads: dict[str, Array], groups: dict[str, str]) -> Arena:
+    arena = Arena(arrays)
+    for name, grad in grads.items():
+        arena.grad[name] = grad
+    arena.groups = groups
+    return arena
 
 
 def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +102,29 @@ def test_every_difference_is_listed_and_nothing_changes() -> None:
     [
         (lambda s: s.update(optimizer="SGD"), r"Adam: got the state of SGD"),
         (lambda s: s.update(format=2), r"got state of format 2, need format 1"),
-        (lambda s: s.pop("groups"), r"not the state of an optimizer: it has no groups"),
+        (lambda s: s.pop("groups"), r"not the state of an optimizer: 'groups' is missing"),
+        (lambda s: s.pop("clip_norm"), r"'clip_norm' is missing"),
+        (lambda s: s.update(extra=1), r"'extra' is unexpected"),
+        (lambda s: s.update(state=[]), r"'state' is a list, needs to be a dict"),
+        (lambda s: s.update(groups=None), r"'groups' needs to be a list of dicts"),
+        (lambda s: s.update(step=-1), r"step: got -1, need a whole number"),
+        (lambda s: s.update(step=None), r"step: got None"),
+        (lambda s: s.update(clip_norm=-1), r"clip_norm: got -1.0"),
+        (lambda s: s["state"].clear(), r"'a.exp_avg' is missing; 'a.exp_avg_sq' is missing"),
+        (lambda s: s["state"].pop("a"), r"'a.exp_avg' is missing"),
+        (lambda s: s["state"]["a"].pop("exp_avg_sq"), r"'a.exp_avg_sq' is missing"),
+        (lambda s: s["state"]["a"].update(bogus=np.ones(3)), r"'a.bogus' is unexpected"),
+        (lambda s: s["state"].update(z={}), r"'z' is unexpected"),
+        (lambda s: s["groups"][0].pop("betas"), r"group 0: 'betas' is missing"),
+        (lambda s: s["groups"][0].pop("lr"), r"group 0: 'lr' is missing"),
+        (lambda s: s["groups"][0].pop("names"), r"'groups' needs to be a list of dicts with 'names'"),
+        (lambda s: s["groups"][0].update(momentum=0.9), r"group 0: 'momentum' is unexpected"),
+        (lambda s: s["groups"][0].update(step=1.5), r"group 0: step: got 1.5"),
+        (lambda s: s["groups"][0].update(step=-1), r"group 0: step: got -1"),
+        (lambda s: s["groups"][0].update(started=["sum"]), r"group 0: started: got \['sum'\]"),
+        (lambda s: s["groups"][0].update(scalars={"a": "x"}), r"group 0: scalars: got"),
+        (lambda s: s["groups"][0].update(scalars={"a": 1.0}), r"group 0: scalars: got \['a'\], need \[\]"),
+        (lambda s: (s.update(step=-1), s["state"].clear()), r"step: got -1.*'a.exp_avg' is missing"),
         (lambda s: s["state"]["a"].update(exp_avg=np.ones(3, np.float32)), r"a\.exp_avg.*float32.*float64"),
         (lambda s: s["groups"][0].update(lr=-1.0), r"lr: got -1.0"),
         (lambda s: s["groups"][0].update(names=["a", "b"]), r"unexpected parameter 'b'"),
@@ -109,10 +133,11 @@ def test_every_difference_is_listed_and_nothing_changes() -> None:
 def test_wrong_state(change: Any, message: str) -> None:
     optimizer = adam(a=(3,))
     state = stepped(optimizer)
+    before = optimizer.state_dict()
     change(state)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(StateError, match=message):
         optimizer.load_state_dict(state)
-    assert optimizer.step_count == 1
+    np.testing.assert_equal(optimizer.state_dict(), before)
 
 
 def test_swapped_names_do_not_load_silently() -> None:
@@ -152,3 +177,47 @@ def test_a_plateau_remembers_in_the_object_that_is_shown_metrics() -> None:
     assert fresh.param_groups[0]["lr"] == 0.25
     again.observe(4.0)
     assert fresh.param_groups[0]["lr"] == 0.125
+
+
+def test_a_plateau_inside_a_warm_up_remembers_too() -> None:
+    def run() -> tuple[fs.schedules.ReduceOnPlateau, fs.optim.SGD]:
+        plateau = fs.schedules.ReduceOnPlateau(1.0, patience=0, factor=0.5)
+        return plateau, fs.optim.SGD({"w": np.ones(2)}, lr=fs.schedules.Warmup(2, plateau))
+
+    plateau, optimizer = run()
+    optimizer.step_count = 5
+    plateau.observe(1.0)
+    plateau.observe(2.0)
+    again, fresh = run()
+    fresh.load_state_dict(optimizer.state_dict())
+    assert fresh.param_groups[0]["lr"] == 0.5
+    again.observe(3.0)
+    assert fresh.param_groups[0]["lr"] == 0.25
+    other = fs.optim.SGD({"w": np.ones(2)}, lr=fs.schedules.ReduceOnPlateau(1.0, patience=3))
+    with pytest.raises(StateError, match=r"lr: got Warmup.*need ReduceOnPlateau.*which is shown metrics"):
+        other.load_state_dict(optimizer.state_dict())
+
+
+def test_a_schedule_around_a_function_is_the_users_as_well() -> None:
+    lr = fs.schedules.Warmup(2, lambda step: 0.1)
+    optimizer = fs.optim.SGD({"w": np.ones(2)}, lr=lr)
+    again = fs.optim.SGD({"w": np.ones(2)}, lr=lr)
+    again.load_state_dict(optimizer.state_dict())
+    with pytest.raises(StateError, match="make the optimizer with it first"):
+        fs.optim.SGD({"w": np.ones(2)}, lr=fs.schedules.Constant(7.0)).load_state_dict(optimizer.state_dict())
+
+
+def test_a_copied_arena_is_an_arena() -> None:
+    arena = fs.Arena({"w": np.ones(3), "b": np.zeros(2)})
+    arena.grad["w"] = np.ones(3)
+    for other in (copy.deepcopy(arena), copy.copy(arena), pickle.loads(pickle.dumps(arena))):
+        fs.optim.SGD(other, lr=1.0).step()
+        assert other["w"].tolist() == [0.0, 0.0, 0.0]
+        assert np.shares_memory(other["w"], other.data)
+    assert arena["w"].tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_an_optimizer_is_not_copied_and_says_how(how: Any) -> None:
+    with pytest.raises(TypeError, match=r"SGD: an optimizer is not copied or pickled.*state_dict\(\)"):
+        how(fs.optim.SGD({"w": np.ones(2)}))

@@ -15,7 +15,7 @@ def test_one_optimizer_at_a_time() -> None:
     optimizer = fs.optim.Adam(arena)
 
     def closure() -> float:
-        with pytest.raises(RuntimeError, match="another thread is inside a step of this optimizer"):
+        with pytest.raises(RuntimeError, match="a step of this optimizer is under way, here or in another thread"):
             optimizer.step()
         return 1.0
 

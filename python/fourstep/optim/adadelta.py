@@ -54,6 +54,7 @@ class AdaDelta(Optimizer):
     differ: Keras multiplies by lr = 0.001 and has rho = 0.95, so with its defaults hardly anything moves.
     """
 
+    states: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
     _checks: ClassVar[dict[str, Check]] = {
         "rho": checks.fraction,
         "eps": checks.non_negative,

@@ -55,6 +55,7 @@ class AdaGrad(Optimizer):
     defaults the same gradients move parameters by 94 % less there.
     """
 
+    states: ClassVar[tuple[str, ...]] = ("sum",)
     _checks: ClassVar[dict[str, Check]] = {
         "lr_decay": checks.non_negative,
         "eps": checks.non_negative,

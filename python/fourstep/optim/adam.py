@@ -51,6 +51,7 @@ class Adam(Optimizer):
     0.99. The notes' Adam has no bias correction: its first step is (1 − β₁)/√(1 − β₂) = 3.16 times this one.
     """
 
+    states: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     _checks: ClassVar[dict[str, Check]] = {
         "betas": checks.betas,
         "eps": checks.non_negative,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from fourstep._runtime import execution
 from fourstep._table import table
 from fourstep.arena import Arena, Array
 from fourstep.optim import checks
+from fourstep.optim.busy import Busy
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup, assign
 from fourstep.optim.layout import Range, layout_of
@@ -21,6 +21,9 @@ from fourstep.optim.state import dump, restore
 from fourstep.schedules import evaluate
 
 Hyper = dict[str, Any]
+
+#: (group, rule, state buffers, hyper-parameters): what one group does in one call.
+Job = tuple[int, str, tuple[str, ...], Hyper]
 
 #: Gradients by buffer.
 Gradients = Mapping[int, Array]
@@ -54,6 +57,9 @@ class Optimizer:
         a name, a pattern, a list of them, or ``...`` for the rest; ``"trainable": False`` freezes a group.
     """
 
+    #: Names of the state buffers that its rules can have, and of the scalars that a group carries from step to step.
+    states: ClassVar[tuple[str, ...]] = ()
+    scalars: ClassVar[tuple[str, ...]] = ()
     #: Name of each hyper-parameter and its check; a subclass adds its own.
     _checks: ClassVar[dict[str, Check]] = {}
     _shared_checks: ClassVar[dict[str, Check]] = {
@@ -95,7 +101,8 @@ class Optimizer:
         self._ranges = [self._layout.ranges(group["names"]) for group in self.param_groups]
         #: State by name, then by buffer; a buffer of parameters that never trained has none.
         self._state: dict[str, dict[int, Array]] = {}
-        self._busy = Lock()
+        self._rates: dict[int, float] = {}
+        self._busy = Busy()
         if isinstance(params, Arena):
             params.groups = {
                 name: str(i) for i, group in enumerate(self.param_groups) for name in group["names"]
@@ -202,6 +209,13 @@ class Optimizer:
             if key in group.started
         }
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse: a copy would step the copied parameters or the same ones, and nobody could tell which."""
+        raise TypeError(
+            f"{type(self).__name__}: an optimizer is not copied or pickled; "
+            "make another over the parameters that it is for, and load_state_dict(state_dict())"
+        )
+
     def __repr__(self) -> str:
         """Return a table of the groups: what each holds, and its hyper-parameters."""
         keys = [*self._shared_checks, *self._checks]
@@ -218,8 +232,8 @@ class Optimizer:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError(f"{type(self).__name__}: another thread is inside a step of this optimizer")
+        if not self._busy.acquire():
+            raise RuntimeError(f"{type(self).__name__}: a step of this optimizer is under way, here or in another thread")
         try:
             yield
         finally:
@@ -231,9 +245,17 @@ class Optimizer:
         return loss
 
     def _step(self, gradients: Gradients) -> None:
-        active = self._active()
+        active = self._begin()
         self._run(gradients, [(i, *self._rule(self.param_groups[i])) for i in active], clip=True)
         self._advance(active)
+
+    def _begin(self) -> list[int]:
+        """Return the groups that step, with the learning rate that each has throughout this step."""
+        if self.step_count == 2**64 - 1:
+            raise OverflowError(f"{type(self).__name__}: step_count is at its end, 2^64 - 1")
+        active = self._active()
+        self._rates = {i: evaluate(self.param_groups[i].raw("lr"), self.step_count) for i in active}
+        return active
 
     def _advance(self, active: Sequence[int]) -> None:
         for index in active:
@@ -248,7 +270,7 @@ class Optimizer:
     def _run(
         self,
         gradients: Gradients,
-        jobs: Sequence[tuple[int, str, tuple[str, ...], Hyper]],
+        jobs: Sequence[Job],
         *,
         clip: bool = False,
     ) -> None:
@@ -268,7 +290,7 @@ class Optimizer:
             group = self.param_groups[index]
             self._fill(group, index, names)
             shared = {
-                "lr": evaluate(group.raw("lr"), self.step_count),
+                "lr": self._rates[index],
                 "weight_decay": group.raw("weight_decay"),
                 "maximize": group.raw("maximize"),
                 "clip_value": group.raw("clip_value"),
@@ -288,12 +310,12 @@ class Optimizer:
         try:
             _core.step(buffers, groups, self._clip(jobs, place) if clip else None, execution())
         except FloatingPointError as error:
-            raise FloatingPointError(f"{error}{self._first_not_finite(gradients)}") from None
+            raise FloatingPointError(f"{error}{self._first_not_finite(gradients, jobs)}") from None
         for index, _, names, _ in jobs:
             self.param_groups[index].started |= set(names)
 
     def _clip(
-        self, jobs: Sequence[tuple[int, str, tuple[str, ...], Hyper]], place: Mapping[int, int]
+        self, jobs: Sequence[Job], place: Mapping[int, int]
     ) -> tuple[float, list[Range]] | None:
         if self.clip_norm is None:
             return None
@@ -301,8 +323,8 @@ class Optimizer:
         where = [self._layout.where(name) for name in self._layout.names if name in names]
         return self.clip_norm, [(place[buffer], start, stop) for buffer, start, stop in where]
 
-    def _first_not_finite(self, gradients: Gradients) -> str:
-        for group in self.param_groups:
+    def _first_not_finite(self, gradients: Gradients, jobs: Sequence[Job]) -> str:
+        for group in (self.param_groups[index] for index, *_ in jobs):
             for name, array in zip(group["names"], group["params"], strict=True):
                 buffer, start, stop = self._layout.where(name)
                 grad = gradients[buffer].reshape(-1)[start:stop].reshape(array.shape)

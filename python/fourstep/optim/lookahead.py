@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fourstep.arena import Array
-from fourstep.optim.base import Closure, Gradients, Hyper, Optimizer
+from fourstep.optim.base import Closure, Gradients, Hyper, Job, Optimizer
 from fourstep.optim.groups import ParamGroup
 
 #: (rule, state buffers, hyper-parameters) of a move without a gradient.
@@ -49,7 +51,7 @@ class LookAhead(Optimizer):
         super()._step(gradients)
 
     def _step_closure(self, closure: Closure) -> Any:
-        active = self._active()
+        active = self._begin()
         groups = [(index, self.param_groups[index]) for index in active]
         looking = {self._looks_ahead(group) for _, group in groups}
         if looking == {True, False}:
@@ -58,22 +60,25 @@ class LookAhead(Optimizer):
             )
         if looking != {True}:
             return super()._step_closure(closure)
+        buffers = self._layout.buffers
         used = dict.fromkeys(buffer for index in active for buffer, _, _ in self._ranges[index])
-        saved = {buffer: self._layout.buffers[buffer].copy() for buffer in used}
+        unread = {buffer: np.empty_like(buffers[buffer]) for buffer in used}  # a move reads no gradient
+        places = [(buffers[b].reshape(-1)[start:stop]) for index in active for b, start, stop in self._ranges[index]]
+        saved = [place.copy() for place in places]
         ahead = [(index, *move) for index, group in groups if (move := self._ahead(group)) is not None]
         try:
-            self._move(ahead, saved)
+            self._move(ahead, unread)
             loss, gradients = self._layout.closure_result(closure())
             # Of this call only the moments are kept: it sees the decay and the gradient of the look-ahead point.
             self._run(gradients, [(index, *self._moments(group)) for index, group in groups], clip=True)
         finally:
-            for buffer, values in saved.items():
-                self._layout.buffers[buffer][...] = values
-        self._move([(index, *self._update(group)) for index, group in groups], saved)
+            for place, values in zip(places, saved, strict=True):
+                place[...] = values
+        self._move([(index, *self._update(group)) for index, group in groups], unread)
         self._advance(active)
         return loss
 
-    def _move(self, jobs: list[tuple[int, str, tuple[str, ...], Hyper]], unread: dict[int, Array]) -> None:
-        """Move along the moments. The kernels want a gradient of the right shape; a move does not read it."""
+    def _move(self, jobs: list[Job], unread: dict[int, Array]) -> None:
+        """Move along the moments. The kernels want a gradient of the right shape."""
         if jobs:
             self._run(unread, jobs)

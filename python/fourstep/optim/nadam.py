@@ -62,6 +62,8 @@ class Nadam(LookAhead):
     others differ: optax has no schedule (40-75 % other movement over the first ten steps); Keras has ψ = 1.
     """
 
+    states: ClassVar[tuple[str, ...]] = _STATES
+    scalars: ClassVar[tuple[str, ...]] = ("mu_product",)
     _checks: ClassVar[dict[str, Check]] = {
         "betas": checks.betas,
         "eps": checks.non_negative,

@@ -57,6 +57,7 @@ class RMSProp(Optimizer):
     the momentum buffer; torch does not clamp the variance, and under steady gradients turns to NaN.
     """
 
+    states: ClassVar[tuple[str, ...]] = ("square_avg", "grad_avg", "momentum_buffer")
     _checks: ClassVar[dict[str, Check]] = {
         "alpha": checks.fraction,
         "eps": checks.non_negative,

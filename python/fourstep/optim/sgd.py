@@ -61,6 +61,7 @@ class SGD(Optimizer):
     dampens by 0.1 unless told otherwise, also at the first step, where torch does not.
     """
 
+    states: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
     _checks: ClassVar[dict[str, Check]] = {
         "momentum": checks.fraction,
         "dampening": checks.up_to_one,
@@ -162,6 +163,7 @@ class NAG(LookAhead):
     too, as it belongs to f.
     """
 
+    states: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
     _checks: ClassVar[dict[str, Check]] = {
         "momentum": checks.fraction,
         "lookahead": checks.one_of("nesterov", "notes"),

@@ -1,18 +1,21 @@
 """An optimizer's state as names, numbers and arrays; and back, with every difference listed before anything changes.
 
-{"format": 1, "optimizer": "Adam", "step": 7, "clip_norm": None,
- "groups": [{"names": [...], "step": 7, "lr": 0.001, ...}],
- "state": {"w1": {"exp_avg": array, "exp_avg_sq": array}, ...}}
+    {"format": 1, "optimizer": "Adam", "step": 7, "clip_norm": None,
+     "groups": [{"names": [...], "step": 7, "started": ["exp_avg", "exp_avg_sq"], "scalars": {}, "lr": 0.001, ...}],
+     "state": {"w1": {"exp_avg": array, "exp_avg_sq": array}, ...}}
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fourstep import schedules
+from fourstep.optim import checks
 from fourstep.state import StateError, check_state
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from fourstep.optim.groups import ParamGroup
 
 FORMAT = 1
+_KEYS = ("format", "optimizer", "step", "clip_norm", "groups", "state")
+_OWN = ("names", "step", "started", "scalars")  # of a group, beside its hyper-parameters
 
 
 def dump(optimizer: Optimizer) -> dict[str, Any]:
@@ -40,13 +45,37 @@ def dump(optimizer: Optimizer) -> dict[str, Any]:
 
 def _dump_group(group: ParamGroup) -> dict[str, Any]:
     described = group.described()
-    lr = described.pop("lr")
-    if isinstance(lr, schedules.Schedule):
-        lr = lr.to_dict()
-    elif callable(lr):
-        lr = {"function": getattr(lr, "__qualname__", repr(lr))}
-    names = list(described.pop("names"))
-    return {"names": names, "step": group.steps, "lr": lr, **described, "scalars": dict(group.scalars)}
+    return {
+        "names": list(described.pop("names")),
+        "step": group.steps,
+        "started": sorted(group.started),
+        "scalars": dict(group.scalars),
+        **described,
+        "lr": _dump_lr(described["lr"]),
+    }
+
+
+def _dump_lr(lr: Any) -> Any:
+    """Return a number as it is, a schedule as a dict, any other function by its name."""
+    try:
+        return lr.to_dict() if isinstance(lr, schedules.Schedule) else lr if not callable(lr) else _named(lr)
+    except TypeError:  # a schedule around a function
+        return _named(lr)
+
+
+def _named(function: Callable[[int], float]) -> dict[str, str]:
+    return {"function": getattr(function, "__qualname__", None) or type(function).__qualname__}
+
+
+@dataclass
+class _Group:
+    """What a group will be, once all of it is known to be right."""
+
+    values: dict[str, Any]
+    memories: list[tuple[schedules.ReduceOnPlateau, dict[str, float]]]
+    steps: int
+    started: set[str]
+    scalars: dict[str, float]
 
 
 def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
@@ -58,117 +87,182 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         Lists every difference; nothing is changed then.
     """
     kind = type(optimizer).__name__
-    missing = [key for key in ("format", "optimizer", "step", "groups", "state") if key not in state]
-    if missing:
-        raise StateError(f"{kind}: this is not the state of an optimizer: it has no {', '.join(missing)}")
+    problems: list[str] = []
+    _check_outline(kind, state)
+    _check_names(optimizer, state["groups"], problems)
+    if problems:
+        raise StateError(f"{kind}: {'; '.join(problems)}")
+    groups = [
+        _read_group(optimizer, index, saved, problems) for index, saved in enumerate(state["groups"])
+    ]
+    step = _count("step", state["step"], problems)
+    clip_norm = _tried(problems, checks.positive_or_none, "clip_norm", state["clip_norm"])
+    try:
+        _check_arrays(optimizer, groups, state["state"])
+    except StateError as error:
+        problems.append(str(error).removeprefix(f"{kind}: "))
+    if problems:
+        raise StateError(f"{kind}: {'; '.join(problems)}")
+
+    for index, new in enumerate(groups):
+        optimizer.allocate_for(index, sorted(new.started))
+    for group, new in zip(optimizer.param_groups, groups, strict=True):
+        group.update_all(new.values)
+        group.steps, group.started, group.scalars = new.steps, new.started, new.scalars
+        for plateau, memory in new.memories:
+            plateau.load_state_dict(memory)
+        for name in group["names"]:
+            for key, view in optimizer.state_of(name).items():
+                view[...] = state["state"][name][key]
+    optimizer.step_count = step
+    optimizer.clip_norm = clip_norm
+
+
+def _check_outline(kind: str, state: Any) -> None:
+    if not isinstance(state, Mapping):
+        raise StateError(f"{kind}: got {type(state).__name__}, need the dict that state_dict() returns")
+    missing = [key for key in _KEYS if key not in state]
+    unknown = [str(key) for key in state if key not in _KEYS]
+    if missing or unknown:
+        lines = [f"{key!r} is missing" for key in missing] + [f"{key!r} is unexpected" for key in unknown]
+        raise StateError(f"{kind}: this is not the state of an optimizer: {'; '.join(lines)}")
     if state["format"] != FORMAT:
-        raise StateError(f"{kind}: got state of format {state['format']}, need format {FORMAT}")
+        raise StateError(f"{kind}: got state of format {state['format']!r}, need format {FORMAT}")
     if state["optimizer"] != kind:
         raise StateError(f"{kind}: got the state of {state['optimizer']}")
-    _check_groups(optimizer, state)
-    values = [
-        _hyper(kind, group, saved)
-        for group, saved in zip(optimizer.param_groups, state["groups"], strict=True)
-    ]
-    _check_arrays(optimizer, state)
-
-    for group, saved, new in zip(optimizer.param_groups, state["groups"], values, strict=True):
-        _remember(group, new)
-        group.update_all(new)
-        group.steps = int(saved["step"])
-        group.scalars = {key: float(value) for key, value in saved["scalars"].items()}
-        group.started = set()
-    optimizer.step_count = state["step"]
-    optimizer.clip_norm = state.get("clip_norm")
-    for group in optimizer.param_groups:
-        for name in group["names"]:
-            group.started |= set(state["state"].get(name, {}))
-    _copy_arrays(optimizer, state["state"])
+    if not isinstance(state["state"], Mapping):
+        raise StateError(f"{kind}: 'state' is a {type(state['state']).__name__}, needs to be a dict")
+    groups = state["groups"]
+    if not isinstance(groups, list | tuple) or not all(isinstance(g, Mapping) and "names" in g for g in groups):
+        raise StateError(f"{kind}: 'groups' needs to be a list of dicts with 'names'")
 
 
-def _check_groups(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+def _check_names(optimizer: Optimizer, saved: Any, problems: list[str]) -> None:
     ours = [list(group["names"]) for group in optimizer.param_groups]
-    theirs = [list(group["names"]) for group in state["groups"]]
+    theirs = [list(group["names"]) for group in saved]
     if ours == theirs:
         return
-    lines = []
     here = {name: i for i, names in enumerate(ours) for name in names}
     there = {name: i for i, names in enumerate(theirs) for name in names}
-    lines += [f"missing parameter {name!r}" for name in here if name not in there]
-    lines += [f"unexpected parameter {name!r}" for name in there if name not in here]
-    lines += [
+    problems += [f"missing parameter {name!r}" for name in here if name not in there]
+    problems += [f"unexpected parameter {name!r}" for name in there if name not in here]
+    problems += [
         f"parameter {name!r} is in group {there[name]}, need group {here[name]}"
         for name in here
         if name in there and here[name] != there[name]
     ]
-    if not lines:
-        lines = [
-            f"group {i}: got the order {b}, need {a}"
-            for i, (a, b) in enumerate(zip(ours, theirs, strict=False))
-            if a != b
-        ]
-        lines += [f"got {len(theirs)} groups, need {len(ours)}"] if len(ours) != len(theirs) else []
-    raise StateError(f"{type(optimizer).__name__}: " + "; ".join(lines))
+    if len(ours) != len(theirs):
+        problems.append(f"got {len(theirs)} groups, need {len(ours)}")
+    elif not problems:
+        orders = enumerate(zip(ours, theirs, strict=True))
+        problems += [f"group {i}: got the order {b}, need {a}" for i, (a, b) in orders if a != b]
 
 
-def _hyper(kind: str, group: ParamGroup, saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyper-parameters of a saved group, checked by the group's own checks."""
-    values = {key: value for key, value in saved.items() if key not in ("names", "step", "scalars")}
-    lr = values["lr"]
-    if isinstance(lr, Mapping):
-        values["lr"] = _schedule(kind, group, lr)
-    trial = {**group.described(), **values}
-    del trial["names"]
-    unknown = sorted(set(values) - set(group.described()))
-    if unknown:
-        raise StateError(f"{kind}: unexpected hyper-parameters {', '.join(unknown)}")
-    group.check_all(trial)
-    return values
+def _read_group(optimizer: Optimizer, index: int, saved: Mapping[str, Any], problems: list[str]) -> _Group:
+    group = optimizer.param_groups[index]
+    found: list[str] = []
+    need = (*_OWN, *(key for key in group.described() if key != "names"))
+    found += [f"{key!r} is missing" for key in need if key not in saved]
+    found += [f"{key!r} is unexpected" for key in saved if key not in need]
+    values = {key: value for key, value in saved.items() if key in need and key not in _OWN}
+    memories: list[tuple[schedules.ReduceOnPlateau, dict[str, float]]] = []
+    try:
+        if "lr" in values:
+            values["lr"], memories = _schedule(group, values["lr"])
+        group.check_all(values)
+    except (ValueError, TypeError, KeyError) as error:
+        found.append(str(error))
+    steps = _count("step", saved.get("step", 0), found)
+    started = saved.get("started", [])
+    if not isinstance(started, list | tuple) or not set(started) <= set(optimizer.states):
+        found.append(f"started: got {started!r}, need some of {list(optimizer.states)}")
+        started = []
+    scalars = saved.get("scalars", {})
+    if not isinstance(scalars, Mapping) or not all(_finite(value) for value in scalars.values()):
+        found.append(f"scalars: got {scalars!r}, need numbers by name")
+        scalars = {}
+    elif set(scalars) != (set(optimizer.scalars) if steps else set()):
+        found.append(f"scalars: got {sorted(scalars)}, need {sorted(optimizer.scalars) if steps else []}")
+    problems += [f"group {index}: {line}" for line in found]
+    return _Group(values, memories, steps, set(started), {key: float(value) for key, value in scalars.items()})
 
 
-def _schedule(kind: str, group: ParamGroup, saved: Mapping[str, Any]) -> Callable[[int], float]:
-    if "function" not in saved:
-        return schedules.from_dict(saved)
+def _count(name: str, value: Any, problems: list[str]) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= int(value) < 2**64:
+        problems.append(f"{name}: got {value!r}, need a whole number from 0 to 2^64 - 1")
+        return 0
+    return int(value)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _tried(problems: list[str], check: checks.Check, name: str, value: Any) -> Any:
+    try:
+        return check(name, value)
+    except (ValueError, TypeError) as error:
+        problems.append(str(error))
+        return None
+
+
+def _schedule(
+    group: ParamGroup, saved: Any
+) -> tuple[Any, list[tuple[schedules.ReduceOnPlateau, dict[str, float]]]]:
+    """Return the rate of a group, and what the plateaus in it have to remember.
+
+    A plateau is shown metrics by the caller, who holds it: it is kept, and given its memory back in place.
+    """
+    if not isinstance(saved, Mapping):
+        return saved, []
     own = group.schedule
-    if own is None:
-        raise StateError(
-            f"{kind}: lr was the function {saved['function']}, which cannot be saved; make the optimizer with it first"
-        )
-    return own
+    if "function" in saved:
+        if own is None or _dump_lr(own) != dict(saved):
+            what = f"lr was the function {saved['function']}, which cannot be saved"
+            raise StateError(f"{what}; make the optimizer with it first")
+        return own, []
+    new = schedules.from_dict(saved)
+    mine, theirs = _plateaus(own), _plateaus(new)
+    if not mine:
+        return new, []
+    if _settings(own) != _settings(new):
+        raise StateError(f"lr: got {new!r}, need {own!r}, which is shown metrics; make the optimizer with the other")
+    return own, [(a, b.state_dict()) for a, b in zip(mine, theirs, strict=True)]
 
 
-def _remember(group: ParamGroup, new: dict[str, Any]) -> None:
-    """Give a plateau schedule its memory back in place: the caller goes on showing metrics to that object."""
-    own, saved = group.schedule, new["lr"]
-    if isinstance(own, schedules.ReduceOnPlateau) and isinstance(saved, schedules.ReduceOnPlateau):
-        memory = saved.state_dict()
-        if own.to_dict() | {"state": memory} == saved.to_dict():
-            own.load_state_dict(memory)
-            new["lr"] = own
+def _plateaus(schedule: Any) -> list[schedules.ReduceOnPlateau]:
+    """Return the plateaus in a schedule, outermost first."""
+    if isinstance(schedule, schedules.ReduceOnPlateau):
+        return [schedule]
+    if not isinstance(schedule, schedules.Schedule):
+        return []
+    return [plateau for f in fields(schedule) for plateau in _plateaus(getattr(schedule, f.name))]  # type: ignore[arg-type]
 
 
-def _check_arrays(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
-    arrays = {name: array for group in optimizer.param_groups for name, array in _named(group)}
+def _settings(schedule: Any) -> Any:
+    """Return a schedule as a dict, without what plateaus remember."""
+
+    def without(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {key: without(value) for key, value in node.items() if key != "state"}
+        return node
+
+    return without(_dump_lr(schedule))
+
+
+def _check_arrays(optimizer: Optimizer, groups: list[_Group], state: Mapping[str, Any]) -> None:
+    """Compare the arrays with what each group has started."""
     expected: dict[str, np.ndarray[Any, Any]] = {}
+    known: set[str] = set()
+    for group, new in zip(optimizer.param_groups, groups, strict=True):
+        for name, array in zip(group["names"], group["params"], strict=True):
+            known.add(name)
+            like = np.broadcast_to(array.dtype.type(0), array.shape)
+            expected.update({f"{name}.{key}": like for key in sorted(new.started)})
     got: dict[str, Any] = {}
-    for name, array in arrays.items():
-        for key, value in state["state"].get(name, {}).items():
-            expected[f"{name}.{key}"] = np.broadcast_to(array.dtype.type(0), array.shape)
-            got[f"{name}.{key}"] = value
-    for name in state["state"]:
-        if name not in arrays:
-            got[name] = None
+    for name, arrays in state.items():
+        if name in known and isinstance(arrays, Mapping):
+            got.update({f"{name}.{key}": value for key, value in arrays.items()})
+        else:
+            got[name] = arrays
     check_state(expected, got, type(optimizer).__name__)
-
-
-def _named(group: ParamGroup) -> list[tuple[str, np.ndarray[Any, Any]]]:
-    return list(zip(group["names"], group["params"], strict=True))
-
-
-def _copy_arrays(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
-    for index, group in enumerate(optimizer.param_groups):
-        optimizer.allocate_for(index, sorted(group.started))
-        for name in group["names"]:
-            views = optimizer.state_of(name)
-            for key in group.started:
-                views[key][...] = state[name][key]
