@@ -62,3 +62,12 @@ def test_the_training_code_of_the_readme(capsys: pytest.CaptureFixture[str]) -> 
     assert auc > 0.9
     assert gauc > 0.9
     assert Path("run.npz").exists()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links(page: str) -> None:
+    """Every file that a page links to is there; the benches' records are outside what a test run carries along."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = [t.partition("#")[0] for t in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in t]
+    missing = [t for t in targets if t and not (ROOT / page).parent.joinpath(t).exists()]
+    assert missing == []

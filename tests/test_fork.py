@@ -43,6 +43,19 @@ SCENARIOS = {
         "assert child(lambda: run(3)) == 0; assert run(3) == want; assert run(7) == want"
     ),
     "ten children one after the other": "assert [child(lambda: run(3)) for _ in range(10)] == [0] * 10",
+    "while another thread is inside a step: another arena steps, and the lock is open": (
+        "import threading\n"
+        "w = np.zeros(1 << 24, np.float32); g = np.ones_like(w); busy = fs.optim.Adam([w])\n"
+        "stop = threading.Event()\n"
+        "def work():\n"
+        "    while not stop.is_set(): busy.step([g])\n"
+        "thread = threading.Thread(target=work); thread.start()\n"
+        "def inherits():\n"
+        "    if not busy._busy.acquire(): return None\n"
+        "    return run(3)\n"
+        "try: assert [child(inherits) for _ in range(5)] == [0] * 5\n"
+        "finally: stop.set(); thread.join()"
+    ),
     "multiprocessing by fork": (
         "import multiprocessing as mp\n"
         "with mp.get_context('fork').Pool(3) as pool: assert pool.map(run, [1, 2, 3, 7]) == [want] * 4"

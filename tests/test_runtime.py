@@ -127,3 +127,8 @@ def test_no_level_needs_more_than_the_baseline_to_load() -> None:
 
 def test_one_version() -> None:
     assert fs.__version__ == _core.runtime()[5]
+
+
+def test_the_environment_is_read_once_and_the_reason_stays_true() -> None:
+    code = "import os, fourstep as fs; fs.runtime(); os.environ['FOURSTEP_ISA'] = 'baseline'; print(fs.runtime())"
+    assert "FOURSTEP_ISA" not in python(code).stdout

@@ -158,7 +158,11 @@ class Arena(Views):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle by name: views of a copied buffer would no longer be views of it."""
-        return _rebuilt, (self.state_dict(), {name: grad.copy() for name, grad in self.grad.items()}, dict(self.groups))
+        return _rebuilt, (
+            self.state_dict(),
+            {name: grad.copy() for name, grad in self.grad.items()},
+            dict(self.groups),
+        )
 
     def __repr__(self) -> str:
         """Return a table: name, shape, dtype, group."""
@@ -186,6 +190,9 @@ def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
 def _one_dtype(arrays: Mapping[str, Array]) -> np.dtype[Any]:
     if not arrays:
         raise ValueError("source: got no arrays, need at least one")
+    names = [name for name in arrays if not isinstance(name, str)]
+    if names:
+        raise TypeError(f"source: got the name {names[0]!r}, need strings")
     dtypes = {array.dtype: name for name, array in arrays.items()}
     wrong = {dtype: name for dtype, name in dtypes.items() if dtype not in _DTYPES}
     if wrong:

@@ -45,6 +45,10 @@ def test_patterns_lists_and_the_rest() -> None:
         ([{"params": ...}, {"params": ...}], r"groups 0 and 1 both take the rest"),
         ([{"lr": 0.1}], r"group 0 has no 'params'"),
         ([{"params": [np.ones(3)]}], r"group 0: 'params' got array"),
+        ([{"params": None}], r"group 0: 'params' got None, need a name, a pattern"),
+        ([5], r"groups: got \[5\], need a list of dicts"),
+        ({"params": ...}, r"groups: got \{'params': Ellipsis\}, need a list of dicts"),
+        ([], r"parameter 'emb.weight' is in no group"),
     ],
 )
 def test_wrong_groups(groups: Any, message: str) -> None:
@@ -294,3 +298,45 @@ def test_repr_says_what_each_group_holds() -> None:
     assert lines[1].split()[:4] == ["group", "parameters", "elements", "lr"]
     assert lines[2].split()[:5] == ["0", "fc.bias,", "bn.bias", "6", "0.5"]
     assert "emb.weight, fc.weight, bn.weight" in lines[3]
+
+
+def test_a_frozen_parameter_needs_no_gradient() -> None:
+    w, b = np.ones(2), np.ones(2)
+    optimizer = fs.optim.SGD([{"params": [w]}, {"params": [b], "trainable": False}], lr=1.0)
+    optimizer.step([[np.ones(2)], [None]])
+    assert w.tolist() == [0.0, 0.0]
+    assert b.tolist() == [1.0, 1.0]
+
+
+def test_the_gradient_of_a_0_d_parameter_may_be_a_numpy_scalar() -> None:
+    w = np.array(3.0)
+    fs.optim.SGD([w], lr=0.5).step([2 * w])
+    assert float(w) == 0.0
+
+
+def test_an_exact_name_wins_over_a_pattern() -> None:
+    optimizer = fs.optim.SGD(
+        {"w[0]": np.ones(1), "w0": np.ones(1)}, groups=[{"params": "w[0]"}, {"params": ...}]
+    )
+    assert optimizer.param_groups[0]["names"] == ["w[0]"]
+
+
+def test_several_hyper_parameters_change_together_or_not_at_all() -> None:
+    group = fs.optim.SGD([np.ones(1)]).param_groups[0]
+    group.update(nesterov=True, momentum=0.9)
+    with pytest.raises(ValueError, match="momentum"):
+        group.update(lr=7.0, momentum=2.0)
+    assert group["lr"] == 1e-3
+
+
+def test_there_are_no_more_and_no_fewer_groups_later() -> None:
+    optimizer = fs.optim.SGD([np.ones(1)])
+    with pytest.raises(AttributeError):
+        optimizer.param_groups.append({})  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError):
+        optimizer.param_groups = ()  # type: ignore[misc]
+
+
+def test_names_are_strings() -> None:
+    with pytest.raises(TypeError, match=r"params: got the name 1, need strings"):
+        fs.optim.SGD({1: np.ones(1)})

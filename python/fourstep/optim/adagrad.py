@@ -52,7 +52,7 @@ class AdaGrad(Optimizer):
     -----
     State: ``sum``. The rate never rises; it tends to 0 only if Σg² diverges (O13). Duchi, Hazan and Singer, JMLR 2011.
     Where others differ: Keras starts at V = 0.1 with ε = 1e-7 inside the root and lr = 0.001; with each library's own
-    defaults the same gradients move parameters by 94 % less there.
+    defaults the same gradients make another walk.
     """
 
     states: ClassVar[tuple[str, ...]] = ("sum",)

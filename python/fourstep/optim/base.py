@@ -16,7 +16,7 @@ from fourstep.optim import checks
 from fourstep.optim.busy import Busy
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup, assign
-from fourstep.optim.layout import Range, layout_of
+from fourstep.optim.layout import ArenaLayout, Range, layout_of
 from fourstep.optim.state import dump, restore
 from fourstep.schedules import evaluate
 
@@ -81,13 +81,13 @@ class Optimizer:
         self._layout, own_groups = layout_of(params)
         if own_groups is not None and groups is not None:
             raise TypeError("groups: got some beside those in params; need one or the other")
-        specs = own_groups or groups or [{"params": ...}]
+        specs = own_groups or ([{"params": ...}] if groups is None else groups)
         self.clip_norm = clip_norm
         #: Updates taken; the next one asks a schedule for this step. Set it to go on from there.
         self.step_count = 0
         self.defaults = {"trainable": True, **defaults}
         arrays = self._layout.params()
-        self.param_groups: list[ParamGroup] = [
+        self._groups = tuple(
             ParamGroup(
                 names,
                 [arrays[name] for name in names],
@@ -97,7 +97,7 @@ class Optimizer:
                 lambda: self.step_count,
             )
             for spec, names in zip(specs, assign(self._layout.names, specs), strict=True)
-        ]
+        )
         self._ranges = [self._layout.ranges(group["names"]) for group in self.param_groups]
         #: State by name, then by buffer; a buffer of parameters that never trained has none.
         self._state: dict[str, dict[int, Array]] = {}
@@ -125,6 +125,11 @@ class Optimizer:
         """Update the scalars of a group after a step."""
 
     # What a user calls.
+
+    @property
+    def param_groups(self) -> tuple[ParamGroup, ...]:
+        """The groups, live: what is assigned to one counts from the next step. There are no more and no fewer later."""
+        return self._groups
 
     @property
     def clip_norm(self) -> float | None:
@@ -170,13 +175,14 @@ class Optimizer:
         with self._alone():
             if callable(grads):
                 return self._step_closure(grads)
-            self._step(self._layout.gradients(grads))
+            self._step(self._layout.gradients(grads, self._frozen()))
             return None
 
     def zero_grad(self) -> None:
         """Set every gradient of the arena to 0."""
-        gradients = self._layout.gradients(None)
-        gradients[0][...] = 0
+        if not isinstance(self._layout, ArenaLayout):
+            raise TypeError("zero_grad() is for an arena; the gradients of arrays are the caller's")
+        self._layout.arena.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of everything that the next step depends on: names, numbers, arrays.
@@ -233,14 +239,16 @@ class Optimizer:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         if not self._busy.acquire():
-            raise RuntimeError(f"{type(self).__name__}: a step of this optimizer is under way, here or in another thread")
+            raise RuntimeError(
+                f"{type(self).__name__}: a step of this optimizer is under way, here or in another thread"
+            )
         try:
             yield
         finally:
             self._busy.release()
 
     def _step_closure(self, closure: Closure) -> Any:
-        loss, gradients = self._layout.closure_result(closure())
+        loss, gradients = self._layout.closure_result(closure(), self._frozen())
         self._step(gradients)
         return loss
 
@@ -263,6 +271,9 @@ class Optimizer:
             group.steps += 1
             self._stepped(group)
         self.step_count += 1
+
+    def _frozen(self) -> set[str]:
+        return {name for group in self.param_groups if not group.raw("trainable") for name in group["names"]}
 
     def _active(self) -> list[int]:
         return [i for i, group in enumerate(self.param_groups) if group.raw("trainable") and group["names"]]
@@ -314,9 +325,7 @@ class Optimizer:
         for index, _, names, _ in jobs:
             self.param_groups[index].started |= set(names)
 
-    def _clip(
-        self, jobs: Sequence[Job], place: Mapping[int, int]
-    ) -> tuple[float, list[Range]] | None:
+    def _clip(self, jobs: Sequence[Job], place: Mapping[int, int]) -> tuple[float, list[Range]] | None:
         if self.clip_norm is None:
             return None
         names = {name for index, *_ in jobs for name in self.param_groups[index]["names"]}

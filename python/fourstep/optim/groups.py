@@ -90,6 +90,14 @@ class ParamGroup(MutableMapping[str, Any]):
             raise KeyError(f"{key!r} of a group is fixed when the optimizer is made")
         self.update_all({key: value})
 
+    def update(self, *args: Any, **values: Any) -> None:
+        """Change several hyper-parameters at once: all of them, or on an error none."""
+        values = dict(*args, **values)
+        fixed = [key for key in values if key in self._fixed]
+        if fixed:
+            raise KeyError(f"{fixed[0]!r} of a group is fixed when the optimizer is made")
+        self.update_all(values)
+
     def __delitem__(self, key: str) -> None:
         """Refuse: a hyper-parameter can be changed, not removed."""
         raise KeyError(f"{key!r} cannot be removed from a group")
@@ -120,6 +128,8 @@ def assign(names: Sequence[str], groups: Sequence[Mapping[str, Any]]) -> list[li
     ValueError
         A parameter in no group or in two, named; a pattern that matches nothing; two groups of the rest.
     """
+    if isinstance(groups, Mapping) or not all(isinstance(group, Mapping) for group in groups):
+        raise TypeError(f"groups: got {groups!r}, need a list of dicts, each with 'params'")
     rest = [index for index, group in enumerate(groups) if _selection(group, index) is ...]
     if len(rest) > 1:
         raise ValueError(f"groups {rest[0]} and {rest[1]} both take the rest (...); at most one can")
@@ -153,12 +163,16 @@ def _named(names: Sequence[str], group: Mapping[str, Any], index: int) -> list[s
     selection = _selection(group, index)
     if selection is ...:
         return []
+    if not isinstance(selection, str) and not hasattr(selection, "__iter__"):
+        raise TypeError(
+            f"group {index}: 'params' got {selection!r}, need a name, a pattern, a list of them, or ..."
+        )
     patterns = [selection] if isinstance(selection, str) else list(selection)
     found: dict[str, None] = {}
     for pattern in patterns:
         if not isinstance(pattern, str):
             raise TypeError(f"group {index}: 'params' got {pattern!r}, need names or patterns as strings")
-        matches = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
+        matches = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
         if not matches:
             raise ValueError(f"group {index}: {pattern!r} matches no parameter; there are {', '.join(names)}")
         found.update(dict.fromkeys(matches))

@@ -6,7 +6,7 @@ which the parameters came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,10 +39,10 @@ class Layout(Protocol):
     def zeros(self, buffer: int) -> Array:
         """Return a state buffer beside a buffer of parameters."""
 
-    def gradients(self, grads: Any) -> dict[int, Array]:
-        """Return the gradient of each buffer."""
+    def gradients(self, grads: Any, frozen: Set[str] = frozenset()) -> dict[int, Array]:
+        """Return the gradient of each buffer; a frozen parameter needs none."""
 
-    def closure_result(self, result: Any) -> tuple[Any, dict[int, Array]]:
+    def closure_result(self, result: Any, frozen: Set[str] = frozenset()) -> tuple[Any, dict[int, Array]]:
         """Return loss and gradients of a closure's result."""
 
 
@@ -81,13 +81,13 @@ class ArenaLayout:
         """Return an aligned flat buffer."""
         return aligned_zeros(self.arena.size, self.arena.dtype)
 
-    def gradients(self, grads: Any) -> dict[int, Array]:
+    def gradients(self, grads: Any, frozen: Set[str] = frozenset()) -> dict[int, Array]:
         """Return the arena's own."""
         if grads is not None:
             raise TypeError("step() of an arena takes no gradients: they are in arena.grad")
         return {0: self.arena.grad_data}
 
-    def closure_result(self, result: Any) -> tuple[Any, dict[int, Array]]:
+    def closure_result(self, result: Any, frozen: Set[str] = frozenset()) -> tuple[Any, dict[int, Array]]:
         """Take the result as the loss."""
         return result, {0: self.arena.grad_data}
 
@@ -107,6 +107,8 @@ class ArraysLayout:
         self.buffer_names = self.names
         self._index = {name: index for index, name in enumerate(self.names)}
         for name, array in zip(self.names, self.buffers, strict=True):
+            if not isinstance(name, str):
+                raise TypeError(f"params: got the name {name!r}, need strings")
             _check_parameter(name, array)
 
     def params(self) -> dict[str, Array]:
@@ -126,21 +128,24 @@ class ArraysLayout:
         """Return zeros of the same shape."""
         return np.zeros_like(self.buffers[buffer])
 
-    def gradients(self, grads: Any) -> dict[int, Array]:
+    def gradients(self, grads: Any, frozen: Set[str] = frozenset()) -> dict[int, Array]:
         """Return the gradients by buffer."""
         if grads is None:
             raise TypeError(f"step() needs the gradients: {_wanted(self.form)}")
         found: dict[str, Array] = {}
         _collect(self.form, grads, "gradients", found)
-        checked = (_as_gradient(name, found[name], array) for name, array in self.params().items())
-        return dict(enumerate(checked))
+        return {
+            index: _as_gradient(name, found[name], self.buffers[index])
+            for name, index in self._index.items()
+            if not (found[name] is None and name in frozen)
+        }
 
-    def closure_result(self, result: Any) -> tuple[Any, dict[int, Array]]:
+    def closure_result(self, result: Any, frozen: Set[str] = frozenset()) -> tuple[Any, dict[int, Array]]:
         """Take the result as ``(loss, gradients)``."""
         if not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError("without an arena, a closure returns (loss, gradients)")
         loss, grads = result
-        return loss, self.gradients(grads)
+        return loss, self.gradients(grads, frozen)
 
 
 def _check_parameter(name: str, array: Any) -> None:
@@ -161,6 +166,10 @@ def _check_parameter(name: str, array: Any) -> None:
 
 
 def _as_gradient(name: str, grad: Any, array: Array) -> Array:
+    if grad is None:
+        raise ValueError(f"the gradient of {name} is missing (None); freeze its group with trainable=False")
+    if isinstance(grad, np.generic):  # what NumPy makes of a 0-d array
+        grad = np.asarray(grad)
     if not isinstance(grad, np.ndarray):
         raise TypeError(f"the gradient of {name}: got {type(grad).__name__}, need a NumPy array")
     if grad.shape != array.shape:
@@ -181,10 +190,6 @@ def _wanted(form: Any) -> str:
 def _collect(form: Any, grads: Any, what: str, found: dict[str, Array]) -> None:
     """Walk `grads` along `form`, which it must match, into `found`."""
     if isinstance(form, str):
-        if grads is None:
-            raise ValueError(
-                f"the gradient of {form} is missing (None); freeze its group with trainable=False"
-            )
         found[form] = grads
     elif isinstance(form, dict):
         if not isinstance(grads, Mapping):

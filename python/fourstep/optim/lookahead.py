@@ -63,12 +63,14 @@ class LookAhead(Optimizer):
         buffers = self._layout.buffers
         used = dict.fromkeys(buffer for index in active for buffer, _, _ in self._ranges[index])
         unread = {buffer: np.empty_like(buffers[buffer]) for buffer in used}  # a move reads no gradient
-        places = [(buffers[b].reshape(-1)[start:stop]) for index in active for b, start, stop in self._ranges[index]]
+        places = [
+            (buffers[b].reshape(-1)[start:stop]) for index in active for b, start, stop in self._ranges[index]
+        ]
         saved = [place.copy() for place in places]
         ahead = [(index, *move) for index, group in groups if (move := self._ahead(group)) is not None]
         try:
             self._move(ahead, unread)
-            loss, gradients = self._layout.closure_result(closure())
+            loss, gradients = self._layout.closure_result(closure(), self._frozen())
             # Of this call only the moments are kept: it sees the decay and the gradient of the look-ahead point.
             self._run(gradients, [(index, *self._moments(group)) for index, group in groups], clip=True)
         finally:

@@ -59,7 +59,7 @@ class Nadam(LookAhead):
     Notes
     -----
     State: ``exp_avg``, ``exp_avg_sq``, and for each group the product of the momenta. Dozat, ICLR workshop 2016. Where
-    others differ: optax has no schedule (40-75 % other movement over the first ten steps); Keras has ψ = 1.
+    others differ: optax has no schedule; Keras has ψ = 1.
     """
 
     states: ClassVar[tuple[str, ...]] = _STATES

@@ -53,7 +53,7 @@ class RMSProp(Optimizer):
     Notes
     -----
     State: ``square_avg``, ``grad_avg`` if centred, ``momentum_buffer`` with momentum. Hinton, Coursera lecture 6e (2012).
-    Where others differ: Keras and optax put ε inside the root (38 % other movement at ε = 1e-8); Keras keeps lr inside
+    Where others differ: Keras and optax put ε inside the root; Keras keeps lr inside
     the momentum buffer; torch does not clamp the variance, and under steady gradients turns to NaN.
     """
 

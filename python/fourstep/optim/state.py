@@ -1,8 +1,8 @@
 """An optimizer's state as names, numbers and arrays; and back, with every difference listed before anything changes.
 
-    {"format": 1, "optimizer": "Adam", "step": 7, "clip_norm": None,
-     "groups": [{"names": [...], "step": 7, "started": ["exp_avg", "exp_avg_sq"], "scalars": {}, "lr": 0.001, ...}],
-     "state": {"w1": {"exp_avg": array, "exp_avg_sq": array}, ...}}
+{"format": 1, "optimizer": "Adam", "step": 7, "clip_norm": None,
+ "groups": [{"names": [...], "step": 7, "started": ["exp_avg", "exp_avg_sq"], "scalars": {}, "lr": 0.001, ...}],
+ "state": {"w1": {"exp_avg": array, "exp_avg_sq": array}, ...}}
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     _check_names(optimizer, state["groups"], problems)
     if problems:
         raise StateError(f"{kind}: {'; '.join(problems)}")
-    groups = [
-        _read_group(optimizer, index, saved, problems) for index, saved in enumerate(state["groups"])
-    ]
+    groups = [_read_group(optimizer, index, saved, problems) for index, saved in enumerate(state["groups"])]
     step = _count("step", state["step"], problems)
     clip_norm = _tried(problems, checks.positive_or_none, "clip_norm", state["clip_norm"])
     try:
@@ -133,7 +131,9 @@ def _check_outline(kind: str, state: Any) -> None:
     if not isinstance(state["state"], Mapping):
         raise StateError(f"{kind}: 'state' is a {type(state['state']).__name__}, needs to be a dict")
     groups = state["groups"]
-    if not isinstance(groups, list | tuple) or not all(isinstance(g, Mapping) and "names" in g for g in groups):
+    if not isinstance(groups, list | tuple) or not all(
+        isinstance(g, Mapping) and "names" in g for g in groups
+    ):
         raise StateError(f"{kind}: 'groups' needs to be a list of dicts with 'names'")
 
 
@@ -184,7 +184,9 @@ def _read_group(optimizer: Optimizer, index: int, saved: Mapping[str, Any], prob
     elif set(scalars) != (set(optimizer.scalars) if steps else set()):
         found.append(f"scalars: got {sorted(scalars)}, need {sorted(optimizer.scalars) if steps else []}")
     problems += [f"group {index}: {line}" for line in found]
-    return _Group(values, memories, steps, set(started), {key: float(value) for key, value in scalars.items()})
+    return _Group(
+        values, memories, steps, set(started), {key: float(value) for key, value in scalars.items()}
+    )
 
 
 def _count(name: str, value: Any, problems: list[str]) -> int:
@@ -226,7 +228,9 @@ def _schedule(
     if not mine:
         return new, []
     if _settings(own) != _settings(new):
-        raise StateError(f"lr: got {new!r}, need {own!r}, which is shown metrics; make the optimizer with the other")
+        raise StateError(
+            f"lr: got {new!r}, need {own!r}, which is shown metrics; make the optimizer with the other"
+        )
     return own, [(a, b.state_dict()) for a, b in zip(mine, theirs, strict=True)]
 
 

@@ -85,8 +85,9 @@ class NAG(SGD):
         share = 1.0 if self.lookahead == "notes" else self.momentum
         here = {name: w.copy() for name, w in self.params.items()}
         with np.errstate(all="ignore"):
-            for name, w in self.params.items():
-                w -= self.lr * share * self.state[name]["momentum_buffer"]
+            if self.t > 1:
+                for name, w in self.params.items():
+                    w -= self.lr * share * self.state[name]["momentum_buffer"]
             loss, gradients = grads()
             scale = self.scale(gradients)
             for name, w in self.params.items():

@@ -99,11 +99,16 @@ impl Level {
 
     /// The level to use: `FOURSTEP_ISA` if it is set, else the best one. Read once, at first use.
     pub fn current() -> Result<Self, IsaError> {
-        static CURRENT: OnceLock<Result<Level, IsaError>> = OnceLock::new();
+        Self::current_and_forced().map(|(level, _)| level)
+    }
+
+    /// The level to use, and whether `FOURSTEP_ISA` says so.
+    pub fn current_and_forced() -> Result<(Self, bool), IsaError> {
+        static CURRENT: OnceLock<Result<(Level, bool), IsaError>> = OnceLock::new();
         CURRENT
-            .get_or_init(|| match std::env::var(VARIABLE) {
-                Ok(name) if !name.is_empty() => Self::named(&name),
-                _ => Ok(Self::detect()),
+            .get_or_init(|| match std::env::var_os(VARIABLE) {
+                Some(name) if !name.is_empty() => Self::named(&name.to_string_lossy()).map(|level| (level, true)),
+                _ => Ok((Self::detect(), false)),
             })
             .clone()
     }

@@ -3,7 +3,8 @@
 //! A forked child inherits the memory of its parent's pool and none of its threads: handing it work would wait for
 //! ever. So a pool belongs to the *generation* of the process that built it; `pthread_atfork` counts generations up in
 //! the child, whose first call then builds a pool of its own. The inherited one is leaked, never dropped: dropping it
-//! would join threads that do not exist. For the same reason nothing here takes a lock that a fork could leave locked.
+//! would join threads that do not exist. For the same reason nothing here takes a
+//! lock that a fork could leave locked, but for the first use itself, which is over in microseconds.
 //!
 //! Threads never change a result: work is cut by element count, never by thread count.
 
@@ -66,9 +67,10 @@ pub fn threads() -> Result<usize, ThreadsError> {
 
 fn default_threads() -> Result<(usize, ThreadsSource), ThreadsError> {
     for name in VARIABLES {
-        if let Ok(text) = std::env::var(name)
+        if let Some(text) = std::env::var_os(name)
             && !text.is_empty()
         {
+            let text = text.to_string_lossy().into_owned();
             let n = text.parse().map_err(|_| ThreadsError { source: name, got: text })?;
             // rayon reads 0 as "choose for me".
             if n == 0 && name == "RAYON_NUM_THREADS" {

@@ -37,9 +37,11 @@ type Runtime = (&'static str, String, Vec<&'static str>, usize, String, &'static
 pub(crate) fn runtime() -> PyResult<Runtime> {
     let exec = Exec::current().map_err(|e| environment_error(&e))?;
     let (threads, source) = pool::threads_and_source().map_err(|e| PyValueError::new_err(e.to_string()))?;
-    let why_level = match std::env::var(fourstep::isa::VARIABLE) {
-        Ok(name) if !name.is_empty() => format!("{}={name}", fourstep::isa::VARIABLE),
-        _ => "the best that this CPU has".to_owned(),
+    let forced = Level::current_and_forced().is_ok_and(|(_, forced)| forced);
+    let why_level = if forced {
+        format!("{}={}", fourstep::isa::VARIABLE, exec.level)
+    } else {
+        "the best that this CPU has".to_owned()
     };
     let why_threads = match source {
         ThreadsSource::Call => "set_num_threads".to_owned(),

@@ -152,14 +152,19 @@ impl Group {
         let h = Hyper(hyper);
         let rule = h.rule(&name)?;
         let want = rule.states().len();
-        if state.len() != want || state.iter().any(|&s| s >= MAX_STATE) {
+        let repeated = (1..state.len()).any(|i| state[..i].contains(&state[i]));
+        if state.len() != want || repeated || state.iter().any(|&s| s >= MAX_STATE) {
             return Err(PyValueError::new_err(format!(
                 "{name}: got state buffers {state:?}, need {want} of them"
             )));
         }
+        let t = h.get("step")?;
+        if t == 0 {
+            return Err(PyValueError::new_err("step: got 0, need a count from 1"));
+        }
         Ok(Self {
             rule,
-            t: h.get("step")?,
+            t,
             weight_decay: h.get("weight_decay")?,
             limit: h.get::<Option<f64>>("clip_value")?.unwrap_or(f64::INFINITY),
             sign: if h.get("maximize")? { -1.0 } else { 1.0 },
