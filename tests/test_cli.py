@@ -342,10 +342,10 @@ def test_score_adds_a_column_and_keeps_the_others(
     assert main(["score", str(trained), "--data", path, "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"500 rows scored: {out}\n"
     before, after = read_csv(Path(path)), read_csv(out)
-    assert list(after) == [*before, "score"]
+    assert list(after) == [*before, "p"]
     assert all(after[name] == before[name] for name in before)
     scored = fs.load_run(trained).predict(log)
-    assert np.array([float(value) for value in after["score"]]).tobytes() == scored.tobytes()
+    assert np.array([float(value) for value in after["p"]]).tobytes() == scored.tobytes()
 
 
 def test_score_writes_parquet_and_evaluate_reads_it(
@@ -543,9 +543,9 @@ def test_without_any_extra_the_command_trains_scores_and_evaluates(tmp_path: Pat
     write_csv(tmp_path / "new.csv", columns)
     made = alone("score", "run", "--data", "new.csv", "--out", "scores.csv", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
-    scored = np.array([float(value) for value in read_csv(tmp_path / "scores.csv")["score"]])
+    scored = np.array([float(value) for value in read_csv(tmp_path / "scores.csv")["p"]])
     assert scored.tobytes() == fs.load_run(tmp_path / "run").predict(log).tobytes()
-    words = ["--label", "click", "--score", "score", "--groups", "user"]
+    words = ["--label", "click", "--score", "p", "--groups", "user"]
     made = alone("evaluate", "scores.csv", *words, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert "gAUC" in made.stdout

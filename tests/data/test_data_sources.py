@@ -142,3 +142,8 @@ def test_rank_auc_counts_pairs() -> None:
     assert rank_auc(label, score) == ((positive > negative).sum() + (positive == negative).sum() / 2) / (
         positive.size * negative.size
     )
+
+
+def test_a_log_larger_than_memory_is_refused_with_the_estimate() -> None:
+    with pytest.raises(data.DataError, match=r"simulated: needs about [\d,.]+ GB of memory"):
+        data.simulated(rows=10**12)

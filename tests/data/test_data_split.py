@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -138,5 +139,15 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match='how needs "user-time", "time" or "random", got \'time-user\''):
         data.split(dataset, "time-user")  # type: ignore[arg-type]
     for share in (0, 1, -0.1, math.nan):
-        with pytest.raises(ValueError, match="test needs a share between 0 and 1"):
+        with pytest.raises(ValueError, match="test needs a share from 1e-9 to below 1"):
             data.split(dataset, test=share)
+
+
+@pytest.mark.parametrize("share", [1 / 3, 0.1 + 0.2, 0.2, 0.123456789012345])
+def test_shares_of_many_digits_cut_where_exact_arithmetic_does(share: float) -> None:
+    log = data.simulated(rows=20_000)
+    parts = data.split(log, "time", test=share, valid=share)
+    keep = 1 - Fraction(str(share))
+    rest = int(20_000 * keep)
+    assert len(parts.test) == 20_000 - rest
+    assert len(parts.train) == int(rest * keep)

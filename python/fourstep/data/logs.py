@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from . import memory
 from .dataset import Dataset
 from .schema import Schema
 
@@ -61,6 +62,8 @@ def simulated(
     ------
     ValueError
         Fewer than 100 rows, a negative seed, an unknown label.
+    DataError
+        More rows than memory holds, with the estimate.
 
     Examples
     --------
@@ -77,6 +80,7 @@ def simulated(
         raise ValueError(f"seed must not be negative, got {seed}")
     if label not in ("click", "purchase"):
         raise ValueError(f'label needs "click" or "purchase", got {label!r}')
+    memory.check("simulated", memory.table_bytes(rows, numbers=12, texts=5), f"{rows:,} rows")
     rng = np.random.default_rng(seed)
     pages = -(-rows // PAGE)
     users, items = max(10, rows // ROWS_PER_USER), max(30, rows // ROWS_PER_ITEM)

@@ -62,7 +62,7 @@ class Pipeline:
     vocabularies: dict[str, Vocabulary]
     history: History | None
 
-    def __init__(self, *, smoothing: float = 10.0, min_count: int = 4) -> None:
+    def __init__(self, *, smoothing: float = 10.0, min_count: int = 6) -> None:
         if not 0 < smoothing < float("inf"):
             raise ValueError(f"smoothing must be a positive finite number, got {smoothing}")
         if min_count < 1:
@@ -144,8 +144,7 @@ class Pipeline:
         self._mean, self._std = np.zeros(len(columns)), np.ones(len(columns))
         for j, (name, values) in enumerate(columns.items()):
             if not name.endswith(":rate") or name in self.schema.numeric:
-                self._mean[j] = values.mean()
-                self._std[j] = values.std() or 1.0
+                self._mean[j], self._std[j] = _moments(dataset.name, name, values)
 
     # ---- transform
 
@@ -185,7 +184,15 @@ class Pipeline:
         columns = self._columns(dataset, rows)
         dense = np.empty((len(rows), len(self.dense_names)), np.float32)
         for j, name in enumerate(self.dense_names):
-            dense[:, j] = (columns[name] - self._mean[j]) / self._std[j]
+            with np.errstate(over="ignore"):
+                dense[:, j] = (columns[name] - self._mean[j]) / self._std[j]
+            far = np.flatnonzero(~np.isfinite(dense[:, j]))
+            if len(far):
+                first = int(rows[far[0]])
+                raise DataError(
+                    f"{dataset.name}: column {name!r} has {len(far):,} numbers too far from those it was fitted on"
+                    f" for float32 (first: row {first + 1:,}, {columns[name][far[0]]:g})"
+                )
         return Inputs(fields, dense, names, self.dense_names, unseen, rare, nulls)
 
     def _columns(self, dataset: Dataset, rows: Rows) -> dict[str, npt.NDArray[np.float64]]:
@@ -292,6 +299,18 @@ class Pipeline:
             return "Pipeline(not fitted)"
         fields = ", ".join(f"{name} {size:,}" for name, size in self.cardinalities.items())
         return f"Pipeline(fields {fields or 'none'}; dense {', '.join(self.dense_names) or 'none'})"
+
+
+def _moments(where: str, name: str, values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation; 1 for a column of one value, whose deviation is rounding noise."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = float(values.mean()), float(values.std())
+    if not np.isfinite([mean, std]).all():
+        largest = int(np.argmax(np.abs(values)))
+        raise DataError(
+            f"{where}: column {name!r} has numbers too large to standardise (largest: {values[largest]:g})"
+        )
+    return (mean, 1.0) if values.min() == values.max() else (mean, std or 1.0)
 
 
 def _rows(rows: Rows | None, n: int) -> Rows:

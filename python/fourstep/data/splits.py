@@ -93,8 +93,8 @@ def split(
     if how not in ("user-time", "time", "random"):
         raise ValueError(f'how needs "user-time", "time" or "random", got {how!r}')
     for name, share in (("test", test), ("valid", valid)):
-        if not 0 < share < 1:
-            raise ValueError(f"{name} needs a share between 0 and 1, got {share}")
+        if not 1e-9 <= share < 1:
+            raise ValueError(f"{name} needs a share from 1e-9 to below 1, got {share}")
     used, reason = _decide(dataset, how, seed)
     n = len(dataset)
     order = np.random.default_rng(seed).permutation(n) if used == "random" else np.arange(n)
@@ -118,7 +118,9 @@ def cut(
     starts = np.flatnonzero(np.diff(names, prepend=names[:1] - 1))
     counts = np.diff(starts, append=len(order))
     keep = 1 - Fraction(str(share))
-    cuts = counts * keep.numerator // keep.denominator
+    sizes, which = np.unique(counts, return_inverse=True)
+    exact = [int(size) * keep.numerator // keep.denominator for size in sizes]  # in integers of any size
+    cuts = np.array(exact, np.int64)[which]
     late = np.arange(len(order)) - np.repeat(starts, counts) >= np.repeat(cuts, counts)
     return order[~late], order[late]
 

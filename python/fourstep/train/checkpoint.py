@@ -1,5 +1,6 @@
 """What a run leaves on disk to go on from, and to score with: one file, written whole or not at all.
 
+digest        SHA-256 of all the rest
 stage         "search", "refit" or "done"
 config        the text of config.toml
 fingerprint   SHA-256 of the fitted pipeline of the search: other data give another
@@ -13,9 +14,12 @@ seconds       time by part
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fourstep.state import StateError, load, save
 from fourstep.train.errors import RunError
@@ -28,7 +32,7 @@ FORMAT = 1
 
 def write(folder: Path, state: dict[str, Any]) -> None:
     """Write the checkpoint of a run."""
-    save(checkpoint(folder), {"format": FORMAT} | state)
+    save(checkpoint(folder), {"format": FORMAT, "digest": _digest(state)} | state)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -55,7 +59,31 @@ def read(folder: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else None
         raise RunError(f"{path}: a checkpoint of format {found!r}, this version reads {FORMAT}")
+    if state.pop("digest", None) != _digest({key: value for key, value in state.items() if key != "format"}):
+        raise RunError(f"{path}: is damaged: its contents are not those that were written")
     return state
+
+
+def _digest(state: Any) -> str:
+    """Hash every name, type and byte: safetensors has no checksums."""
+    found = hashlib.sha256()
+
+    def add(node: Any) -> None:
+        if isinstance(node, dict):
+            for key in sorted(node):
+                found.update(f"{key}:".encode())
+                add(node[key])
+        elif isinstance(node, np.ndarray):
+            found.update(f"{node.dtype.str}{node.shape}".encode())
+            found.update(np.ascontiguousarray(node).tobytes())
+        elif isinstance(node, list | tuple):
+            for each in node:
+                add(each)
+        else:
+            found.update(f"{type(node).__name__} {node!r};".encode())
+
+    add(state)
+    return found.hexdigest()
 
 
 def pack(value: Any) -> str:

@@ -9,7 +9,7 @@ from fourstep import plot
 from fourstep._runtime import runtime
 from fourstep.train import checkpoint, folder, source
 from fourstep.train.config import Config, parse_toml, read_toml
-from fourstep.train.errors import ConfigError
+from fourstep.train.errors import ConfigError, Interrupted
 from fourstep.train.job import Job, Outcome
 from fourstep.train.progress import Progress, make
 
@@ -51,7 +51,7 @@ def train(config: Config, progress: Progress | None = None) -> Outcome:
     runtime()  # a wrong FOURSTEP_ISA is an error before anything is loaded
     config, why = source.resolve(config)
     config = config.but(
-        out=config.out or str(folder.new_name(config.data)), horizon=config.horizon or config.epochs
+        out=config.out or str(folder.claim(config.data)), horizon=config.horizon or config.epochs
     )
     folder.check_new(Path(config.out))
     progress.say(f"using   {why}")
@@ -114,13 +114,24 @@ def _show(value: object) -> str:
 def _finish(job: Job, progress: Progress) -> Outcome:
     try:
         outcome = job.run()
-        if job.config.plots:
-            _draw(outcome, job.out, progress)
     except KeyboardInterrupt:
         if not folder.checkpoint(job.out).exists():
+            _abandon(job)
             raise
         raise job.interrupted("at once; the last checkpoint counts") from None
+    except Exception as error:
+        if not isinstance(error, Interrupted):
+            _abandon(job)
+        raise
+    if job.config.plots:
+        _draw(outcome, job.out, progress)
     return outcome
+
+
+def _abandon(job: Job) -> None:
+    """Leave nothing of a new run of which no epoch was finished: there is nothing to go on from."""
+    if job.saved is None and not job.finished_epochs:
+        folder.abandon(job.out)
 
 
 def _draw(outcome: Outcome, out: Path, progress: Progress) -> None:

@@ -73,6 +73,8 @@ def evaluate(
     cut = float(metrics.best_threshold(y, p, metric="f1")) if threshold is None else threshold
     figures: dict[str, Any] = dict(measure(y, p, group, cut, probability=probability))
     figures["threshold_from"] = "these rows" if threshold is None else "given"
+    wrong = np.count_nonzero(np.where(y == 1, p, 1 - p) == 0) if probability else 0
+    figures["certain_and_wrong"] = int(wrong)
     figures["calibration"] = calibration(y, p) if probability else None
     return figures
 
@@ -83,7 +85,13 @@ def print_evaluation(figures: dict[str, Any], stream: TextIO | None = None) -> N
     row = [number(figures[key]) for key in ("auc", "gauc", "logloss", "f1")]
     print_table(f"{figures['rows']:,} rows", ("AUC", "gAUC", "log loss", "F1"), [row], stream)
     flatters = ", the best on these rows, which flatters" if figures["threshold_from"] == "these rows" else ""
-    print(gauc_line(figures), file=stream)
+    print(gauc_line(figures, "no --groups was given"), file=stream)
+    if figures["certain_and_wrong"]:
+        rows, clip = figures["certain_and_wrong"], "the machine epsilon"
+        print(
+            f"log loss: infinite but for {clip}, to which {rows:,} certain and wrong scores are clipped",
+            file=stream,
+        )
     print(
         f"F1 at threshold {figures['threshold']:.4f}{flatters}; base rate {figures['base_rate']:.4f}",
         file=stream,

@@ -2,6 +2,7 @@
 
     config.toml             every choice, defaults too
     checkpoint.safetensors  all that is needed to go on, and to score (.npz where there is no safetensors)
+    data.json               rows that were dropped, and why; values that are null, unseen or rare
     history.jsonl           a line an epoch
     metrics.json            the figures
     *.png                   pictures
@@ -11,6 +12,7 @@ Each file is written whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 from collections.abc import Iterable, Mapping
@@ -21,9 +23,21 @@ from typing import Any
 from fourstep.state import atomic_file
 from fourstep.train.errors import RunError
 
-__all__ = ["CONFIG", "HISTORY", "METRICS", "checkpoint", "create", "json_text", "new_name", "write"]
+__all__ = [
+    "CONFIG",
+    "DATA",
+    "HISTORY",
+    "METRICS",
+    "abandon",
+    "checkpoint",
+    "claim",
+    "create",
+    "json_text",
+    "write",
+]
 
-CONFIG, HISTORY, METRICS = "config.toml", "history.jsonl", "metrics.json"
+ROOT = "runs"  # of folders that nobody named
+CONFIG, DATA, HISTORY, METRICS = "config.toml", "data.json", "history.jsonl", "metrics.json"
 
 
 def checkpoint(path: Path) -> Path:
@@ -35,14 +49,36 @@ def checkpoint(path: Path) -> Path:
     return named[0] if importlib.util.find_spec("safetensors") is not None else named[1]
 
 
-def new_name(data: str, root: str = "runs") -> Path:
-    """Name a folder that does not exist: of the data, the date and the time."""
+def claim(data: str, root: str = ROOT) -> Path:
+    """Make a folder of a name that no other run has: of the data, the date and the time.
+
+    Raises
+    ------
+    RunError
+        It cannot be made.
+    """
     first = Path(root) / f"{Path(data).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     number, path = 1, first
-    while path.exists():
-        number += 1
-        path = first.with_name(f"{first.name}-{number}")
-    return path
+    while True:
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:  # another run that began in this second
+            number += 1
+            path = first.with_name(f"{first.name}-{number}")
+        except OSError as error:
+            raise RunError(f"--out {path}: {error.strerror}") from None
+        else:
+            return path
+
+
+def abandon(path: Path) -> None:
+    """Remove what a run wrote that came to nothing, so that its folder can be used again."""
+    for name in (CONFIG, DATA, HISTORY, METRICS, checkpoint(path).name):
+        (path / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.rmdir()
+        if path.parent == Path(ROOT):
+            path.parent.rmdir()
 
 
 def check_new(path: Path) -> None:

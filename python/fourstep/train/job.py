@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,6 +83,7 @@ class Job:
     def __init__(self, config: Config, progress: Progress, saved: dict[str, Any] | None = None) -> None:
         self.config, self.progress, self.saved = config, progress, saved
         self.out = Path(config.out)
+        self.finished_epochs = 0
         self.clock = Clock()
         if saved is not None:
             self.clock.seconds.update({part: float(seconds) for part, seconds in saved["seconds"].items()})
@@ -118,6 +120,8 @@ class Job:
                 f"{self.out}: {config.data} is not what it was when the run began; start a new run"
             )
         self.fingerprint = fingerprint
+        odd = self.pipeline.transform(self.dataset, np.concatenate([self.parts.valid, self.parts.test]))
+        self.counted = {"unseen": odd.unseen, "rare": odd.rare, "null": self.inputs.nulls}
         clock.lap("data")
         self.search = Search(
             self._trainer(self.inputs, self.pipeline, self.parts.train, clock), self.dataset, self.parts
@@ -134,7 +138,11 @@ class Job:
         """Make the folder, and in it all that it takes to go on from here."""
         if self.saved is None:
             folder.create(self.out)
+        elif self.stage != "done":
+            (self.out / folder.METRICS).unlink(missing_ok=True)  # figures of weights that are about to change
         folder.write(self.out / folder.CONFIG, self.config.to_toml(self.pipeline.cardinalities))
+        found = {"rows": len(self.dataset), "dropped": self.dataset.report["dropped"], "fields": self.counted}
+        folder.write(self.out / folder.DATA, folder.json_text(found))
         self.save()
 
     def _fit(self, rows: Rows) -> tuple[Pipeline, Inputs]:
@@ -171,12 +179,12 @@ class Job:
             )
         if dataset.groups is not None and len(np.unique(dataset.groups)) == 1:
             say("gAUC    there is a single user: gAUC is AUC")
-        rows = np.concatenate([parts.valid, parts.test])
-        odd = self.pipeline.transform(dataset, rows)
-        for what, counts in (("unseen", odd.unseen), ("rare", odd.rare), ("null", odd.nulls)):
+        rows = len(parts.valid) + len(parts.test)
+        for what, counts in self.counted.items():
             names = [f"{count:,} {name}" for name, count in counts.items() if count]
             if names:
-                say(f"fields  {what} in {len(rows):,} validation and test rows: {', '.join(names)}")
+                where = f"{len(dataset):,} rows" if what == "null" else f"{rows:,} validation and test rows"
+                say(f"fields  {what} in {where}: {', '.join(names)}")
         say(f"model   {self.search.trainer.model.parameter_count:,} parameters")
         say(f"out     {self.out}")
 
@@ -224,6 +232,7 @@ class Job:
                 self.valid = self._measure_valid()
             folder.write(self.out / folder.HISTORY, folder.json_lines(search.history))
             self.save()
+            self.finished_epochs += 1
             progress.say(_epoch_line(line, config.epochs, search.best_epoch == trainer.epoch))
         progress.close()
         progress.say(
@@ -337,7 +346,9 @@ class Job:
 
     def interrupted(self, where: str) -> Interrupted:
         """Say where it stopped, and how to go on."""
-        return Interrupted(f"interrupted {where}; go on with: fourstep train --out {self.out} --resume")
+        return Interrupted(
+            f"interrupted {where}; go on with: fourstep train --out {quote(str(self.out))} --resume"
+        )
 
 
 def _best_threshold(label: npt.NDArray[np.uint8], score: Floats) -> float:

@@ -46,11 +46,11 @@ def report(metrics: Mapping[str, Any], out: str, stream: TextIO | None = None) -
     print("\n".join(lines), file=stream, flush=True)
 
 
-def gauc_line(figures: Mapping[str, Any]) -> str:
-    """Say what gAUC is a mean over."""
+def gauc_line(figures: Mapping[str, Any], why: str = "there is no user column") -> str:
+    """Say what gAUC is a mean over, or why there is none."""
     kept, dropped = figures["groups_kept"], figures["groups_dropped"]
     if figures["gauc_weight"] is None:
-        return "no gAUC: there is no user column"
+        return f"no gAUC: {why}"
     if figures["gauc"] is None:
         return f"no gAUC: none of the {dropped:,} users has both classes"
     note = "; it is AUC: there is one user" if kept == 1 and not dropped else ""

@@ -65,7 +65,10 @@ class Run:
         self.history: list[dict[str, Any]] = checkpoint.unpack(saved["search"]["history"])
         self.metrics: dict[str, Any] = {}
         if (self.folder / folder.METRICS).exists():
-            self.metrics = json.loads((self.folder / folder.METRICS).read_text())
+            try:
+                self.metrics = json.loads((self.folder / folder.METRICS).read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise RunError(f"{self.folder / folder.METRICS}: is damaged: {error}") from None
 
     def transform(self, frame: FrameLike) -> Inputs:
         """Return the inputs of new rows."""
@@ -99,7 +102,11 @@ class Run:
         >>> p.shape, bool((p > 0).all() and (p < 1).all())
         ((500,), True)
         """
-        return predict(self.model, self.transform(frame))
+        return self.score(self.transform(frame))
+
+    def score(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+        """Return the probability of the label for inputs that are transformed already."""
+        return predict(self.model, inputs)
 
     def __repr__(self) -> str:
         """Say what it is, and how good."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,15 @@ __all__ = ["score"]
 Floats = npt.NDArray[np.float64]
 
 
-def score(folder: str | Path, data: str | Path, out: str | Path, *, column: str = "score") -> int:
-    """Write the rows of a file with their score; return how many there are.
+def score(
+    folder: str | Path,
+    data: str | Path,
+    out: str | Path,
+    *,
+    column: str = "p",
+    say: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Write the rows of a file with their probabilities; return how many there are.
 
     Parameters
     ----------
@@ -33,13 +41,15 @@ def score(folder: str | Path, data: str | Path, out: str | Path, *, column: str 
         user too, so that `fourstep evaluate` can follow.
     column : str
         Name of the new column.
+    say : function
+        Is told, a line at a time, what is worth knowing: that the run is not finished, how many values are unseen.
 
     Raises
     ------
     RunError
         There is no run in the folder.
     ConfigError
-        An unknown suffix, or a column of that name is there already.
+        An unknown suffix, an output that is the input, or a column of that name that is there already.
     data.DataError
         What is wrong with the rows.
     OSError
@@ -55,8 +65,18 @@ def score(folder: str | Path, data: str | Path, out: str | Path, *, column: str 
         raise ConfigError(
             f"--out {out}: Parquet needs polars: pip install 'fourstep[data]' (or give a CSV file)"
         )
+    if out.exists() and data.exists() and out.samefile(data):
+        raise ConfigError(f"--out {out}: is the input; give another file")
     run = load_run(folder)
-    p = run.predict(read_frame(data))
+    if run.stage != "done":
+        say(f"note: the run in {folder} is not finished; scored by the best weights of its search so far")
+    frame = read_frame(data)
+    inputs = run.transform(frame)
+    for what, counts in (("unseen", inputs.unseen), ("rare", inputs.rare), ("null", inputs.nulls)):
+        names = [f"{count:,} {name}" for name, count in counts.items() if count]
+        if names:
+            say(f"{what} in {len(inputs):,} rows: {', '.join(names)}")
+    p = run.score(inputs)
     content = _with_polars(data, kind, column, p) if has_polars() else _with_csv(data, kind, column, p)
     with atomic_file(out) as file:
         file.write(content)
@@ -70,9 +90,15 @@ def _with_polars(data: Path, kind: str, column: str, p: Floats) -> bytes:
     if separator is None:
         table = pl.read_parquet(data, glob=False)
     else:
-        table = pl.read_csv(
-            data, separator=separator, infer_schema=False, glob=False
-        )  # every text stays as it is
+        try:
+            table = pl.read_csv(
+                data, separator=separator, infer_schema=False, glob=False
+            )  # texts stay as they are
+        except pl.exceptions.PolarsError:  # an unescaped quote: the csv module makes sense of it
+            frame = read_frame(data)
+            table = pl.DataFrame(
+                {name: [None if v is None else str(v) for v in frame[name]] for name in frame}
+            )
     _check_column(column, table.columns, data)
     table = table.with_columns(pl.Series(column, p))
     made = io.BytesIO()
