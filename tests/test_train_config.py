@@ -63,7 +63,8 @@ def test_toml_refuses_what_it_has_no_value_for(value: Any) -> None:
         (Whole(1, 5), ["1", "5"], ["0", "6", "2.0", "x", ""]),
         (Choice(("a", "b")), ["a"], ["c", "A", ""]),
         (Sizes(), ["64,32", "8", "none", ""], ["0", "-1", "a", "8,,8"]),
-        (Names(), ["a,b", "a", "", " a , b "], ["a,a", "a,,b"]),
+        (Names(), ["a,b", "a", "", " a , b "], ["a,a", "a,,b", "a,\udcff"]),
+        (Text(), ["a b", "é", ""], ["a\nb", "a\0", "\udcff"]),
     ],
 )
 def test_a_kind_reads_what_it_says_it_needs(kind: Any, good: list[str], bad: list[str]) -> None:

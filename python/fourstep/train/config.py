@@ -110,8 +110,10 @@ class Config:
         "error", Choice(("error", "drop")), "rows with a bad value: an error, or dropped, counted and listed"
     )
     split: str = _data("user-time", Choice(("user-time", "time", "random")), "how the test rows are chosen")
-    test_share: float = _data(0.2, Number(above=0, below=1), "share of the test rows")
-    valid_share: float = _data(0.1, Number(above=0, below=1), "share of the validation rows among the others")
+    test_share: float = _data(0.2, Number(least=1e-9, below=1), "share of the test rows")
+    valid_share: float = _data(
+        0.1, Number(least=1e-9, below=1), "share of the validation rows among the others"
+    )
     history: bool = _data(True, Switch(), "inputs from strictly earlier training rows: rates and counts")
     smoothing: float = _data(10.0, Number(above=0), "rows' worth of belief in the prior of a rate")
     min_count: int = _data(6, Whole(1), "a category in fewer training rows counts as unseen")

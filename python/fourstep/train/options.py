@@ -126,11 +126,11 @@ class Text(Kind):
     @property
     def needs(self) -> str:
         """What a value must be."""
-        return "a text of one line"
+        return "a text of one line in UTF-8"
 
     def read(self, value: object) -> str:
         """Return a str."""
-        if isinstance(value, str) and "\n" not in value and "\r" not in value and "\0" not in value:
+        if isinstance(value, str) and not set(value) & {"\n", "\r", "\0"} and _is_unicode(value):
             return value
         raise self.refuse()
 
@@ -167,7 +167,8 @@ class Names(Kind):
         if not isinstance(value, list | tuple):
             raise self.refuse()
         names = tuple(value)
-        if all(isinstance(name, str) and name for name in names) and len(set(names)) == len(names):
+        good = all(isinstance(name, str) and name and _is_unicode(name) for name in names)
+        if good and len(set(names)) == len(names):
             return names
         raise self.refuse()
 
@@ -202,3 +203,8 @@ class Sizes(Kind):
             )
         except ValueError:
             raise self.refuse() from None
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written down: bytes of a command line that are no UTF-8 arrive as halves of surrogate pairs."""
+    return not any(0xD800 <= ord(letter) <= 0xDFFF for letter in text)
