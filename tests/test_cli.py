@@ -123,6 +123,15 @@ def test_flags_are_read_without_numpy() -> None:
         (["train", "--lr", "fast"], "--lr needs a finite number > 0, got fast"),
         (["train", "--dropout", "1"], "--dropout needs a finite number >= 0 and < 1, got 1"),
         (["train", "--hidden", "64,x"], "--hidden needs a list of whole numbers >= 1, got 64,x"),
+        (
+            ["train", "--test-share", "1e-300"],
+            "--test-share needs a finite number >= 1e-09 and < 1, got 1e-300",
+        ),
+        (["train", *SMALL, "--out", "x\udcff"], "--out needs a text of one line in UTF-8, got x\\udcff"),
+        (
+            ["score", "r", "--data", "a.csv", "--out", "x\udcff.csv"],
+            "--out needs a text of one line in UTF-8",
+        ),
         (["train", "--optimizer", "adm"], "--optimizer needs one of adam"),
         (["train", "--batch-size"], "argument --batch-size: expected one argument"),
         (["train", "--resume"], "--resume needs --out"),
@@ -386,6 +395,69 @@ def test_score_refuses_what_does_not_fit(
     assert not (tmp_path / "s.csv").exists()
 
 
+def test_score_copes_with_quotes_in_the_middle_of_a_field(
+    trained: Path, new_rows: tuple[str, Any], tmp_path: Path
+) -> None:
+    """Polars refuses them, the csv module does not: one reader must serve both the model and the output."""
+    path, log = new_rows
+    lines = Path(path).read_text().splitlines()
+    lines[5] = lines[5].removesuffix("07") + 'say "hi" there'
+    (tmp_path / "quotes.csv").write_text("\n".join(lines) + "\n")
+    p = fs.load_run(trained).predict(log)
+    words = ["score", str(trained), "--data", str(tmp_path / "quotes.csv"), "--out"]
+    assert main([*words, str(tmp_path / "s.csv")]) == 0
+    after = read_csv(tmp_path / "s.csv")
+    assert after["note"][4] == 'say "hi" there'
+    assert [float(value) for value in after["p"]] == p.tolist()
+    polars = pytest.importorskip("polars")
+    assert main([*words, str(tmp_path / "s.parquet")]) == 0
+    table = polars.read_parquet(tmp_path / "s.parquet")
+    assert table["note"].to_list() == after["note"]
+    assert table["p"].to_list() == p.tolist()
+
+
+def test_score_keeps_the_types_of_parquet_and_says_what_csv_cannot_hold(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    polars = pytest.importorskip("polars")
+    log = fs.data.simulated(200, 5)
+    columns = {name: log[name] for name in log.schema.columns}
+    table = polars.DataFrame(columns).with_columns(
+        polars.lit("2020-01-02").str.to_date().alias("day"), nest=polars.Series([[1, 2]] * 200)
+    )
+    path = str(tmp_path / "new.parquet")
+    table.write_parquet(path)
+    words = ["score", str(trained), "--data", path, "--out"]
+    assert main([*words, str(tmp_path / "s.parquet")]) == 0
+    assert polars.read_parquet(tmp_path / "s.parquet").drop("p").equals(table)
+    capsys.readouterr()
+    said = refused(capsys, *words, str(tmp_path / "s.csv"))
+    assert "s.csv: CSV has no place for column 'nest' (List(Int64)); write Parquet" in said
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_outputs_are_not_the_input(
+    trained: Path, new_rows: tuple[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, _ = new_rows
+    before = Path(path).read_bytes()
+    assert "is the input" in refused(capsys, "score", str(trained), "--data", path, "--out", path)
+    words = ["--label", "click", "--score", "price", "--json", path]
+    assert "is the input" in refused(capsys, "evaluate", path, *words)
+    assert Path(path).read_bytes() == before
+
+
+def test_score_says_that_values_are_too_far_for_float32(
+    trained: Path, new_rows: tuple[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns: dict[str, Any] = read_csv(Path(new_rows[0]))
+    columns["price"][6] = "1e300"
+    path = write_csv(tmp_path / "far.csv", columns)
+    said = refused(capsys, "score", str(trained), "--data", path, "--out", str(tmp_path / "s.csv"))
+    assert "column 'price' has 1 number too far" in said
+    assert "first: row 7, 1e+300" in said
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -417,6 +489,47 @@ def test_evaluate_takes_scores_that_are_no_probabilities(
     found = json.loads((tmp_path / "e.json").read_text())
     assert (found["auc"], found["f1"], found["logloss"], found["calibration"]) == (1.0, 1.0, None, None)
     assert "no probabilities" in capsys.readouterr().out
+
+
+def test_evaluate_counts_scores_that_are_certain_and_wrong_and_says_why_there_is_no_gauc(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    counts: list[int] = []
+    for p in ([1.0, 0.0, 0.2, 1.0], [1.0, 0.1, 0.2, 1.0], [0.9, 0.1, 0.0, 1.0]):
+        path = write_csv(tmp_path / "s.csv", {"y": [0, 1, 0, 1], "p": p})
+        words = ["--label", "y", "--score", "p", "--json", str(tmp_path / "e.json")]
+        assert main(["evaluate", path, *words]) == 0
+        text = capsys.readouterr().out
+        assert "no gAUC: no --groups was given" in text
+        said += [line for line in text.splitlines() if "certain and wrong" in line] or [""]
+        found = json.loads((tmp_path / "e.json").read_text())
+        counts.append(found["certain_and_wrong"])
+    assert counts == [2, 1, 0]
+    assert said[0].startswith("log loss: 2 rows certain and wrong")
+    assert said[1].startswith("log loss: 1 row certain and wrong")
+    assert said[2] == ""
+
+
+def test_score_says_what_is_unseen_and_that_a_run_is_not_finished(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", *SMALL, "--quiet", "--out", str(tmp_path / "run")]
+    stop = "import fourstep.train.job as j, fourstep.train.errors as e\n"
+    stop += "def refit(self, stop): raise self.interrupted('here')\nj.Job._refit = refit\n" + RUN
+    assert fourstep(*words, code=stop).returncode == 130
+    log = fs.data.simulated(200, 5)
+    columns = {name: np.asarray(log[name]).tolist() for name in log.schema.columns}
+    columns["device"] = ["a new one", None, *columns["device"][2:]]
+    path = write_csv(tmp_path / "new.csv", columns)
+    assert main(["score", str(tmp_path / "run"), "--data", path, "--out", str(tmp_path / "s.csv")]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == (
+        f"note: the run in {tmp_path / 'run'} is not finished;"
+        " scored by the best weights of its search so far"
+    )
+    assert any(line.startswith("unseen in 200 rows: ") and "1 device" in line for line in lines)
+    assert "null in 200 rows: 1 device" in lines
 
 
 # ---- Ctrl-C from outside

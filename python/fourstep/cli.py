@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(text: str, code: int) -> int:
-    print(f"fourstep: {text}", file=sys.stderr, flush=True)
+    shown = text.encode("utf-8", "backslashreplace").decode()  # words of the user's need not be UTF-8
+    print(f"fourstep: {shown}", file=sys.stderr, flush=True)
     return code
 
 
@@ -213,13 +214,19 @@ def _score_parser(commands: Any) -> None:
 
 
 def _score(given: argparse.Namespace) -> int:
+    from fourstep.data.errors import counted
+    from fourstep.train.options import Text
     from fourstep.train.score import score
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
 
+    try:
+        Text().read(given.out)
+    except ValueError as needs:
+        raise UsageError(f"--out needs {needs}, got {given.out!r}") from None
     rows = score(given.folder, given.data, given.out, column=given.column, say=say)
-    print(f"{rows:,} row{'s' * (rows != 1)} scored: {given.out}")
+    print(f"{counted(rows, 'row')} scored: {given.out}")
     return 0
 
 

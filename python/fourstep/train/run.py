@@ -68,8 +68,10 @@ class Run:
         if (self.folder / folder.METRICS).exists():
             try:
                 self.metrics = json.loads((self.folder / folder.METRICS).read_text(encoding="utf-8"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RunError(f"{self.folder / folder.METRICS}: is damaged: {error}") from None
+            if not isinstance(self.metrics, dict) or not isinstance(self.metrics.get("test"), dict):
+                raise RunError(f"{self.folder / folder.METRICS}: is damaged: it holds no figures of the test")
 
     def transform(self, frame: FrameLike) -> Inputs:
         """Return the inputs of new rows."""

@@ -6,16 +6,20 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from fourstep.data import read_frame
+from fourstep.data.errors import counted
 from fourstep.data.reading import PARQUET, SEPARATORS, has_polars
 from fourstep.state import atomic_file
 from fourstep.train.errors import ConfigError
 from fourstep.train.run import load_run
+
+if TYPE_CHECKING:
+    from fourstep.data.frame import Frame
 
 __all__ = ["score"]
 
@@ -71,55 +75,47 @@ def score(
     if run.stage != "done":
         say(f"note: the run in {folder} is not finished; scored by the best weights of its search so far")
     frame = read_frame(data)
+    _check_column(column, list(frame), data)
     inputs = run.transform(frame)
     for what, counts in (("unseen", inputs.unseen), ("rare", inputs.rare), ("null", inputs.nulls)):
         names = [f"{count:,} {name}" for name, count in counts.items() if count]
         if names:
-            say(f"{what} in {len(inputs):,} rows: {', '.join(names)}")
+            say(f"{what} in {counted(len(inputs), 'row')}: {', '.join(names)}")
     p = run.score(inputs)
-    content = _with_polars(data, kind, column, p) if has_polars() else _with_csv(data, kind, column, p)
+    plain = kind in SEPARATORS and data.suffix.lower() in SEPARATORS
+    content = _csv_rows(frame, kind, column, p) if plain else _polars(data, out, frame, kind, column, p)
     with atomic_file(out) as file:
         file.write(content)
     return len(p)
 
 
-def _with_polars(data: Path, kind: str, column: str, p: Floats) -> bytes:
+def _csv_rows(frame: Frame, kind: str, column: str, p: Floats) -> bytes:
+    """Texts as they were read, and one column more."""
+    made = io.StringIO(newline="")
+    writer = csv.writer(made, delimiter=SEPARATORS[kind], lineterminator="\n")
+    writer.writerow([*frame, column])
+    writer.writerows(zip(*(frame[name].tolist() for name in frame), map(repr, p.tolist()), strict=True))
+    return made.getvalue().encode()
+
+
+def _polars(data: Path, out: Path, frame: Frame, kind: str, column: str, p: Floats) -> bytes:
+    """The same where the input or the output is Parquet, whose types stay as they are."""
     import polars as pl
 
-    separator = SEPARATORS.get(data.suffix.lower())
-    if separator is None:
-        table = pl.read_parquet(data, glob=False)
+    if data.suffix.lower() in PARQUET:
+        table = pl.read_parquet(data, glob=False)  # of the frame's columns the types are not the file's
     else:
-        try:
-            table = pl.read_csv(
-                data, separator=separator, infer_schema=False, glob=False
-            )  # texts stay as they are
-        except pl.exceptions.PolarsError:  # an unescaped quote: the csv module makes sense of it
-            frame = read_frame(data)
-            table = pl.DataFrame(
-                {name: [None if v is None else str(v) for v in frame[name]] for name in frame}
-            )
-    _check_column(column, table.columns, data)
+        table = pl.DataFrame({name: pl.Series(frame[name].tolist(), dtype=pl.String) for name in frame})
     table = table.with_columns(pl.Series(column, p))
     made = io.BytesIO()
     if kind in PARQUET:
         table.write_parquet(made)
-    else:
-        table.write_csv(made, separator=SEPARATORS[kind])
+        return made.getvalue()
+    nested = [f"{n!r} ({t})" for n, t in table.schema.items() if t.is_nested() or t == pl.Binary]
+    if nested:
+        raise ConfigError(f"--out {out}: CSV has no place for column {', '.join(nested)}; write Parquet")
+    table.write_csv(made, separator=SEPARATORS[kind])
     return made.getvalue()
-
-
-def _with_csv(data: Path, kind: str, column: str, p: Floats) -> bytes:
-    made = io.StringIO(newline="")
-    writer = csv.writer(made, delimiter=SEPARATORS[kind], lineterminator="\n")
-    with data.open(encoding="utf-8-sig", newline="") as file:
-        rows: Any = csv.reader(file, delimiter=SEPARATORS[data.suffix.lower()], strict=True)
-        names = next(row for row in rows if row)
-        _check_column(column, names, data)
-        writer.writerow([*names, column])
-        for row, value in zip(rows, p.tolist(), strict=True):
-            writer.writerow([*row, *[""] * (len(names) - len(row)), repr(value)])
-    return made.getvalue().encode()
 
 
 def _check_column(column: str, names: list[str], data: Path) -> None:
