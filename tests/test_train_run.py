@@ -291,7 +291,7 @@ def test_dropped_rows_and_nulls_are_told(tmp_path: Path) -> None:
     settings = QUICK | FILE | {"data": path, "out": str(tmp_path / "a"), "bad_rows": "drop"}
     fs.train.train(Config(**settings), recorder)
     said = "\n".join(recorder.said)
-    assert "dropped 1 rows: 'x' is not a number (first rows: 6)" in said
+    assert "dropped 1 row: 'x' is not a number (first: 6)" in said
     assert "null in " in said
     found = json.loads((tmp_path / "a" / "data.json").read_text())
     assert found["dropped"]["x"]["not a number"] == {"count": 1, "first_rows": [6]}
@@ -575,6 +575,14 @@ def test_an_unreadable_checkpoint_is_an_error_that_names_it(copy: Path, damage: 
         with pytest.raises(RunError, match=r"checkpoint\.(safetensors|npz)") as error:
             use(copy)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"test": 3}', "\udcff", "[" * 100_000])
+def test_damaged_figures_are_an_error_that_names_them(copy: Path, text: str) -> None:
+    (copy / "metrics.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(RunError, match=r"metrics\.json: is damaged: ") as error:
+        fs.load_run(copy)
+    assert "\n" not in str(error.value)
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:

@@ -200,5 +200,5 @@ def test_numbers_too_large_to_standardise_or_for_float32_are_named() -> None:
     ):
         data.Pipeline().fit(_priced([1.0, 1e300]))
     pipeline = data.Pipeline().fit(_priced([1.0, 2.0]))
-    with pytest.raises(data.DataError, match=r"column 'price' has 1 numbers too far .*first: row 2, 1e\+300"):
+    with pytest.raises(data.DataError, match=r"column 'price' has 1 number too far .*first: row 2, 1e\+300"):
         pipeline.transform({"price": [1.0, 1e300]})

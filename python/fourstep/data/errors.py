@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DataError"]
+__all__ = ["DataError", "counted"]
 
 
 class DataError(ValueError):
@@ -19,3 +19,14 @@ class DataError(ValueError):
     ...     print(error)
     column 'click' is named twice: as label and as numeric
     """
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, which takes an s but for one.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .column import Factor
 from .dataset import Dataset
-from .errors import DataError
+from .errors import DataError, counted
 from .frame import Frame, FrameLike, as_frame, missing_columns
 from .history import History, Keys
 from .inputs import Inputs
@@ -190,8 +190,8 @@ class Pipeline:
             if len(far):
                 first = int(rows[far[0]])
                 raise DataError(
-                    f"{dataset.name}: column {name!r} has {len(far):,} numbers too far from those it was fitted on"
-                    f" for float32 (first: row {first + 1:,}, {columns[name][far[0]]:g})"
+                    f"{dataset.name}: column {name!r} has {counted(len(far), 'number')} too far"
+                    f" from those it was fitted on for float32 (first: row {first + 1:,}, {columns[name][far[0]]:g})"
                 )
         return Inputs(fields, dense, names, self.dense_names, unseen, rare, nulls)
 

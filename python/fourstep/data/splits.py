@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .dataset import Dataset
-from .errors import DataError
+from .errors import DataError, counted
 
 __all__ = ["Split", "split"]
 
@@ -143,12 +143,12 @@ def _check(dataset: Dataset, parts: Split) -> None:
         rows = getattr(parts, name)
         if not len(rows):
             raise DataError(
-                f"{dataset.name}: split {parts.how!r} of {len(dataset):,} rows leaves the {name} part empty"
+                f"{dataset.name}: split {parts.how!r} of {counted(len(dataset), 'row')} leaves the {name} part empty"
             )
         if dataset.schema.label in dataset.columns:
             label = dataset.label[rows]
             if label.min() == label.max():
                 raise DataError(
                     f"{dataset.name}: split {parts.how!r} leaves one class only in the {name} part:"
-                    f" the label is {label[0]} in all its {len(rows):,} rows"
+                    f" the label is {label[0]} in its {counted(len(rows), 'row')}"
                 )

@@ -11,6 +11,7 @@ import numpy as np
 from fourstep import metrics
 from fourstep._table import table
 from fourstep.data import DataError, read_frame
+from fourstep.data.errors import counted
 from fourstep.train.measures import calibration, measure
 from fourstep.train.report import gauc_line, number, print_table
 
@@ -39,7 +40,8 @@ def evaluate(
     Returns
     -------
     dict
-        The keys of a part of ``metrics.json``, and ``threshold_from`` ("given" or "these rows") and ``calibration``
+        The keys of a part of ``metrics.json``, ``threshold_from`` ("given" or "these rows"), ``certain_and_wrong``
+        (rows whose score is 1 and label 0, or the other way round) and ``calibration``
         (see `fourstep.train.measures.calibration`; None where scores are no probabilities).
 
     Raises
@@ -87,10 +89,9 @@ def print_evaluation(figures: dict[str, Any], stream: TextIO | None = None) -> N
     flatters = ", the best on these rows, which flatters" if figures["threshold_from"] == "these rows" else ""
     print(gauc_line(figures, "no --groups was given"), file=stream)
     if figures["certain_and_wrong"]:
-        rows, clip = figures["certain_and_wrong"], "the machine epsilon"
+        wrong = counted(figures["certain_and_wrong"], "row")
         print(
-            f"log loss: infinite but for {clip}, to which {rows:,} certain and wrong scores are clipped",
-            file=stream,
+            f"log loss: {wrong} certain and wrong (p is 0 or 1): infinite but for the clip at ε", file=stream
         )
     print(
         f"F1 at threshold {figures['threshold']:.4f}{flatters}; base rate {figures['base_rate']:.4f}",

@@ -20,6 +20,7 @@ from fourstep import metrics
 from fourstep._runtime import runtime
 from fourstep.data import Inputs, Pipeline
 from fourstep.data import memory as data_memory
+from fourstep.data.errors import counted
 from fourstep.train import checkpoint, folder, source
 from fourstep.train.baseline import BASELINES, baseline
 from fourstep.train.checkpoint import pack, unpack
@@ -173,7 +174,8 @@ class Job:
         for column, kinds in dataset.report["dropped"].items():
             for what, found in kinds.items():
                 first = ", ".join(map(str, found["first_rows"]))
-                say(f"dropped {found['count']:,} rows: {column!r} is {what} (first rows: {first})")
+                found_rows = counted(found["count"], "row")
+                say(f"dropped {found_rows}: {column!r} is {what} (first: {first})")
         say(f"split   {parts!r}")
         if dataset.oracle_auc is not None:
             say(
@@ -270,7 +272,7 @@ class Job:
             trainer.close_epoch()
             self.save()
         progress.close()
-        progress.say(f"refit   {epochs} epochs on training and validation rows")
+        progress.say(f"refit   {counted(epochs, 'epoch')} on training and validation rows")
 
     # ---- after the training
 

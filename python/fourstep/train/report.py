@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from fourstep._table import table
+from fourstep.data.errors import counted
 
 __all__ = ["print_table", "report", "shares"]
 
@@ -35,7 +36,7 @@ def report(metrics: Mapping[str, Any], out: str, stream: TextIO | None = None) -
         for kind, figures in reversed(metrics["baseline"].items())
         if figures is not None
     ]
-    print_table(f"{test['rows']:,} test rows", _COLUMNS, rows, stream)
+    print_table(counted(test["rows"], "test row"), _COLUMNS, rows, stream)
     lines = [
         gauc_line(test),
         f"F1 at threshold {test['threshold']:.4f}, the best on the validation rows; base rate {test['base_rate']:.4f}",
@@ -52,7 +53,7 @@ def gauc_line(figures: Mapping[str, Any], why: str = "there is no user column") 
     if figures["gauc_weight"] is None:
         return f"no gAUC: {why}"
     if figures["gauc"] is None:
-        return f"no gAUC: none of the {dropped:,} users has both classes"
+        return f"no gAUC: none of the {counted(dropped, 'user')} has both classes"
     note = "; it is AUC: there is one user" if kept == 1 and not dropped else ""
     return (
         f"gAUC: mean over users weighted by {figures['gauc_weight']};"
