@@ -340,6 +340,16 @@ def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
     assert len({claim("a.csv") for _ in range(5)}) == 5
 
 
+def test_a_flipped_bit_of_the_file_is_an_error(copy: Path) -> None:
+    path = checkpoint(copy)
+    whole = path.read_bytes()
+    for place in np.linspace(len(whole) // 2, len(whole) - 1, 8, dtype=int):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        for use in (fs.load_run, lambda folder: fs.train.resume(folder, progress=Recorder())):
+            with pytest.raises(RunError, match=r"checkpoint\.(safetensors|npz)"):
+                use(copy)
+
+
 def test_a_flipped_bit_of_a_checkpoint_is_an_error(whole: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(whole, copy)
@@ -421,6 +431,16 @@ def test_more_epochs_go_on_where_the_horizon_was_set(tmp_path: Path) -> None:
     run(tmp_path / "a", epochs=2, horizon=2, patience=9)
     fs.train.resume(tmp_path / "a", {"epochs": 5}, Recorder())
     assert_same(results(tmp_path / "a"), results(tmp_path / "whole"))
+
+
+def test_figures_of_weights_that_change_are_taken_away(tmp_path: Path) -> None:
+    run(tmp_path / "a", epochs=1, patience=9)
+    with pytest.raises(Interrupted):
+        fs.train.resume(tmp_path / "a", {"epochs": 3}, Recorder(after=2))
+    assert not (tmp_path / "a" / "metrics.json").exists()
+    assert (fs.load_run(tmp_path / "a").stage, fs.load_run(tmp_path / "a").metrics) == ("search", {})
+    fs.train.resume(tmp_path / "a", progress=Recorder())
+    assert (tmp_path / "a" / "metrics.json").exists()
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fourstep as fs
 from fourstep import data
 
 
@@ -187,6 +188,25 @@ def _priced(price: list[float]) -> data.Dataset:
     n = len(price)
     frame = {"y": [0, 1] * (n // 2), "price": price}
     return data.Dataset.from_frame(frame, data.Schema("y", numeric=("price",)))
+
+
+def test_the_pipeline_and_the_command_have_the_same_defaults() -> None:
+    pipeline, config = data.Pipeline(), fs.train.Config()
+    assert (pipeline.min_count, pipeline.smoothing) == (config.min_count, config.smoothing)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e300, 1e154, -1e308])
+def test_whatever_is_too_large_is_one_error_and_no_warning(value: float) -> None:
+    """The variance, the mean, the difference and the cast can each overflow."""
+    with pytest.raises(data.DataError, match="column 'price'"):
+        data.Pipeline().fit(_priced([1.0, value] * 4 + [-value, value]))
+    pipeline = data.Pipeline().fit(_priced([1.0, 2.0]))
+    with pytest.raises(data.DataError, match=r"column 'price' has 2 numbers too far.*first: row 2,"):
+        pipeline.transform({"price": [1.0, value, 2.0, value]})
+    constant = data.Pipeline().fit(_priced([value] * 4)) if abs(value) < 1e300 else None
+    if constant is not None:
+        assert constant.transform({"price": [value]}).dense.tolist() == [[0.0]]
 
 
 def test_a_constant_column_is_not_blown_up() -> None:
