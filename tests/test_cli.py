@@ -189,7 +189,7 @@ def test_a_bad_row_is_named_and_can_be_dropped(
     assert line in said
     assert not (tmp_path / "run").exists()
     assert main([*words, "--bad-rows", "drop"]) == 0
-    assert "dropped 1 rows" in capsys.readouterr().err
+    assert "dropped 1 row: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
