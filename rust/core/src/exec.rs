@@ -8,8 +8,8 @@ use crate::pool::{self, ThreadsError};
 /// Elements of one piece of elementwise work: a multiple of every vector width, and of 64 bytes, whatever the dtype.
 pub const CHUNK: usize = 1 << 14;
 
-/// Below this many elements a call stays on the caller's thread: handing work to the pool costs more than it saves
-/// (`benches/record`: a hand-over takes 5-20 µs, in which one core updates some 60 thousand elements).
+/// Below this many elements a call stays on the caller's thread: handing work to the pool costs more than it saves. The
+/// group `handover` of `cargo bench` measures from how many elements on a second thread pays.
 pub const SERIAL_BELOW: usize = 1 << 16;
 
 /// How one call runs.
