@@ -490,7 +490,7 @@ def test_what_is_dropped_hides_no_nan() -> None:
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
 def test_p_is_a_probability(p: float) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"p: got {p}, need")):
+    with pytest.raises(ValueError, match=re.escape(f"p: got {p}, need 0 to 1")):
         nn.Dropout(p)
 
 

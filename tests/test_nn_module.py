@@ -340,26 +340,3 @@ def test_a_module_without_the_passes_says_so() -> None:
         nn.Module().forward(np.ones(1))
     with pytest.raises(NotImplementedError, match="Module does not define backward"):
         nn.Module().backward(np.ones(1))
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: nn.BatchNorm(3, eps="x"), r"eps: got 'x', need a number"),  # type: ignore[arg-type]
-        (lambda: nn.BatchNorm(3, momentum="x"), r"momentum: got 'x', need a number"),  # type: ignore[arg-type]
-        (lambda: nn.Dropout("x"), r"p: got 'x', need a number"),  # type: ignore[arg-type]
-    ],
-)
-def test_options_that_are_no_numbers(make: Any, message: str) -> None:
-    with pytest.raises(TypeError, match=message):
-        make()
-
-
-def test_parameters_take_no_numbers_that_do_not_fit() -> None:
-    layer = nn.Linear(2, 1, seed=0)
-    before = layer.params["weight"].copy()
-    with pytest.raises(TypeError, match=r"weight: got dtype complex128, need float32"):
-        layer.params["weight"] = np.ones((1, 2), complex)
-    with pytest.raises(ValueError, match=r"weight: got numbers too large for float32"):
-        layer.params["weight"] = np.array([[1.0, 1e300]])
-    assert np.array_equal(layer.params["weight"], before)

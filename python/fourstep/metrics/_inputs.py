@@ -15,8 +15,6 @@ from fourstep import _core
 from fourstep._runtime import execution
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
 Array: TypeAlias = "NDArray[Any]"
@@ -117,19 +115,6 @@ def _numbers(array: Array, name: str) -> Array:
         if len(nulls):
             raise ValueError(f"{name}: got null at index {nulls[0]} ({len(nulls)} such of {len(array)} rows)")
     raise TypeError(f"{name}: got dtype {array.dtype}, need numbers (bool, integer, float16/32/64, bfloat16)")
-
-
-def as_the_scores(threshold: float, score: Any) -> float:
-    """Round a threshold to the type of small floats (float16, bfloat16), which widen on their way to the kernels."""
-    dtype = getattr(score, "dtype", None)
-    small = isinstance(dtype, np.dtype) and dtype.itemsize < 4 and dtype.kind in "fV"
-    return float(np.asarray(threshold).astype(dtype)) if small else threshold
-
-
-def choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    """Refuse what is not one of `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}: got {value!r}, need one of {', '.join(map(repr, choices))}")
 
 
 def is_none(array: Array) -> NDArray[np.bool_]:

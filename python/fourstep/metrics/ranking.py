@@ -10,7 +10,7 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.metrics._groups import as_integers
-from fourstep.metrics._inputs import Array, choice, column, ready, rows, same_length
+from fourstep.metrics._inputs import Array, column, ready, rows, same_length
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
 
 if TYPE_CHECKING:
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 Nan: TypeAlias = Literal["raise", "drop", "lowest"]
 GroupWeight: TypeAlias = Literal["impressions", "positives", "uniform", "pairs"]
 OneClass: TypeAlias = Literal["drop", "half", "raise"]
-
-_NAN = ("raise", "drop", "lowest")
-_GROUP_WEIGHTS = ("impressions", "positives", "uniform", "pairs")
-_ONE_CLASS = ("drop", "half", "raise")
 
 
 def auc(
@@ -87,7 +83,6 @@ def auc(
     >>> fs.metrics.auc([0, 1, 1], [0.5, float("nan"), 0.7], nan="drop")
     1.0 (auc: 1 positive, 1 negative, 1 row with NaN dropped)
     """
-    choice("nan", nan, _NAN)
     check_on_undefined(on_undefined)
     labels, scores, weights = rows(y, score, sample_weight, pos_label)
     got = _core.metrics_auc(labels, scores, weights, nan, execution())
@@ -188,9 +183,6 @@ def gauc(
     >>> dict(zip(each["group"].tolist(), each["auc"].tolist()))
     {3: 0.0, 7: 1.0, 9: nan}
     """
-    choice("nan", nan, _NAN)
-    choice("group_weight", group_weight, _GROUP_WEIGHTS)
-    choice("one_class", one_class, _ONE_CLASS)
     check_on_undefined(on_undefined)
     if (groups is None) == (offsets is None):
         raise TypeError(

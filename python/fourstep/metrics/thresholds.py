@@ -11,7 +11,7 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._inputs import as_the_scores, rows
+from fourstep.metrics._inputs import rows
 from fourstep.metrics.score import Score, UndefinedMetricWarning
 
 if TYPE_CHECKING:
@@ -156,7 +156,6 @@ def confusion(
     if math.isnan(at):
         raise ValueError("threshold: got nan, need a number")
     labels, scores, weights = rows(y, score, sample_weight, pos_label)
-    at = as_the_scores(at, score)
     cells, real = _core.metrics_confusion(labels, scores, weights, at, execution())
     tp, fp, fn, tn = cells if weights is None else real
     return Confusion(tp, fp, fn, tn, at, cells)

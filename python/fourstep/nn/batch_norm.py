@@ -10,7 +10,6 @@ from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.nn import _check
 from fourstep.nn.module import Array, Module
-from fourstep.optim.checks import number
 
 
 class BatchNorm(Module):
@@ -97,8 +96,6 @@ class BatchNorm(Module):
         super().__init__()
         self.num_features = channels = _check.size("num_features", num_features)
         self.dtype = _check.float_dtype(dtype)
-        eps = number("eps", eps)
-        momentum = None if momentum is None else number("momentum", momentum)
         if not (eps > 0 and math.isfinite(eps)):
             raise ValueError(f"eps: got {eps!r}, need a finite number above 0")
         if momentum is not None and not 0 <= momentum <= 1:

@@ -8,7 +8,6 @@ from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.nn import _check, init
 from fourstep.nn.module import Array, Module
-from fourstep.optim.checks import number
 
 
 class Dropout(Module):
@@ -61,7 +60,6 @@ class Dropout(Module):
         self, p: float = 0.5, *, seed: int | None = None, rng: np.random.Generator | None = None
     ) -> None:
         super().__init__()
-        p = number("p", p)
         if not 0 <= p <= 1:
             raise ValueError(f"p: got {p!r}, need 0 to 1")
         self.p = float(p)

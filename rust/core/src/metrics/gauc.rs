@@ -226,15 +226,7 @@ fn counted<S: Score, M: Member<Key = S::Key>>(
     groups: Groups<'_>,
     options: &Options,
 ) -> Result<(Vec<Group>, Vec<u64>), MetricError> {
-    let unit = match rows.weights {
-        None => Unit::ONE,
-        Some(weights) if options.nan == Nan::Drop => {
-            // A dropped row does not count, so its weight does not coarsen the others'.
-            let counted = weights.iter().zip(rows.scores).map(|(&w, &s)| if s.is_nan() { 0.0 } else { w });
-            Unit::of_slice(exec, &counted.collect::<Vec<_>>(), |&w| w)
-        }
-        Some(weights) => Unit::of_slice(exec, weights, |&w| w),
-    };
+    let unit = rows.weights.map_or(Unit::ONE, |w| Unit::of_slice(exec, w, |&w| w));
     let source = InPlace { rows, nan: options.nan };
     match groups {
         Groups::Signed(ids) => Ok(by_id::<S, M, _>(exec, &source, ids, unit)),
