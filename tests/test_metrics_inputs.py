@@ -206,9 +206,12 @@ def test_ids_of_any_size_and_wrapping(groups: Any) -> None:
 
 
 def test_numbers_of_numpy_where_a_number_is_asked_for() -> None:
-    assert metrics.auc([1, 1], [0.1, 0.2], on_undefined=np.float32(0.5)) == 0.5
-    assert metrics.precision([1, 1], [0.1, 0.2], zero_division=np.int64(1)) == 1.0
-    assert metrics.logloss([0, 1], [0.0, 1.0], clip=np.float32(0.25)) == metrics.logloss([0, 1], [0.25, 0.75])
+    half: Any = np.float32(0.5)
+    one: Any = np.int64(1)
+    quarter: Any = np.float32(0.25)
+    assert metrics.auc([1, 1], [0.1, 0.2], on_undefined=half) == 0.5
+    assert metrics.precision([1, 1], [0.1, 0.2], zero_division=one) == 1.0
+    assert metrics.logloss([0, 1], [0.0, 1.0], clip=quarter) == metrics.logloss([0, 1], [0.25, 0.75])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
@@ -221,7 +224,7 @@ def test_a_threshold_compares_as_numpy_compares_it(dtype: str) -> None:
             want = int((score >= np.asarray(threshold).astype(kind)).sum())
         got = metrics.confusion(np.ones(len(score)), score, threshold)
         assert (got.tp, got.threshold) == (want, threshold)
-    assert metrics.confusion([1, 1], np.float16([0.1, 0.7]), 0.1).tp == 2
+    assert metrics.confusion([1, 1], np.array([0.1, 0.7], np.float16), 0.1).tp == 2
 
 
 def test_the_best_of_large_integers_reproduces_itself() -> None:
