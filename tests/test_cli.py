@@ -271,6 +271,8 @@ def test_a_full_disk_is_named_with_its_file_and_leaves_no_half(room: int, tmp_pa
             tomllib.loads(path.read_text())
         else:
             [json.loads(line) for line in path.read_text().splitlines() if path.suffix == ".jsonl"]
+    again = ["--resume"] if left else []
+    assert main(["train", *SMALL, "--quiet", "--out", str(tmp_path / "run"), *again]) == 0
 
 
 def test_a_limit_on_file_sizes_is_no_traceback(tmp_path: Path) -> None:

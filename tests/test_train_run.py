@@ -15,7 +15,7 @@ import pytest
 
 import fourstep as fs
 from fourstep.state import load, save
-from fourstep.train import Config, ConfigError, Interrupted, Outcome, RunError
+from fourstep.train import Config, ConfigError, Interrupted, Outcome, RunError, source
 from fourstep.train.folder import checkpoint, claim
 from fourstep.train.progress import Progress
 
@@ -311,6 +311,28 @@ def test_a_run_that_diverges_says_what_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists(), "there is nothing to go on from: the folder is free again"
 
 
+def test_a_run_that_comes_to_nothing_removes_its_own_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs are given one folder: the one that is refused must leave the other's files."""
+    real = source.load
+
+    def late(config: Config) -> fs.data.Dataset:
+        monkeypatch.setattr(source, "load", real)
+        run(tmp_path / "a", epochs=1)  # a whole run, while this one still reads its data
+        return real(config)
+
+    monkeypatch.setattr(source, "load", late)
+    with pytest.raises(RunError, match="the folder is not empty"):
+        run(tmp_path / "a", epochs=1)
+    assert fs.load_run(tmp_path / "a").stage == "done"
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(RunError, match="diverged"):
+        run(tmp_path / "mine", optimizer="sgd", lr=1e30, warmup=0.0, batch_norm=False)
+    assert list((tmp_path / "mine").iterdir()) == [], "it was there before: it stays, empty"
+    run(tmp_path / "mine", epochs=1)
+
+
 def test_runs_that_begin_in_the_same_second_have_folders_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -432,8 +454,9 @@ def test_an_unfinished_run_scores_with_its_best_epoch_so_far(tmp_path: Path) -> 
     assert len(run_so_far.predict(fs.data.simulated(200, 3))) == 200
     with pytest.raises(Interrupted):
         fs.train.train(Config(**(QUICK | {"out": str(tmp_path / "b")})), Recorder(after=2))
-    with pytest.raises(RunError, match="no epoch of this run is finished"):
-        fs.load_run(tmp_path / "b")
+    shutil.move(tmp_path / "b", tmp_path / "b c")
+    with pytest.raises(RunError, match=r"no epoch of this run is finished.*--out '.*b c' --resume"):
+        fs.load_run(tmp_path / "b c")
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,13 @@ def train(config: Config, progress: Progress | None = None) -> Outcome:
     progress = progress or make(config.quiet)
     runtime()  # a wrong FOURSTEP_ISA is an error before anything is loaded
     config, why = source.resolve(config)
+    named = bool(config.out)
     config = config.but(
         out=config.out or str(folder.claim(config.data)), horizon=config.horizon or config.epochs
     )
     folder.check_new(Path(config.out))
     progress.say(f"using   {why}")
-    return _finish(Job(config, progress), progress)
+    return _finish(Job(config, progress), progress, keep=named and Path(config.out).is_dir())
 
 
 def resume(out: str | Path, given: dict[str, Any] | None = None, progress: Progress | None = None) -> Outcome:
@@ -111,27 +112,27 @@ def _show(value: object) -> str:
     return ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
-def _finish(job: Job, progress: Progress) -> Outcome:
+def _finish(job: Job, progress: Progress, *, keep: bool = True) -> Outcome:
     try:
         outcome = job.run()
     except KeyboardInterrupt:
-        if not folder.checkpoint(job.out).exists():
-            _abandon(job)
+        if (not job.made and job.saved is None) or not folder.checkpoint(job.out).exists():
+            _abandon(job, keep)
             raise
         raise job.interrupted("at once; the last checkpoint counts") from None
     except Exception as error:
         if not isinstance(error, Interrupted):
-            _abandon(job)
+            _abandon(job, keep)
         raise
     if job.config.plots:
         _draw(outcome, job.out, progress)
     return outcome
 
 
-def _abandon(job: Job) -> None:
+def _abandon(job: Job, keep: bool) -> None:
     """Leave nothing of a new run of which no epoch was finished: there is nothing to go on from."""
     if job.saved is None and not job.finished_epochs:
-        folder.abandon(job.out)
+        folder.abandon(job.out, job.made, keep=keep)
 
 
 def _draw(outcome: Outcome, out: Path, progress: Progress) -> None:

@@ -71,10 +71,15 @@ def claim(data: str, root: str = ROOT) -> Path:
             return path
 
 
-def abandon(path: Path) -> None:
-    """Remove what a run wrote that came to nothing, so that its folder can be used again."""
-    for name in (CONFIG, DATA, HISTORY, METRICS, checkpoint(path).name):
+def abandon(path: Path, made: Iterable[str], *, keep: bool = False) -> None:
+    """Remove the files that a run made and came to nothing with, and its folder if nothing else is in it.
+
+    Files of another run that took the folder meanwhile are not ours; `keep` leaves a folder that was there before.
+    """
+    for name in made:
         (path / name).unlink(missing_ok=True)
+    if keep:
+        return
     with contextlib.suppress(OSError):
         path.rmdir()
         if path.parent == Path(ROOT):

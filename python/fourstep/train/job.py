@@ -84,6 +84,7 @@ class Job:
         self.config, self.progress, self.saved = config, progress, saved
         self.out = Path(config.out)
         self.finished_epochs = 0
+        self.made: list[str] = []  # what this run wrote into its folder: that alone is its own to remove
         self.clock = Clock()
         if saved is not None:
             self.clock.seconds.update({part: float(seconds) for part, seconds in saved["seconds"].items()})
@@ -138,12 +139,14 @@ class Job:
         """Make the folder, and in it all that it takes to go on from here."""
         if self.saved is None:
             folder.create(self.out)
+            names = (folder.CONFIG, folder.DATA, folder.HISTORY, folder.METRICS)
+            self.made = [folder.checkpoint(self.out).name, *names]
         elif self.stage != "done":
             (self.out / folder.METRICS).unlink(missing_ok=True)  # figures of weights that are about to change
+        self.save()  # first: with it alone a run can go on, without it nothing can
         folder.write(self.out / folder.CONFIG, self.config.to_toml(self.pipeline.cardinalities))
         found = {"rows": len(self.dataset), "dropped": self.dataset.report["dropped"], "fields": self.counted}
         folder.write(self.out / folder.DATA, folder.json_text(found))
-        self.save()
 
     def _fit(self, rows: Rows) -> tuple[Pipeline, Inputs]:
         config = self.config

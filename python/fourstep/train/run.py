@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,13 +47,13 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.folder = Path(path)
         saved = checkpoint.read(self.folder)
-        self.config = Config(**read_toml(self.folder / folder.CONFIG))
         self.stage = str(saved["stage"])
         if not saved["model"]:
             raise RunError(
                 f"{self.folder}: no epoch of this run is finished;"
-                f" go on with: fourstep train --out {self.folder} --resume"
+                f" go on with: fourstep train --out {quote(str(self.folder))} --resume"
             )
+        self.config = Config(**read_toml(self.folder / folder.CONFIG))
         try:
             self.pipeline = Pipeline.from_state_dict(saved["pipeline"])
             sizes = self.pipeline.cardinalities
