@@ -594,3 +594,37 @@ def test_logits_lose_nothing_where_probabilities_saturate() -> None:
     np.testing.assert_allclose(got, np.exp(-z), rtol=1e-8)
     got = [metrics.logloss([0], [x], from_logits=True) for x in z]
     np.testing.assert_array_equal(got, z + np.array([math.log1p(math.exp(-20)), 0, 0, 0]))
+
+
+def test_a_heavy_row_that_does_not_count_changes_no_grouped_auc() -> None:
+    y, score, group = [1, 0, 1, 0, 1, 1], [0.9, 0.1, 0.2, 0.8, math.nan, 0.5], [1, 1, 2, 2, 1, 3]
+    weights = [1.0, 2.0, 3.0, 1.0]
+    for how in ("impressions", "positives", "uniform", "pairs"):
+        want, got = (
+            metrics.gauc(
+                y,
+                score,
+                group,
+                sample_weight=[*weights, heavy, heavy],
+                nan="drop",
+                group_weight=how,
+                min_rows=1,
+            )
+            for heavy in (1.0, 1e19)
+        )
+        assert 0 < want < 1 and got == want, how
+
+
+def test_groups_that_weigh_nothing_are_named_as_the_reason() -> None:
+    with pytest.raises(
+        ValueError, match="gauc has no value: each of the 2 groups kept weighs 0 by positives"
+    ):
+        metrics.gauc(
+            [0, 0],
+            [0.1, 0.2],
+            [1, 2],
+            group_weight="positives",
+            one_class="half",
+            min_rows=1,
+            on_undefined="raise",
+        )

@@ -182,8 +182,57 @@ def test_two_labels_of_any_kind(name: str) -> None:
         (Y == 0, False),
         (np.where(Y == 1, 7, 3), 7),
         (np.where(Y == 1, 0.5, 0.25), 0.5),
+        (np.where(Y == 1, 1, 2), 1),
+        (np.where(Y == 1, True, False), True),
     ):
         assert repr(ALL[name](y, SCORE, pos_label=label)) == want
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [2**70, 2**70, 5, 5],
+        [-1, -1, 2**64 - 1, 2**64 - 1],
+        [2**64 - 1, 2**64 - 1, 2**64 - 2, 2**64 - 2],
+        np.array([np.int64(1), np.int64(1), np.int64(0), np.int64(0)], dtype=object),
+        np.array([np.str_("b"), np.str_("b"), np.str_("a"), np.str_("a")], dtype=object),
+    ],
+    ids=["huge", "signed and unsigned", "unsigned", "int64 objects", "str_ objects"],
+)
+def test_ids_of_any_size_and_wrapping(groups: Any) -> None:
+    got = metrics.gauc([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.3], groups, per_group=True)
+    assert got == 0.5 and got.per_group is not None
+    assert got.per_group["group"].tolist() == sorted(set(groups))
+
+
+def test_numbers_of_numpy_where_a_number_is_asked_for() -> None:
+    half: Any = np.float32(0.5)
+    one: Any = np.int64(1)
+    quarter: Any = np.float32(0.25)
+    assert metrics.auc([1, 1], [0.1, 0.2], on_undefined=half) == 0.5
+    assert metrics.precision([1, 1], [0.1, 0.2], zero_division=one) == 1.0
+    assert metrics.logloss([0, 1], [0.0, 1.0], clip=quarter) == metrics.logloss([0, 1], [0.25, 0.75])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
+def test_a_threshold_compares_as_numpy_compares_it(dtype: str) -> None:
+    kind = getattr(pytest.importorskip("ml_dtypes"), dtype, dtype)
+    score = np.arange(-1, 101).astype(np.float64) / 100
+    score = score.astype(kind)
+    for threshold in (0.1, 0.3, 0.7, 1e-9, 70000.0, -math.inf, math.inf):
+        with np.errstate(over="ignore"):
+            want = int((score >= np.asarray(threshold).astype(kind)).sum())
+        got = metrics.confusion(np.ones(len(score)), score, threshold)
+        assert (got.tp, got.threshold) == (want, threshold)
+    assert metrics.confusion([1, 1], np.array([0.1, 0.7], np.float16), 0.1).tp == 2
+
+
+def test_the_best_of_large_integers_reproduces_itself() -> None:
+    for score in ([2**53 - 1, 2**53 + 3, 2**60 + 1], [5, 2**60 + 127, 2**60 + 385], [0, 2**63, 2**64 - 1]):
+        best = metrics.best_threshold([0, 1, 1], np.array(score, np.uint64))
+        assert best.value == 1.0
+        again = metrics.confusion([0, 1, 1], np.array(score, np.uint64), float(best))
+        assert np.array_equal(again, best.confusion)
 
 
 # What they refuse.
@@ -310,6 +359,7 @@ def test_bad_input(name: str, case: str) -> None:
 OPTIONS: list[tuple[str, type[Exception], str, tuple[Any, ...], dict[str, Any]]] = [
     ("auc", ValueError, "nan: got \"keep\", need one of raise, drop, lowest", (Y, SCORE), {"nan": "keep"}),
     ("auc", ValueError, "on_undefined: got 'no', need 'nan', 'raise' or a number", (Y, SCORE), {"on_undefined": "no"}),
+    ("auc", TypeError, "nan: got NoneType, need one of raise, drop, lowest", (Y, SCORE), {"nan": None}),
     ("auc", ValueError, "on_undefined: got None", (Y, SCORE), {"on_undefined": None}),
     ("auc", ValueError, "score: all 2 rows are NaN or of weight 0", ([0, 1], [math.nan] * 2), {"nan": "drop"}),
     ("gauc", TypeError, "groups, offsets: got neither, need one of them", (Y, SCORE), {}),
@@ -332,6 +382,15 @@ OPTIONS: list[tuple[str, type[Exception], str, tuple[Any, ...], dict[str, Any]]]
         {},
     ),
     ("gauc", TypeError, "groups: got values of type int, str", ([0, 1], [0.1, 0.2], np.array([1, "a"], object)), {}),
+    ("gauc", TypeError, "groups: got values of type object, need integers or strings$", ([0], [0.1], [object()]), {}),
+    ("gauc", TypeError, "group_weight: got ndarray, need one of imp", (Y, SCORE, Y), {"group_weight": np.ones(2)}),
+    ("gauc", TypeError, "one_class: got int, need one of drop, half, raise", (Y, SCORE, Y), {"one_class": 0}),
+    ("gauc", ValueError, "offsets: got none, need whole numbers", (Y, SCORE), {"offsets": []}),
+    ("best_threshold", TypeError, "metric: got NoneType, need one of f1", (Y, SCORE, None), {}),
+    ("best_threshold", ValueError, "score: the best threshold is 9007199254740993, and no float64 lies between",
+     ([0, 1], [2**53, 2**53 + 1]), {}),
+    ("logloss", ValueError, "clip: got 'x', need None, 'eps' or a number", (Y, SCORE), {"clip": "x"}),
+    ("logloss", TypeError, r"clip: got \[0.1\], need None", (Y, SCORE), {"clip": [0.1]}),
     ("gauc", TypeError, "groups: got a masked array", (Y, SCORE, np.ma.masked_array(Y)), {}),
     ("gauc", TypeError, "groups: got dtype datetime64", ([0], [0.1], np.array(["2020"], "M8[s]")), {}),
     ("gauc", ValueError, 'group_weight: got "rows", need one of impressions, ', (Y, SCORE, Y), {"group_weight": "rows"}),

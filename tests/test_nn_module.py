@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import pickle
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -340,3 +342,65 @@ def test_a_module_without_the_passes_says_so() -> None:
         nn.Module().forward(np.ones(1))
     with pytest.raises(NotImplementedError, match="Module does not define backward"):
         nn.Module().backward(np.ones(1))
+
+
+def test_assignment_loses_nothing_but_digits() -> None:
+    layer = nn.Linear(2, 2, seed=0)
+    before = layer.params["bias"].copy()
+    table: list[tuple[Any, type[Exception], str]] = [
+        (np.array([1j, 1.0]), TypeError, "bias: got dtype complex128, which float32 cannot hold"),
+        (np.array(["a", "b"]), TypeError, "bias: got dtype <U1, which float32 cannot hold"),
+        (
+            np.array([0.0, 1e300]),
+            ValueError,
+            r"bias: got 1e\+300 at index \(1,\) \(1 such of 2\), which float32",
+        ),
+    ]
+    for value, kind, message in table:
+        with pytest.raises(kind, match=message):
+            layer.params["bias"] = value
+    assert np.array_equal(layer.params["bias"], before)
+    for fine in ([1, 2], np.array([True, False]), np.array([0.1, np.inf])):
+        layer.params["bias"] = np.asarray(fine)
+        assert np.array_equal(layer.params["bias"], np.asarray(fine).astype(np.float32))
+    dropout = nn.Dropout(0.5, seed=1)
+    dropout.buffers["step"] = np.array(3)
+    assert dropout.buffers["step"] == 3
+    for step in (np.array(-1), np.array(0.5)):
+        with pytest.raises((TypeError, ValueError), match="step: got .* uint64 cannot hold"):
+            dropout.buffers["step"] = step
+
+
+def test_only_add_parameter_makes_parameters() -> None:
+    layer = nn.Linear(2, 2, seed=0)
+    for arrays in (layer.params, layer.grads):
+        with pytest.raises(KeyError, match="no parameter is called 'w'; there are weight, bias"):
+            arrays["w"] = np.ones(1)
+        assert list(arrays) == ["weight", "bias"]
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert np.array_equal(twin.params["weight"], layer.params["weight"])
+        assert not np.shares_memory(twin.params["weight"], layer.params["weight"])
+        with pytest.raises(KeyError, match="no parameter is called 'w'"):
+            twin.params["w"] = np.ones(1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.BatchNorm(2, eps="x"), "eps: got 'x', need a finite number above 0"),  # type: ignore[arg-type]
+        (lambda: nn.BatchNorm(2, momentum="x"), "momentum: got 'x', need 0 to 1, or None"),  # type: ignore[arg-type]
+        (lambda: nn.Dropout("x"), "p: got 'x', need 0 to 1"),  # type: ignore[arg-type]
+    ],
+    ids=["eps", "momentum", "p"],
+)
+def test_numbers_that_are_none_are_refused_by_name(make: Callable[[], nn.Module], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_a_refusal_in_the_backward_of_a_table_names_the_layer() -> None:
+    model = nn.Sequential({"table": nn.Embedding(3, 2, dtype="float64", seed=0)})
+    model.forward(np.array([0, 2]))
+    model.children["table"].grads.rebind("weight", np.zeros((2, 3)).T)
+    with pytest.raises(ValueError, match="Embedding 'table': "):
+        model.backward(np.ones((2, 2)))

@@ -7,6 +7,7 @@ column of numbers is refused: nothing is aligned, filled or guessed.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -90,6 +91,19 @@ def _same_index(named: dict[str, Any]) -> None:
             )
 
 
+def choice(name: str, value: Any, options: tuple[str, ...]) -> None:
+    """Refuse what is not one of the options of a named argument."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: got {type(value).__name__}, need one of {', '.join(options)}")
+    if value not in options:
+        raise ValueError(f'{name}: got "{value}", need one of {", ".join(options)}')
+
+
+def number(value: Any) -> bool:
+    """Whether this is a real number, of Python or NumPy, and no bool."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def same_length(labels: Array, other: Array, name: str) -> None:
     if len(other) != len(labels):
         raise ValueError(f"{name}: got {len(other)} rows, need {len(labels)}, as many as y")
@@ -138,7 +152,7 @@ def _reals(array: Array, name: str) -> Array:
 
 def _labels(y: Array, pos_label: Any) -> NDArray[np.uint8]:
     """Return bytes, 1 for a positive."""
-    if pos_label is not True and (isinstance(pos_label, str) or pos_label != 1):
+    if pos_label is not None:
         y = _matching(y, pos_label)
     if y.dtype.kind not in "OV" and y.dtype.kind not in "biuf":
         raise TypeError(f"y: got dtype {y.dtype}, need labels 0/1 or -1/+1; other labels need pos_label=")

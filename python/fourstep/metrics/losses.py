@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._inputs import rows
+from fourstep.metrics._inputs import number, rows
 from fourstep.metrics.score import MetricWarning, OnUndefined, Score, check_on_undefined, plural, undefined
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def logloss(
     from_logits: bool = False,
     sample_weight: ArrayLike | None = None,
     clip: float | Literal["eps"] | None = None,
-    pos_label: Any = 1,
+    pos_label: Any = None,
 ) -> Score:
     """Log loss, the mean of −ln p over the positives and −ln(1 − p) over the negatives, in nats.
 
@@ -79,9 +80,16 @@ def logloss(
     if clip is not None:
         if from_logits:
             raise ValueError(f"clip: got {clip!r} with from_logits=True, which needs none")
-        limit = _eps(p) if clip == "eps" else float(clip)
+        if number(clip):
+            limit = float(clip)
+        elif isinstance(clip, str) and clip == "eps":
+            limit = _eps(p)
+        else:
+            limit = math.nan
         if not 0.0 <= limit < 0.5:
-            raise ValueError(f"clip: got {clip!r}, need None, 'eps' or a number in [0, 0.5)")
+            raise (ValueError if number(clip) or isinstance(clip, str) else TypeError)(
+                f"clip: got {clip!r}, need None, 'eps' or a number in [0, 0.5)"
+            )
     loss = "logits" if from_logits else "log"
     mean, _, n, positives, infinite, first = _core.metrics_loss(
         labels, values, weights, loss, limit, execution()
@@ -110,7 +118,7 @@ def brier(
     p: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    pos_label: Any = 1,
+    pos_label: Any = None,
 ) -> Score:
     """Brier score, the mean of (p − y)².
 
@@ -135,7 +143,7 @@ def calibration_ratio(
     p: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    pos_label: Any = 1,
+    pos_label: Any = None,
     on_undefined: OnUndefined = "nan",
 ) -> Score:
     """Calibration ratio Σ p / Σ y: predicted over observed positives; above 1 the model promises too much.

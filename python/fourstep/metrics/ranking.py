@@ -10,7 +10,7 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.metrics._groups import as_integers
-from fourstep.metrics._inputs import Array, column, ready, rows, same_length
+from fourstep.metrics._inputs import Array, choice, column, ready, rows, same_length
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Nan: TypeAlias = Literal["raise", "drop", "lowest"]
 GroupWeight: TypeAlias = Literal["impressions", "positives", "uniform", "pairs"]
 OneClass: TypeAlias = Literal["drop", "half", "raise"]
+NAN = ("raise", "drop", "lowest")
 
 
 def auc(
@@ -26,7 +27,7 @@ def auc(
     score: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    pos_label: Any = 1,
+    pos_label: Any = None,
     nan: Nan = "raise",
     on_undefined: OnUndefined = "nan",
 ) -> Score:
@@ -47,7 +48,7 @@ def auc(
     sample_weight
         Weights, shape (n,), finite and >= 0. A row of weight 0 does not exist.
     pos_label
-        The label of the positives.
+        The label of the positives; None: 1, of labels 0/1 or -1/+1.
     nan
         What a NaN score does: ``"raise"``; ``"drop"`` leaves the row out; ``"lowest"`` ranks it below -inf.
     on_undefined
@@ -84,6 +85,7 @@ def auc(
     1.0 (auc: 1 positive, 1 negative, 1 row with NaN dropped)
     """
     check_on_undefined(on_undefined)
+    choice("nan", nan, NAN)
     labels, scores, weights = rows(y, score, sample_weight, pos_label)
     got = _core.metrics_auc(labels, scores, weights, nan, execution())
     value, positives, negatives, (_, tied, pairs), left = got
@@ -114,7 +116,7 @@ def gauc(
     one_class: OneClass = "drop",
     min_rows: int = 2,
     per_group: bool = False,
-    pos_label: Any = 1,
+    pos_label: Any = None,
     nan: Nan = "raise",
     on_undefined: OnUndefined = "nan",
 ) -> Score:
@@ -188,6 +190,9 @@ def gauc(
         raise TypeError(
             f"groups, offsets: got {'both' if offsets is not None else 'neither'}, need one of them"
         )
+    choice("group_weight", group_weight, ("impressions", "positives", "uniform", "pairs"))
+    choice("one_class", one_class, ("drop", "half", "raise"))
+    choice("nan", nan, NAN)
     least = _min_rows(min_rows)
     labels, scores, weights = rows(y, score, sample_weight, pos_label, extra=("groups", groups))
     names = None
@@ -218,9 +223,10 @@ def gauc(
         )
     total = sum(tally[0] for tally in tallies)
     if value is None:
-        value = undefined(
-            "gauc", f"of {plural(total, 'group')} none has both classes and enough rows", on_undefined
-        )
+        why = f"of {plural(total, 'group')} none has both classes and enough rows"
+        if kept[0]:
+            why = f"each of the {plural(kept[0], 'group')} kept weighs 0 by {group_weight}"
+        value = undefined("gauc", why, on_undefined)
     return Score(
         value,
         "gauc",
@@ -253,6 +259,10 @@ def _min_rows(min_rows: int) -> int:
 
 def _offsets(offsets: ArrayLike | None) -> NDArray[np.int64]:
     array = column(offsets if offsets is not None else (), "offsets")
+    if len(array) == 0:
+        raise ValueError(
+            "offsets: got none, need whole numbers that start at 0 and end at the number of rows"
+        )
     if array.dtype.kind not in "iu":
         raise TypeError(f"offsets: got dtype {array.dtype}, need integers")
     return ready(array, np.int64)
@@ -284,7 +294,7 @@ def roc_curve(
     score: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    pos_label: Any = 1,
+    pos_label: Any = None,
     drop_intermediate: bool = True,
 ) -> RocCurve:
     """ROC curve: TPR = tp/(tp + fn) against FPR = fp/(fp + tn), a point for each threshold.

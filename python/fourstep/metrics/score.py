@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from fourstep.metrics._inputs import number
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -154,6 +156,6 @@ def undefined(name: str, why: str, on_undefined: OnUndefined) -> float:
 
 def check_on_undefined(value: OnUndefined) -> None:
     """Refuse what is not "nan", "raise" or a number."""
-    if value in ("nan", "raise") or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+    if number(value) or (isinstance(value, str) and value in ("nan", "raise")):
         return
     raise ValueError(f"on_undefined: got {value!r}, need 'nan', 'raise' or a number")

@@ -11,7 +11,7 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._inputs import rows
+from fourstep.metrics._inputs import Array, choice, number, rows
 from fourstep.metrics.score import Score, UndefinedMetricWarning
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def confusion(
     threshold: float = 0.5,
     sample_weight: ArrayLike | None = None,
     *,
-    pos_label: Any = 1,
+    pos_label: Any = None,
 ) -> Confusion:
     """Confusion matrix at a threshold: score >= threshold is a predicted positive.
 
@@ -156,9 +156,18 @@ def confusion(
     if math.isnan(at):
         raise ValueError("threshold: got nan, need a number")
     labels, scores, weights = rows(y, score, sample_weight, pos_label)
-    cells, real = _core.metrics_confusion(labels, scores, weights, at, execution())
+    cut = _as_compared(at, score) if scores.dtype == np.float32 else at
+    cells, real = _core.metrics_confusion(labels, scores, weights, cut, execution())
     tp, fp, fn, tn = cells if weights is None else real
     return Confusion(tp, fp, fn, tn, at, cells)
+
+
+def _as_compared(threshold: float, score: ArrayLike) -> float:
+    """Round a threshold to the dtype of the scores before they widen to float32: so NumPy compares them."""
+    dtype = np.asarray(score).dtype
+    with np.errstate(over="ignore"):
+        rounded = float(np.asarray(threshold).astype(dtype))
+    return threshold if math.isnan(rounded) else rounded  # a type without inf makes NaN of what is too large
 
 
 def precision(
@@ -167,7 +176,7 @@ def precision(
     threshold: float = 0.5,
     sample_weight: ArrayLike | None = None,
     *,
-    pos_label: Any = 1,
+    pos_label: Any = None,
     zero_division: ZeroDivision = "warn",
 ) -> Score:
     """Precision = tp/(tp + fp): how many of the predicted positives are positive.
@@ -195,7 +204,7 @@ def recall(
     threshold: float = 0.5,
     sample_weight: ArrayLike | None = None,
     *,
-    pos_label: Any = 1,
+    pos_label: Any = None,
     zero_division: ZeroDivision = "warn",
 ) -> Score:
     """Recall = tp/(tp + fn): how many of the positives are predicted positive.
@@ -223,7 +232,7 @@ def f1(
     threshold: float = 0.5,
     sample_weight: ArrayLike | None = None,
     *,
-    pos_label: Any = 1,
+    pos_label: Any = None,
     zero_division: ZeroDivision = "warn",
 ) -> Score:
     """F1, the harmonic mean of precision and recall: 1/F1 = ½·(1/P + 1/R), F1 = 2·P·R/(P + R) = 2·tp/(2·tp + fp + fn).
@@ -253,14 +262,14 @@ def f1(
 
 
 def _score(name: str, matrix: Confusion, value: float, zero_division: ZeroDivision, why: str) -> Score:
-    if zero_division != "warn" and not isinstance(zero_division, (int, float)):
+    if not number(zero_division) and not (isinstance(zero_division, str) and zero_division == "warn"):
         raise ValueError(f"zero_division: got {zero_division!r}, need 'warn' or a number")
     if math.isnan(value):
         if zero_division == "warn":
             warnings.warn(f"{name} has no value and is 0.0: {why}", UndefinedMetricWarning, stacklevel=3)
             value = 0.0
         else:
-            value = zero_division
+            value = float(zero_division)
     counts = {}
     if isinstance(matrix.tp, int):
         tp, fp, fn, tn = matrix._cells
@@ -319,7 +328,7 @@ def best_threshold(
     score: ArrayLike,
     metric: Literal["f1", "accuracy", "youden"] = "f1",
     *,
-    pos_label: Any = 1,
+    pos_label: Any = None,
 ) -> Threshold:
     """Return the threshold at which a metric is highest; of several, the highest threshold.
 
@@ -335,14 +344,15 @@ def best_threshold(
     Returns
     -------
     Threshold
-        A float, one of the scores: predict ``score >= threshold``. inf where no score is: predict no positive at all.
+        A float, one of the scores (or the next float64 below an integer beyond 2^53): predict ``score >= threshold``.
+        inf where no score is: predict no positive at all.
         Carries ``metric``, ``value`` (how good it is) and ``confusion``.
 
     Raises
     ------
     ValueError, TypeError
         As for `auc`; also where the metric has no value at any threshold (F1 without positives, Youden's J with one
-        class).
+        class), and where integer scores beyond 2^53 lie so close that no float64 is the best threshold.
 
     Notes
     -----
@@ -355,6 +365,7 @@ def best_threshold(
     >>> t, t.confusion.fp
     (0.35 (best f1: 0.8), 1)
     """
+    choice("metric", metric, ("f1", "accuracy", "youden"))
     labels, scores, _ = rows(y, score, None, pos_label)
     threshold, tp, fp, positives, negatives = _core.metrics_best_threshold(
         labels, scores, metric, execution()
@@ -363,8 +374,24 @@ def best_threshold(
         raise ValueError("y: f1 has no value at any threshold, as there is no positive")
     if metric == "youden" and (positives == 0 or negatives == 0):
         raise ValueError("y: youden has no value at any threshold, as there is only one class")
-    at = math.inf if threshold is None else float(threshold)
     cells = (tp, fp, positives - tp, negatives - fp)
+    at = math.inf if threshold is None else _float64(threshold, labels, scores, cells)
     matrix = Confusion(*cells, at, cells)
     value = matrix.tpr - matrix.fpr if metric == "youden" else getattr(matrix, metric)
     return Threshold(at, metric, value, matrix)
+
+
+def _float64(threshold: float, labels: Array, scores: Array, cells: tuple[int, int, int, int]) -> float:
+    """Return a threshold that is a score as a float64 that splits the rows alike; an integer rounds down."""
+    at = float(threshold)
+    if at == threshold:
+        return at
+    if at > threshold:
+        at = math.nextafter(at, -math.inf)
+    got, _ = _core.metrics_confusion(labels, scores, None, at, execution())
+    if got != cells:
+        raise ValueError(
+            f"score: the best threshold is {threshold}, and no float64 lies between it and the next lower score; need"
+            " scores that differ as float64, such as their ranks"
+        )
+    return at

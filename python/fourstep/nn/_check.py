@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from operator import index
 from typing import Any
 
@@ -29,6 +30,13 @@ def size(name: str, value: int, least: int = 1) -> int:
     if number < least:
         raise ValueError(f"{name}: got {number}, need at least {least}")
     return number
+
+
+def number(name: str, value: Any, need: str) -> float:
+    """Return a real number as a float; its range is the caller's to check."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name}: got {value!r}, need {need}")
+    return float(value)
 
 
 def floats(label: str, name: str, x: Any, dtype: np.dtype[Any] | None = None) -> Array:

@@ -96,12 +96,14 @@ class BatchNorm(Module):
         super().__init__()
         self.num_features = channels = _check.size("num_features", num_features)
         self.dtype = _check.float_dtype(dtype)
-        if not (eps > 0 and math.isfinite(eps)):
-            raise ValueError(f"eps: got {eps!r}, need a finite number above 0")
-        if momentum is not None and not 0 <= momentum <= 1:
-            raise ValueError(f"momentum: got {momentum!r}, need 0 to 1, or None for the plain average")
-        self.eps = float(eps)
-        self.momentum = momentum
+        need = "a finite number above 0"
+        self.eps = _check.number("eps", eps, need)
+        if not (self.eps > 0 and math.isfinite(self.eps)):
+            raise ValueError(f"eps: got {eps!r}, need {need}")
+        need = "0 to 1, or None for the plain average"
+        self.momentum = None if momentum is None else _check.number("momentum", momentum, need)
+        if self.momentum is not None and not 0 <= self.momentum <= 1:
+            raise ValueError(f"momentum: got {momentum!r}, need {need}")
         self.affine = affine
         if affine:
             self.add_parameter("weight", np.ones(channels, self.dtype))

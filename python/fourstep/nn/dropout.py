@@ -60,9 +60,9 @@ class Dropout(Module):
         self, p: float = 0.5, *, seed: int | None = None, rng: np.random.Generator | None = None
     ) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
+        self.p = _check.number("p", p, "0 to 1")
+        if not 0 <= self.p <= 1:
             raise ValueError(f"p: got {p!r}, need 0 to 1")
-        self.p = float(p)
         if seed is None or rng is not None:
             seed = int(init.generator(seed, rng).integers(2**64, dtype=np.uint64))
         seed = _check.size("seed", seed, least=0)

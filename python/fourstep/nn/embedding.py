@@ -43,7 +43,10 @@ class _Table(Module):
             raise ValueError(f"{self.label}: {error}") from None
 
     def _add_gradient(self, dy: Array, ids: Array) -> None:
-        _core.embedding_backward(dy, ids, self._sizes, self.grads["weight"], execution())
+        try:
+            _core.embedding_backward(dy, ids, self._sizes, self.grads["weight"], execution())
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise type(error)(f"{self.label}: {error}") from None
 
     def _no_gradient(self, out: Any) -> None:
         if out is not None:

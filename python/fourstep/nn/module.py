@@ -35,11 +35,44 @@ class Tensors(dict[str, Array]):
         elif mine is not value:
             if np.shape(value) != mine.shape:
                 raise ValueError(f"{name}: got shape {np.shape(value)}, need {mine.shape}")
-            mine[...] = value
+            mine[...] = _converted(name, np.asarray(value), mine.dtype)
 
     def rebind(self, name: str, array: Array) -> None:
         """Put `array` itself behind `name`."""
         super().__setitem__(name, array)
+
+
+class Parameters(Tensors):
+    """Arrays of the names that ``add_parameter`` made, and of no others."""
+
+    def __setitem__(self, name: str, value: Array) -> None:
+        """Copy `value` into the array called `name`, which must be there."""
+        if name not in self:
+            raise KeyError(
+                f"no parameter is called {name!r}; there are {', '.join(self) or 'none'}. New ones need add_parameter"
+            )
+        super().__setitem__(name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as a whole: item by item, each name would be new."""
+        return type(self), (dict(self),)
+
+
+def _converted(name: str, value: Array, dtype: np.dtype[Any]) -> Array:
+    """Return `value` in `dtype`, if it loses no more than digits: no imaginary part, no fraction, no overflow."""
+    allowed = "biuf" if dtype.kind == "f" else "biu"
+    if value.dtype != dtype and value.dtype.kind not in allowed:
+        raise TypeError(f"{name}: got dtype {value.dtype}, which {dtype} cannot hold")
+    with np.errstate(over="ignore"):
+        converted = value.astype(dtype)
+    lost = np.isfinite(value) & ~np.isfinite(converted) if dtype.kind == "f" else converted != value
+    if lost.any():
+        first = tuple(int(i) for i in np.argwhere(lost)[0])
+        raise ValueError(
+            f"{name}: got {value[first]} at index {first} ({int(lost.sum())} such of {value.size}), "
+            f"which {dtype} cannot hold"
+        )
+    return converted
 
 
 class Module:
@@ -90,8 +123,8 @@ class Module:
     """
 
     def __init__(self, children: Mapping[str, Module] | None = None) -> None:
-        self.params = Tensors()
-        self.grads = Tensors()
+        self.params = Parameters()
+        self.grads = Parameters()
         self.buffers = Tensors()
         self.children: dict[str, Module] = dict(children or {})
         self.training = True
@@ -129,8 +162,8 @@ class Module:
 
     def add_parameter(self, name: str, value: Array) -> Array:
         """Make `value` the parameter `name`, with a gradient of zeros; return it."""
-        self.params[name] = value
-        self.grads[name] = np.zeros_like(value)
+        self.params.rebind(name, value)
+        self.grads.rebind(name, np.zeros_like(value))
         return value
 
     def modules(self) -> Iterator[tuple[str, Module]]:

@@ -3,7 +3,8 @@
     one_hot       the categorical fields alone
     same_inputs   the fields, the numbers and the history: all that the network sees
 
-Both are the linear term of the model alone, trained to convergence with L2. The settings were chosen on validation rows.
+Both are the linear term of the model alone, trained to convergence with L2.
+The settings were chosen by hand on validation rows.
 """
 
 from __future__ import annotations

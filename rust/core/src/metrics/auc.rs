@@ -225,6 +225,8 @@ pub(crate) trait Member: Item {
     const WEIGHTED: bool;
     /// From a score's key and its weight.
     fn new(key: Self::Key, weight: f64) -> Self;
+    /// Its weight, before [`Member::settle`].
+    fn raw(&self) -> f64;
     /// Its weight in this unit, before [`Member::settle`].
     fn raw_weight(&self, unit: Unit) -> u64;
     /// Turns the weights of a class into integers of a unit of their own.
@@ -242,6 +244,10 @@ impl<K: Key> Member for K {
     #[inline(always)]
     fn new(key: K, _: f64) -> K {
         key
+    }
+    #[inline(always)]
+    fn raw(&self) -> f64 {
+        1.0
     }
     #[inline(always)]
     fn raw_weight(&self, _: Unit) -> u64 {
@@ -283,8 +289,12 @@ impl<K: Key> Member for Weighted<K> {
         Self { key, weight: weight.to_bits() }
     }
     #[inline(always)]
+    fn raw(&self) -> f64 {
+        f64::from_bits(self.weight)
+    }
+    #[inline(always)]
     fn raw_weight(&self, unit: Unit) -> u64 {
-        unit.integer(f64::from_bits(self.weight))
+        unit.integer(self.raw())
     }
     fn settle(exec: &Exec, members: &mut [Self]) {
         let unit = Unit::of_slice(exec, members, |m| f64::from_bits(m.weight));

@@ -8,7 +8,9 @@
 //!    id together with their key, label and weight: the one pass that moves rows.
 //! 2. Count the pairs of each group: every pair in a small one, by sorting in a larger one, on all threads in a giant one.
 //!    Work is handed out by rows, not by groups.
-//! 3. Add ω_g·AUC_g. ω_g is an integer (sample weights are integers in one unit here) and each AUC_g is rounded once, so the
+//! 3. Weigh the groups that count. The unit of sample weights is taken over their rows alone: a row that is left out decides
+//!    nothing, however heavy.
+//! 4. Add ω_g·AUC_g. ω_g is an integer (sample weights are integers in one unit here) and each AUC_g is rounded once, so the
 //!    sum is exact, and one division rounds it: any order of rows gives the same bits, and one group gives its AUC.
 //!    Weighted by pairs, without sample weights, it is Σ pairs won / Σ pairs, integers to the end.
 //!
@@ -95,9 +97,9 @@ pub struct Group {
     pub positives: u64,
     /// Pairs, in units of weight of its own.
     pub pairs: Pairs,
-    /// Sum of the positives' weights, in a unit that all groups share: 1 without weights.
+    /// Sum of the positives' weights, in a unit that all groups share: 1 without weights. 0 where the group does not count.
     pub positive_weight: u64,
-    /// Sum of the negatives' weights, in that unit.
+    /// Sum of the negatives' weights, in such a unit: in the same one where rows of both classes are added.
     pub negative_weight: u64,
     /// AUC, or what stands for it; NaN where the group does not count.
     pub auc: f64,
@@ -162,11 +164,10 @@ pub fn gauc<S: Score>(
     options: &Options,
 ) -> Result<Gauc, MetricError> {
     let (_, left) = rows.check(exec, options.nan)?;
-    let (mut groups, ids) = match rows.weights {
+    let (groups, ids) = match rows.weights {
         None => counted::<S, S::Key>(exec, rows, groups, options)?,
         Some(_) => counted::<S, Weighted<S::Key>>(exec, rows, groups, options)?,
     };
-    groups.iter_mut().for_each(|g| judge(g, options));
     let value = mean(&groups, options.group_weight, rows.weights.is_some());
     Ok(Gauc { value, groups, ids, left })
 }
@@ -226,14 +227,13 @@ fn counted<S: Score, M: Member<Key = S::Key>>(
     groups: Groups<'_>,
     options: &Options,
 ) -> Result<(Vec<Group>, Vec<u64>), MetricError> {
-    let unit = rows.weights.map_or(Unit::ONE, |w| Unit::of_slice(exec, w, |&w| w));
     let source = InPlace { rows, nan: options.nan };
     match groups {
-        Groups::Signed(ids) => Ok(by_id::<S, M, _>(exec, &source, ids, unit)),
-        Groups::Unsigned(ids) => Ok(by_id::<S, M, _>(exec, &source, ids, unit)),
+        Groups::Signed(ids) => Ok(by_id::<S, M, _>(exec, &source, ids, options)),
+        Groups::Unsigned(ids) => Ok(by_id::<S, M, _>(exec, &source, ids, options)),
         Groups::Offsets(offsets) => {
             let starts = checked(offsets, rows.labels.len())?;
-            Ok((each_group::<M>(exec, &starts, &source, unit), Vec::new()))
+            Ok((each_group::<M>(exec, &starts, &source, options), Vec::new()))
         }
     }
 }
@@ -258,7 +258,7 @@ fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
     exec: &Exec,
     source: &InPlace<'_, S>,
     ids: &[G],
-    unit: Unit,
+    options: &Options,
 ) -> (Vec<Group>, Vec<u64>) {
     assert_eq!(ids.len(), source.rows.labels.len(), "as many ids as labels");
     let pieces = ids.len().div_ceil(ROWS);
@@ -269,7 +269,7 @@ fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
     if pool::map(exec.threads_for(ids.len()), pieces, rises).into_iter().all(|r| r) {
         let starts = starts(exec, ids.len(), |i| ids[i].key());
         let names = starts[..starts.len() - 1].iter().map(|&i| ids[i].key()).collect();
-        return (each_group::<M>(exec, &starts, source, unit), names);
+        return (each_group::<M>(exec, &starts, source, options), names);
     }
     let mut moved = vec![Moved::<M>::default(); ids.len()];
     let mut tasks: Vec<_> = moved.chunks_mut(ROWS).enumerate().collect();
@@ -282,7 +282,7 @@ fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
     sort::sort(exec, &mut moved);
     let starts = starts(exec, moved.len(), |i| moved[i].id);
     let names = starts[..starts.len() - 1].iter().map(|&i| moved[i].id).collect();
-    (each_group::<M>(exec, &starts, &&moved[..], unit), names)
+    (each_group::<M>(exec, &starts, &&moved[..], options), names)
 }
 
 /// Where runs of one id start, and the number of rows.
@@ -351,20 +351,93 @@ impl<M: Member> Source<M> for &[Moved<M>] {
 const GIANT: usize = 2 * ROWS;
 
 /// The groups that start at `starts`, the last of which is the number of rows.
-fn each_group<M: Member>(exec: &Exec, starts: &[usize], source: &impl Source<M>, unit: Unit) -> Vec<Group> {
+fn each_group<M: Member>(exec: &Exec, starts: &[usize], source: &impl Source<M>, options: &Options) -> Vec<Group> {
     let (groups, rows) = (starts.len() - 1, starts[starts.len() - 1]);
     // Piece p has the groups that start in its rows; p = rows / ROWS has the empty ones at the end.
     let first = |p: usize| starts[..groups].partition_point(|&s| s < p * ROWS);
     let pieces = pool::map(exec.threads_for(rows), rows / ROWS + 1, |p| {
-        exec.level.run(Piece { exec, starts: &starts[first(p)..=first(p + 1)], source, unit, member: PhantomData })
+        exec.level.run(Piece { exec, starts: &starts[first(p)..=first(p + 1)], source, member: PhantomData })
     });
     let mut counted: Vec<Group> = pieces.concat();
     for (group, start) in counted.iter_mut().zip(starts.windows(2)).filter(|(_, s)| s[1] - s[0] > GIANT) {
         let mut classes = Classes { positives: Vec::new(), negatives: Vec::new() };
         gather(&mut classes, source, start[0]..start[1]);
-        *group = count(exec, &mut classes, unit);
+        *group = count(exec, &mut classes);
     }
+    counted.iter_mut().for_each(|g| judge(g, options));
+    weigh_groups(exec, &mut counted, starts, source, options.group_weight);
     counted
+}
+
+/// Fills in the weights of the groups that count. Where positives and negatives are not added to one another each class
+/// has a unit of its own, so that heavy rows of one do not round the other to 0.
+fn weigh_groups<M: Member>(
+    exec: &Exec,
+    groups: &mut [Group],
+    starts: &[usize],
+    source: &impl Source<M>,
+    group_weight: GroupWeight,
+) {
+    if !M::WEIGHTED {
+        let kept = groups.iter_mut().filter(|g| g.fate == Fate::Kept);
+        kept.for_each(|g| (g.negative_weight, g.positive_weight) = (g.rows - g.positives, g.positives));
+        return;
+    }
+    let rows = starts[groups.len()];
+    let units = {
+        let each = |fold: &(dyn Fn(&mut [u128; 2], usize, f64) + Sync)| {
+            pool::map(exec.threads_for(rows), rows.div_ceil(ROWS), |p| {
+                let mut sums = [0; 2];
+                kept_rows(groups, starts, source, p, |_, class, member| fold(&mut sums, class, member.raw()));
+                sums
+            })
+        };
+        // Bits of floats that are > 0 have the order of the floats.
+        let largest = each(&|l, class, w| l[class] = l[class].max(w.to_bits().into()));
+        let largest = largest.into_iter().fold([0; 2], |a, b| [a[0].max(b[0]), a[1].max(b[1])]);
+        let apart = !matches!(group_weight, GroupWeight::Impressions);
+        let larger = largest[0].max(largest[1]);
+        let rough = largest.map(|l| Unit::rough(f64::from_bits(if apart { l } else { larger } as u64)));
+        let sums = each(&|s, class, w| s[class] += u128::from(rough[class].integer(w)));
+        let sums = sums.into_iter().fold([0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
+        [0, 1].map(|class| rough[class].refined(if apart { sums[class] } else { sums[0] + sums[1] }))
+    };
+    let parts = pool::map(exec.threads_for(rows), rows.div_ceil(ROWS), |p| {
+        let mut parts: Vec<(usize, [u64; 2])> = Vec::new();
+        kept_rows(groups, starts, source, p, |g, class, member| {
+            if parts.last().is_none_or(|part| part.0 != g) {
+                parts.push((g, [0; 2]));
+            }
+            if let Some(part) = parts.last_mut() {
+                part.1[class] += member.raw_weight(units[class]);
+            }
+        });
+        parts
+    });
+    for (g, [negatives, positives]) in parts.into_iter().flatten() {
+        groups[g].negative_weight += negatives;
+        groups[g].positive_weight += positives;
+    }
+}
+
+/// Calls `f` with group, class and member of each row of piece `p` that counts in a group that counts.
+fn kept_rows<M: Member>(
+    groups: &[Group],
+    starts: &[usize],
+    source: &impl Source<M>,
+    p: usize,
+    mut f: impl FnMut(usize, usize, M),
+) {
+    let (from, to) = (p * ROWS, starts[groups.len()].min((p + 1) * ROWS));
+    let first = starts.partition_point(|&s| s <= from) - 1;
+    for g in (first..groups.len()).take_while(|&g| starts[g] < to).filter(|&g| groups[g].fate == Fate::Kept) {
+        for i in from.max(starts[g])..to.min(starts[g + 1]) {
+            let (member, class) = source.row(i);
+            if class != OUT {
+                f(g, class.into(), member);
+            }
+        }
+    }
 }
 
 /// The groups of a piece, but for giants.
@@ -372,7 +445,6 @@ struct Piece<'a, M, R> {
     exec: &'a Exec,
     starts: &'a [usize],
     source: &'a R,
-    unit: Unit,
     member: PhantomData<M>,
 }
 
@@ -387,7 +459,7 @@ impl<M: Member, R: Source<M>> Kernel for Piece<'_, M, R> {
         for start in self.starts.windows(2) {
             let rows = if start[1] - start[0] > GIANT { 0..0 } else { start[0]..start[1] };
             gather(&mut classes, self.source, rows);
-            groups.push(count(&alone, &mut classes, self.unit));
+            groups.push(count(&alone, &mut classes));
         }
         groups
     }
@@ -413,13 +485,9 @@ const FEW: usize = 1024;
 
 /// Counts the pairs of a group.
 #[inline(always)]
-fn count<M: Member>(exec: &Exec, classes: &mut Classes<M>, unit: Unit) -> Group {
+fn count<M: Member>(exec: &Exec, classes: &mut Classes<M>) -> Group {
     let Classes { positives, negatives } = &*classes;
     let (positive_rows, negative_rows) = (positives.len() as u64, negatives.len() as u64);
-    let [positive_weight, negative_weight] = [positives, negatives].map(
-        #[inline(always)]
-        |members| members.iter().map(|m| m.raw_weight(unit)).sum(),
-    );
     let pairs = if !M::WEIGHTED && positives.len() * negatives.len() <= FEW {
         let (below, up_to) = each_pair(positives, negatives);
         Pairs { below, tied: up_to - below, all: u128::from(positive_rows * negative_rows) }
@@ -431,8 +499,8 @@ fn count<M: Member>(exec: &Exec, classes: &mut Classes<M>, unit: Unit) -> Group 
         rows: positive_rows + negative_rows,
         positives: positive_rows,
         pairs,
-        positive_weight,
-        negative_weight,
+        positive_weight: 0,
+        negative_weight: 0,
         auc: pairs.auc().unwrap_or(f64::NAN),
         fate: Fate::Kept,
     }
@@ -517,6 +585,34 @@ mod tests {
         }
         let got = check(&rows, Groups::Offsets(&[0, 0, 2, 2, 4, 4]), &options);
         assert_eq!(got.tally(Fate::Empty).groups, 4, "empty by offsets");
+    }
+
+    #[test]
+    fn heavy_rows_that_do_not_count_change_nothing() {
+        // Groups 1 and 2 count; 3 is of one class, 4 too small, and a row of group 1 is NaN.
+        let labels = [1, 0, 1, 1, 0, 0, 1, 1, 1];
+        let scores = [0.9, 0.1, f64::NAN, 0.2, 0.8, 0.1, 0.3, 0.4, 0.5];
+        let ids = [1i64, 1, 1, 2, 2, 2, 3, 3, 4];
+        for group_weight in WEIGHTS {
+            let value = |heavy: f64| {
+                let weights = [1.0, 2.0, heavy, 3.0, 1.0, 0.5, heavy, heavy, heavy];
+                let rows = Rows { labels: &labels, scores: &scores, weights: Some(&weights) };
+                let options = Options { group_weight, nan: Nan::Drop, ..OPTIONS };
+                check(&rows, Groups::Signed(&ids), &options).value
+            };
+            let want = value(1.0);
+            assert!(want.is_some_and(|v| v > 0.0 && v < 1.0), "{group_weight:?}: {want:?}");
+            for heavy in [1e19, 1e300] {
+                assert_eq!(value(heavy), want, "{group_weight:?}, {heavy:e}");
+            }
+        }
+        let rows = Rows {
+            labels: &[1, 0, 1, 0],
+            scores: &[1.0, 0.0, 0.0, 1.0],
+            weights: Some(&[1e-9, 1e19, 3e-9, 1e19]),
+        };
+        let options = Options { group_weight: GroupWeight::Positives, ..OPTIONS };
+        assert_eq!(check(&rows, Groups::Signed(&[1, 1, 2, 2]), &options).value, Some(0.25), "light positives");
     }
 
     #[test]

@@ -43,14 +43,14 @@ impl Unit {
     }
 
     /// In this unit the largest weight is in [2^61, 2^62].
-    fn rough(largest: f64) -> Self {
+    pub(crate) fn rough(largest: f64) -> Self {
         let shift = if largest < f64::MIN_POSITIVE { 54 } else { 0 };
         let exponent = ((scale(largest, shift).to_bits() >> 52) & 0x7ff) as i32 - 1023 - shift;
         Self { s: 61 - exponent }
     }
 
     /// In this unit weights sum to about 2^61, if they sum to `sum` in the unit `self`.
-    fn refined(self, sum: u128) -> Self {
+    pub(crate) fn refined(self, sum: u128) -> Self {
         let length = 128 - sum.leading_zeros() as i32;
         Self { s: self.s + 61 - length }
     }
