@@ -6,7 +6,7 @@ import copy
 import pickle
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 import fourstep as fs
 from fourstep import nn, reference
 from fourstep._runtime import override
+from fourstep.reference import elementary
 
 Array = np.ndarray[Any, Any]
 
@@ -521,3 +522,32 @@ def test_numbers_of_any_shape_go_through_an_activation() -> None:
         layer = nn.ReLU()
         assert layer.forward(np.ones(shape)).shape == shape
         assert layer.backward(np.ones(shape)).shape == shape
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_has_the_bits_of_the_twin_wherever_it_writes(
+    dtype: type, on_every_path: Callable[[], Iterator[int]]
+) -> None:
+    x: Array = np.concatenate([np.linspace(-40, 40, 995), [-np.inf, -0.0, 0.0, np.inf, np.nan]]).astype(dtype)
+    want: Array = elementary.sigmoid(x.astype(np.float64)).astype(dtype)
+    wide: Array = np.empty((1000, 2), dtype)
+    for _ in on_every_path():
+        own = x.copy()
+        other = np.empty_like(x)
+        for y in (
+            nn.functional.sigmoid(x),
+            nn.functional.sigmoid(x, out=other),
+            nn.functional.sigmoid(own, out=own),
+            nn.functional.sigmoid(x, out=wide[:, 1]),
+            nn.functional.sigmoid(x[::-1])[::-1],
+            nn.functional.sigmoid(x.reshape(50, 20).T).T.ravel(),
+        ):
+            np.testing.assert_array_equal(y, want)
+    assert nn.functional.sigmoid(x, out=other) is other
+    for f, at_zero in (
+        (nn.functional.sigmoid, 0.5),
+        (nn.functional.dsigmoid, 0.25),
+        (nn.functional.softplus, dtype(np.log(2.0))),
+    ):
+        assert f(dtype(0)).shape == () and f(dtype(0)).dtype == dtype and f(dtype(0)) == at_zero
+        assert f(np.zeros((0, 3), dtype)).shape == (0, 3)

@@ -1,21 +1,29 @@
 """Activations and their derivatives as plain functions.
 
 Each takes a float32 or float64 array (anything else becomes float64) and an ``out=`` array. None of them overflows, at
-any finite or infinite input; NaN stays NaN. The exponential is NumPy's: the same bits on one machine with one NumPy.
+any finite or infinite input; NaN stays NaN. The exponential and the logarithm are our own
+(``rust/core/src/elementary.rs``): the same bits on every machine. The hyperbolic tangent is NumPy's.
 """
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fourstep import _core
+from fourstep._runtime import execution
 from fourstep.nn.module import Array
+
+Function: TypeAlias = Literal["exp", "log1p", "sigmoid"]
 
 
 def sigmoid(x: ArrayLike, out: Array | None = None) -> Array:
     """Return 1/(1 + e^−x).
 
     With e = e^−|x|, which lies in [0, 1], it is 1/(1 + e) for x >= 0 and e/(1 + e) below: small values keep all digits.
+    Computed in float64 and rounded once.
 
     Examples
     --------
@@ -23,8 +31,7 @@ def sigmoid(x: ArrayLike, out: Array | None = None) -> Array:
     >>> F.sigmoid([-1000.0, -40.0, 0.0, 40.0]).tolist()
     [0.0, 4.248354255291589e-18, 0.5, 1.0]
     """
-    x, e = _exp_minus_abs(x)
-    return np.asarray(np.divide(np.where(x < 0, e, e.dtype.type(1)), 1 + e, out=out))
+    return _elementary("sigmoid", x, out)
 
 
 def dsigmoid(x: ArrayLike, out: Array | None = None) -> Array:
@@ -36,7 +43,7 @@ def dsigmoid(x: ArrayLike, out: Array | None = None) -> Array:
     >>> F.dsigmoid([0.0, 40.0]).tolist()
     [0.25, 4.248354255291589e-18]
     """
-    _, e = _exp_minus_abs(x)
+    e = _elementary("exp", -np.abs(_floats(x)))
     one = 1 + e
     return np.asarray(np.divide(e, one * one, out=out))
 
@@ -84,8 +91,9 @@ def softplus(x: ArrayLike, out: Array | None = None) -> Array:
     >>> F.softplus([-1000.0, 0.0, 1000.0]).tolist()
     [0.0, 0.6931471805599453, 1000.0]
     """
-    x, e = _exp_minus_abs(x)
-    return np.asarray(np.add(np.maximum(x, 0), np.log1p(e), out=out))
+    x = _floats(x)
+    log = _elementary("log1p", _elementary("exp", -np.abs(x)))
+    return np.asarray(np.add(np.maximum(x, 0), log, out=out))
 
 
 def _floats(x: ArrayLike) -> Array:
@@ -93,7 +101,18 @@ def _floats(x: ArrayLike) -> Array:
     return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
 
 
-def _exp_minus_abs(x: ArrayLike) -> tuple[Array, Array]:
-    """Return x as floats, and e^−|x|."""
-    x = _floats(x)
-    return x, np.exp(-np.abs(x))
+def _elementary(name: Function, x: ArrayLike, out: Array | None = None) -> Array:
+    """Return a function of the compiled core of each element, in `out` if it is given, which may be x itself."""
+    x = np.require(_floats(x), requirements=["C", "A"])
+    if out is not None and _ready(out, x):
+        _core.elementary(name, x, out, execution())
+        return out
+    y = np.empty(x.shape, x.dtype)
+    _core.elementary(name, x, y, execution())
+    return y if out is None else np.asarray(np.positive(y, out=out))
+
+
+def _ready(out: Array, x: Array) -> bool:
+    """Whether the kernel can write to `out` while it reads x."""
+    alike = type(out) is np.ndarray and (out.shape, out.dtype) == (x.shape, x.dtype)
+    return alike and out.flags.carray and not np.may_share_memory(out, x)
