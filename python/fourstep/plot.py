@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fourstep import metrics
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -123,14 +125,7 @@ def roc(y: Labels, score: Floats, axes: Axes, *, label: str = "") -> None:
     label : str, optional
         What the legend says.
     """
-    order = np.argsort(-score, kind="stable")
-    last = np.flatnonzero(
-        np.diff(score[order], append=-np.inf)
-    )  # equal scores are one point: ties count half (M3)
-    positive = np.cumsum(y[order], dtype=np.int64)[last]
-    negative = last + 1 - positive
-    x = np.concatenate(([0.0], negative / negative[-1]))
-    t = np.concatenate(([0.0], positive / positive[-1]))
+    x, t, _ = metrics.roc_curve(y, score)
     axes.fill_between(x, t, color=VALID, alpha=0.08, linewidth=0)
     axes.plot(x, t, color=VALID, label=label or None)
     axes.plot([0, 1], [0, 1], color=TRAIN, linewidth=1, linestyle="--", label="a coin")

@@ -147,7 +147,11 @@ class Dataset:
     @property
     def oracle_auc(self) -> float | None:
         """AUC of the true probability: what no model exceeds but by luck. None where it is not known."""
-        return None if self.oracle is None else rank_auc(self.label, self.oracle)
+        if self.oracle is None:
+            return None
+        from fourstep.metrics import auc
+
+        return float(auc(self.label, self.oracle))
 
     def take(self, rows: npt.NDArray[np.int64]) -> Dataset:
         """The given rows, in the given order.
@@ -259,12 +263,3 @@ def _check_classes(dataset: Dataset) -> None:
             f"{dataset.name}: column {dataset.schema.label!r} holds one class only:"
             f" it is {low} in all {len(dataset):,} rows"
         )
-
-
-def rank_auc(label: npt.NDArray[np.uint8], score: npt.NDArray[np.float64]) -> float:
-    """AUC = Σ_positives (negatives below + ties / 2) / (positives × negatives), in whole numbers until the division."""
-    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    positive = np.bincount(place, weights=label, minlength=len(count)).astype(np.int64)
-    negative = count - positive
-    below = np.cumsum(negative) - negative
-    return int((positive * (2 * below + negative)).sum()) / (2 * int(positive.sum()) * int(negative.sum()))

@@ -8,11 +8,11 @@
 //! ```
 //!
 //! A rule is three short functions of one element over `S` state buffers. The loop below is the only one there is; it
-//! loads w, g and the state once, and stores w and the state once: 4 + 4·S reads and 4 + 4·S writes a `f32` element with
-//! g added to the reads. That is all the memory traffic an update needs, and above the cache it is what bounds it.
+//! loads w, g and the state once, and stores w and the state once: of `f32`, 8 + 4·S bytes read and 4 + 4·S written an
+//! element. That is all the memory traffic an update needs, and above the cache it is what bounds it.
 //!
 //! Step 1 is compiled in two forms: none, and all of it. All of it costs a few more operations an element, which hide
-//! behind the memory; a scratch block between the stages, tried first, cost 40 % above the cache.
+//! behind the memory; a scratch block between the stages, tried first, was slower in cache and above it.
 //!
 //! The frame leaks in two places here. Momentum *after* the division (RMSProp) and the RMS of past updates (AdaDelta)
 //! need the direction before they can be updated: so `direction` may write the state too.
