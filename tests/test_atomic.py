@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -323,7 +323,7 @@ def test_many_threads_save_to_one_file(tmp_path: Path, suffix: str) -> None:
         except BaseException as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -331,3 +331,21 @@ def test_many_threads_save_to_one_file(tmp_path: Path, suffix: str) -> None:
     assert not any(thread.is_alive() for thread in threads)
     assert errors == []
     assert names(tmp_path) == [path.name]
+
+
+def test_a_name_that_was_taken_again_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leftover is opened; before its lock is had, another removes it and its writer makes the name anew."""
+    leftover = tmp_path / ".f.1-0123abcd.tmp"
+    leftover.write_text("old")
+    flock = fcntl.flock
+
+    def late(file: IO[Any], how: int) -> None:
+        if how & fcntl.LOCK_NB and leftover.read_text() == "old":
+            leftover.unlink()
+            leftover.write_text("new")
+        flock(file, how)
+
+    monkeypatch.setattr("fourstep.atomic.fcntl.flock", late)
+    with atomic_file(tmp_path / "f", text=True) as file:
+        file.write("x")
+    assert leftover.read_text() == "new"

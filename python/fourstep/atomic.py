@@ -113,4 +113,5 @@ def _remove_stale(folder: str, name: str) -> None:
             other = os.path.join(folder, other)
             with suppress(OSError), open(other, "r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error while its writer is alive
-                os.unlink(other)
+                if os.fstat(file.fileno()).st_nlink:  # else another took it, and the name may be a new file's
+                    os.unlink(other)
