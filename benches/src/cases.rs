@@ -62,8 +62,8 @@ impl<T: Real> Arrays<T> {
 
     /// Takes the step that is measured.
     pub fn step(&mut self, exec: &Exec, rule: &Rule) {
-        let [a, b, c] = &mut self.state;
-        let whole = Segment { w: &mut self.w, g: &self.g, state: [a, b, c] };
+        let state = self.state.each_mut().map(Vec::as_mut_slice);
+        let whole = Segment { w: &mut self.w, g: &self.g, state };
         rule.step(exec, STEP, Gradient::plain(), &mut [whole]);
     }
 

@@ -22,14 +22,13 @@ pub fn copy<T: Real>(threads: usize, from: &[T], to: &mut [T]) {
 /// Adds g to w and to the first `states` state buffers: one loop for each thread.
 pub fn plain<T: Real>(level: Level, threads: usize, states: usize, arrays: &mut Arrays<T>) {
     let piece = arrays.w.len().div_ceil(threads);
-    let [a, b, c] = &mut arrays.state;
-    let mut rest = [a.chunks_mut(piece), b.chunks_mut(piece), c.chunks_mut(piece)];
+    let mut rest = arrays.state.each_mut().map(|s| s.chunks_mut(piece));
     let mut pieces: Vec<_> = (arrays.w.chunks_mut(piece))
         .zip(arrays.g.chunks(piece))
         .map(|(w, g)| (w, g, rest.each_mut().map(|chunks| chunks.next().unwrap_or_default())))
         .collect();
     pool::for_each(threads, &mut pieces, |(w, g, state)| {
-        let [a, b, _] = state;
+        let [a, b, ..] = state;
         match states {
             0 => level.run(Plain { g, written: [w] }),
             1 => level.run(Plain { g, written: [w, a] }),

@@ -8,11 +8,11 @@ u ← ρ·u + (1 − ρ)·δ²
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer
+from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 
@@ -67,21 +67,15 @@ class AdaDelta(Optimizer):
         rho: float = 0.9,
         eps: float = 1e-6,
         weight_decay: float = 0.0,
-        *,
-        maximize: bool = False,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        groups: Sequence[Mapping[str, Any]] | None = None,
+        **shared: Unpack[Shared],
     ) -> None:
         defaults = {
             "lr": lr,
             "rho": rho,
             "eps": eps,
             "weight_decay": weight_decay,
-            "maximize": maximize,
-            "clip_value": clip_value,
         }
-        super().__init__(params, defaults, clip_norm=clip_norm, groups=groups)
+        super().__init__(params, defaults, **shared)
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adadelta", ("square_avg", "acc_delta"), {"rho": group["rho"], "eps": group["eps"]}

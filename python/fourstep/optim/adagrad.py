@@ -6,11 +6,11 @@ V ← V + g²
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer
+from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 
@@ -73,10 +73,7 @@ class AdaGrad(Optimizer):
         eps: float = 1e-10,
         *,
         eps_inside: bool = False,
-        maximize: bool = False,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        groups: Sequence[Mapping[str, Any]] | None = None,
+        **shared: Unpack[Shared],
     ) -> None:
         defaults = {
             "lr": lr,
@@ -85,10 +82,8 @@ class AdaGrad(Optimizer):
             "initial_accumulator_value": initial_accumulator_value,
             "eps": eps,
             "eps_inside": eps_inside,
-            "maximize": maximize,
-            "clip_value": clip_value,
         }
-        super().__init__(params, defaults, clip_norm=clip_norm, groups=groups)
+        super().__init__(params, defaults, **shared)
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         hyper = {key: group[key] for key in ("lr_decay", "eps", "eps_inside")}

@@ -7,11 +7,11 @@ v ← β₂·v + (1 − β₂)·g²         v̂ = v / (1 − β₂^t)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer
+from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 
@@ -64,21 +64,15 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        *,
-        maximize: bool = False,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        groups: Sequence[Mapping[str, Any]] | None = None,
+        **shared: Unpack[Shared],
     ) -> None:
         defaults = {
             "lr": lr,
             "betas": betas,
             "eps": eps,
             "weight_decay": weight_decay,
-            "maximize": maximize,
-            "clip_value": clip_value,
         }
-        super().__init__(params, defaults, clip_norm=clip_norm, groups=groups)
+        super().__init__(params, defaults, **shared)
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adam", ("exp_avg", "exp_avg_sq"), {"betas": group["betas"], "eps": group["eps"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict, Unpack
 
 import numpy as np
 
@@ -30,6 +30,15 @@ Gradients = Mapping[int, Array]
 
 #: What a closure returns: the loss over an arena, else (loss, gradients).
 Closure = Callable[[], Any]
+
+
+class Shared(TypedDict, total=False):
+    """What every optimizer takes by keyword beside its own arguments; see `Optimizer`."""
+
+    maximize: bool
+    clip_value: float | None
+    clip_norm: float | None
+    groups: Sequence[Mapping[str, Any]] | None
 
 
 class Optimizer:
@@ -74,10 +83,10 @@ class Optimizer:
         self,
         params: Any,
         defaults: Hyper,
-        *,
-        clip_norm: float | None = None,
-        groups: Sequence[Mapping[str, Any]] | None = None,
+        **shared: Unpack[Shared],
     ) -> None:
+        groups = shared.pop("groups", None)
+        clip_norm = shared.pop("clip_norm", None)
         self._layout, own_groups = layout_of(params)
         if own_groups is not None and groups is not None:
             raise TypeError("groups: got some beside those in params; need one or the other")
@@ -85,7 +94,7 @@ class Optimizer:
         self.clip_norm = clip_norm
         #: Updates taken; the next one asks a schedule for this step. Set it to go on from there.
         self.step_count = 0
-        self.defaults = {"trainable": True, **defaults}
+        self.defaults = {"trainable": True, "maximize": False, "clip_value": None, **defaults, **shared}
         arrays = self._layout.params()
         self._groups = tuple(
             ParamGroup(

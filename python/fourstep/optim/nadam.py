@@ -7,8 +7,8 @@ the notes', with a closure        g at w − α·m_{t−1}/(√V_{t−1} + ε), 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, Unpack
 
 from fourstep import _core
 from fourstep.optim import checks
@@ -81,10 +81,7 @@ class Nadam(LookAhead):
         momentum_decay: float = 4e-3,
         *,
         lookahead: Literal["notes"] | None = None,
-        maximize: bool = False,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        groups: Sequence[Mapping[str, Any]] | None = None,
+        **shared: Unpack[Shared],
     ) -> None:
         defaults = {
             "lr": lr,
@@ -93,10 +90,8 @@ class Nadam(LookAhead):
             "weight_decay": weight_decay,
             "momentum_decay": momentum_decay,
             "lookahead": lookahead,
-            "maximize": maximize,
-            "clip_value": clip_value,
         }
-        super().__init__(params, defaults, clip_norm=clip_norm, groups=groups)
+        super().__init__(params, defaults, **shared)
 
     def _looks_ahead(self, group: ParamGroup) -> bool:
         return bool(group["lookahead"] == "notes")

@@ -8,11 +8,11 @@ a = √v + ε                     centred: v − ḡ² in place of v, not below 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer
+from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 
@@ -77,10 +77,7 @@ class RMSProp(Optimizer):
         centered: bool = False,
         *,
         eps_inside: bool = False,
-        maximize: bool = False,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        groups: Sequence[Mapping[str, Any]] | None = None,
+        **shared: Unpack[Shared],
     ) -> None:
         defaults = {
             "lr": lr,
@@ -90,10 +87,8 @@ class RMSProp(Optimizer):
             "momentum": momentum,
             "centered": centered,
             "eps_inside": eps_inside,
-            "maximize": maximize,
-            "clip_value": clip_value,
         }
-        super().__init__(params, defaults, clip_norm=clip_norm, groups=groups)
+        super().__init__(params, defaults, **shared)
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         states = ["square_avg"]

@@ -9,11 +9,11 @@ NAG          m ← γ·m + g at the look-ahead point, η = α·m                
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer
+from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
@@ -79,10 +79,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         momentum_form: Form = "torch",
-        maximize: bool = False,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        groups: Sequence[Mapping[str, Any]] | None = None,
+        **shared: Unpack[Shared],
     ) -> None:
         defaults = {
             "lr": lr,
@@ -91,10 +88,8 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
             "momentum_form": momentum_form,
-            "maximize": maximize,
-            "clip_value": clip_value,
         }
-        super().__init__(params, defaults, clip_norm=clip_norm, groups=groups)
+        super().__init__(params, defaults, **shared)
 
     def _check_together(self, values: Mapping[str, Any]) -> None:
         momentum, dampening, form = values["momentum"], values["dampening"], values["momentum_form"]
@@ -177,20 +172,15 @@ class NAG(LookAhead):
         weight_decay: float = 0.0,
         *,
         lookahead: Literal["nesterov", "notes"] = "nesterov",
-        maximize: bool = False,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        groups: Sequence[Mapping[str, Any]] | None = None,
+        **shared: Unpack[Shared],
     ) -> None:
         defaults = {
             "lr": lr,
             "momentum": momentum,
             "weight_decay": weight_decay,
             "lookahead": lookahead,
-            "maximize": maximize,
-            "clip_value": clip_value,
         }
-        super().__init__(params, defaults, clip_norm=clip_norm, groups=groups)
+        super().__init__(params, defaults, **shared)
 
     def _check_together(self, values: Mapping[str, Any]) -> None:
         if values["momentum"] == 0:

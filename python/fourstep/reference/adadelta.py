@@ -34,11 +34,11 @@ class AdaDelta(Optimizer):
         self.rho = rho
         self.eps = eps
 
-    def moments(self, s: State, g: Array) -> None:
+    def moments(self, s: State, w: Array, g: Array) -> None:
         """Update v."""
         s["square_avg"][...] = self.rho * s["square_avg"] + (1 - self.rho) * (g * g)
 
-    def direction(self, s: State, g: Array) -> Array:
+    def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return α·δ, and update u."""
         delta = np.sqrt(s["acc_delta"] + self.eps) / np.sqrt(s["square_avg"] + self.eps) * g
         s["acc_delta"][...] = self.rho * s["acc_delta"] + (1 - self.rho) * (delta * delta)

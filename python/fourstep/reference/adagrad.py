@@ -36,11 +36,11 @@ class AdaGrad(Optimizer):
         for state in self.state.values():
             state["sum"] += initial_accumulator_value
 
-    def moments(self, s: State, g: Array) -> None:
+    def moments(self, s: State, w: Array, g: Array) -> None:
         """Add g² to V."""
         s["sum"] += g * g
 
-    def direction(self, s: State, g: Array) -> Array:
+    def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return α_t·g/(√V + ε)."""
         lr = self.lr / (1 + (self.t - 1) * self.lr_decay)
         return lr * g / root(s["sum"], self.eps, self.eps_inside)

@@ -35,12 +35,12 @@ class Adam(Optimizer):
         self.beta1, self.beta2 = betas
         self.eps = eps
 
-    def moments(self, s: State, g: Array) -> None:
+    def moments(self, s: State, w: Array, g: Array) -> None:
         """Update m and v."""
         s["exp_avg"][...] = self.beta1 * s["exp_avg"] + (1 - self.beta1) * g
         s["exp_avg_sq"][...] = self.beta2 * s["exp_avg_sq"] + (1 - self.beta2) * (g * g)
 
-    def direction(self, s: State, g: Array) -> Array:
+    def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return α·m̂/(√v̂ + ε)."""
         return self.lr / (1 - power(self.beta1, self.t)) * s["exp_avg"] / self.denominator(s)
 

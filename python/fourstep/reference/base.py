@@ -57,9 +57,9 @@ class Optimizer:
         with np.errstate(all="ignore"):
             for name, w in self.params.items():
                 g = self.gradient(w, grads[name], scale)
-                self.moments(self.state[name], g)
-                eta = self.direction(self.state[name], g)
-                w -= eta
+                self.moments(self.state[name], w, g)
+                eta = self.direction(self.state[name], w, g)
+                w[...] = self.update(w, eta, 1.0)
         return None
 
     def begin(self) -> None:
@@ -90,16 +90,20 @@ class Optimizer:
 
     # 2  moments
 
-    def moments(self, s: State, g: Array) -> None:
+    def moments(self, s: State, w: Array, g: Array) -> None:
         """Update m and V."""
 
     # 3  direction
 
-    def direction(self, s: State, g: Array) -> Array:
+    def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return η."""
         raise NotImplementedError
 
-    # 4  update: w ← w − η, in `step`
+    # 4  update
+
+    def update(self, w: Array, eta: Array, keep: float) -> Array:
+        """w ← keep·w − η; `keep` is 1, or less with decoupled decay."""
+        return keep * w - eta
 
 
 def root(v: Array, eps: float, inside: bool) -> Array:

@@ -47,7 +47,7 @@ class Nadam(Adam):
         super().begin()
         self.product *= self.mu(self.t)
 
-    def direction(self, s: State, g: Array) -> Array:
+    def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return the direction that looks ahead."""
         mu, following = self.mu(self.t), self.mu(self.t + 1)
         by_g = self.lr * (1 - mu) / (1 - self.product)
@@ -70,6 +70,6 @@ class Nadam(Adam):
             for name, w in self.params.items():
                 s = self.state[name]
                 g = self.gradient(w, gradients[name], scale)
-                self.moments(s, g)
-                w[...] = here[name] - Adam.direction(self, s, g)
+                self.moments(s, w, g)
+                w[...] = here[name] - Adam.direction(self, s, w, g)
         return loss

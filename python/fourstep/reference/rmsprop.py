@@ -41,12 +41,12 @@ class RMSProp(Optimizer):
         self.centered = centered
         self.eps_inside = eps_inside
 
-    def moments(self, s: State, g: Array) -> None:
+    def moments(self, s: State, w: Array, g: Array) -> None:
         """Update v and ḡ."""
         s["square_avg"][...] = self.alpha * s["square_avg"] + (1 - self.alpha) * (g * g)
         s["grad_avg"][...] = self.alpha * s["grad_avg"] + (1 - self.alpha) * g
 
-    def direction(self, s: State, g: Array) -> Array:
+    def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return lr·g/a or lr·b."""
         v = s["square_avg"]
         if self.centered:

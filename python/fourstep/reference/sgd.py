@@ -40,7 +40,7 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.form = momentum_form
 
-    def moments(self, s: State, g: Array) -> None:
+    def moments(self, s: State, w: Array, g: Array) -> None:
         """Update m."""
         m = s["momentum_buffer"]
         if self.form == "lr_inside":
@@ -51,7 +51,7 @@ class SGD(Optimizer):
             new = 1 if self.t == 1 else 1 - self.dampening
         m[...] = self.momentum * m + new * g
 
-    def direction(self, s: State, g: Array) -> Array:
+    def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return α·g, α·m, m or α·(g + γ·m)."""
         m = s["momentum_buffer"]
         if self.momentum == 0:
@@ -91,6 +91,6 @@ class NAG(SGD):
             loss, gradients = grads()
             scale = self.scale(gradients)
             for name, w in self.params.items():
-                self.moments(self.state[name], self.gradient(w, gradients[name], scale))
+                self.moments(self.state[name], w, self.gradient(w, gradients[name], scale))
                 w[...] = here[name] - self.lr * self.state[name]["momentum_buffer"]
         return loss

@@ -11,15 +11,15 @@ use crate::rules::Rule;
 use crate::rules::adam::Adam;
 use crate::rules::sgd::Form;
 
-/// w, g and three state values of one element after step `t` of `rule`.
+/// w, g and the state values of one element after step `t` of `rule`.
 pub(crate) fn step<T: Real>(
     rule: &Rule,
     t: u64,
     gradient: Gradient<T>,
     w: T,
     g: T,
-    [a, b, c]: [T; 3],
-) -> (T, [T; 3]) {
+    [a, b, c, d]: [T; 4],
+) -> (T, [T; 4]) {
     let k = T::from_f64;
     let add = |x: T, y: T| black_box(black_box(x) + black_box(y));
     let sub = |x: T, y: T| black_box(black_box(x) - black_box(y));
@@ -41,7 +41,7 @@ pub(crate) fn step<T: Real>(
     }
 
     let (eta, state) = match *rule {
-        Rule::Sgd(r) => (mul(k(r.lr), g), [a, b, c]),
+        Rule::Sgd(r) => (mul(k(r.lr), g), [a, b, c, d]),
         Rule::Momentum { rule: r, first } => {
             let m = match r.form {
                 Form::Torch | Form::Nesterov if first => add(mul(k(r.momentum), a), g),
@@ -54,17 +54,17 @@ pub(crate) fn step<T: Real>(
                 Form::Nesterov => mul(k(r.lr), add(g, mul(k(r.momentum), m))),
                 _ => mul(k(r.lr), m),
             };
-            (eta, [m, b, c])
+            (eta, [m, b, c, d])
         }
         Rule::AdaGrad(r) => {
             let v = add(a, mul(g, g));
             let lr = k(r.lr / (1.0 + (t - 1) as f64 * r.lr_decay));
-            (div(mul(lr, g), root(r.eps, r.eps_inside, v)), [v, b, c])
+            (div(mul(lr, g), root(r.eps, r.eps_inside, v)), [v, b, c, d])
         }
         Rule::AdaDelta(r) => {
             let v = ema(r.rho, a, mul(g, g));
             let delta = mul(div(sqrt(add(b, k(r.eps))), sqrt(add(v, k(r.eps)))), g);
-            (mul(k(r.lr), delta), [v, ema(r.rho, b, mul(delta, delta)), c])
+            (mul(k(r.lr), delta), [v, ema(r.rho, b, mul(delta, delta)), c, d])
         }
         Rule::RmsProp { rule: r, centered } => {
             let v = ema(r.alpha, a, mul(g, g));
@@ -80,16 +80,16 @@ pub(crate) fn step<T: Real>(
             let old = if centered { c } else { b };
             let pushed = add(mul(k(r.momentum), old), normalised);
             match (centered, r.momentum > 0.0) {
-                (_, false) => (mul(k(r.lr), normalised), [v, mean, c]),
-                (false, true) => (mul(k(r.lr), pushed), [v, pushed, c]),
-                (true, true) => (mul(k(r.lr), pushed), [v, mean, pushed]),
+                (_, false) => (mul(k(r.lr), normalised), [v, mean, c, d]),
+                (false, true) => (mul(k(r.lr), pushed), [v, pushed, c, d]),
+                (true, true) => (mul(k(r.lr), pushed), [v, mean, pushed, d]),
             }
         }
         Rule::Adam(r) => {
             let (m, v) = (ema(r.beta1, a, g), ema(r.beta2, b, mul(g, g)));
             let (c1, c2) = (1.0 - power(r.beta1, t), 1.0 - power(r.beta2, t));
             let denominator = add(mul(sqrt(v), k(1.0 / c2.sqrt())), k(r.eps));
-            (div(mul(k(r.lr / c1), m), denominator), [m, v, c])
+            (div(mul(k(r.lr / c1), m), denominator), [m, v, c, d])
         }
         Rule::Nadam(r) => {
             let (m, v) = (ema(r.beta1, a, g), ema(r.beta2, b, mul(g, g)));
@@ -99,9 +99,9 @@ pub(crate) fn step<T: Real>(
             let by_m = k(r.lr * mu(t + 1) / (1.0 - product * mu(t + 1)));
             let c2 = 1.0 - power(r.beta2, t);
             let denominator = add(mul(sqrt(v), k(1.0 / c2.sqrt())), k(r.eps));
-            (div(add(mul(by_g, g), mul(by_m, m)), denominator), [m, v, c])
+            (div(add(mul(by_g, g), mul(by_m, m)), denominator), [m, v, c, d])
         }
-        Rule::AlongMomentum(r) => (mul(k(r.lr * r.share), a), [a, b, c]),
+        Rule::AlongMomentum(r) => (mul(k(r.lr * r.share), a), [a, b, c, d]),
         Rule::AlongRatio(r) => {
             let Adam { lr, beta1, beta2, eps } = r.adam;
             let eta = if r.corrected {
@@ -110,7 +110,7 @@ pub(crate) fn step<T: Real>(
             } else {
                 div(mul(k(lr), a), add(sqrt(b), k(eps)))
             };
-            (eta, [a, b, c])
+            (eta, [a, b, c, d])
         }
     };
     (sub(w, eta), state)

@@ -23,20 +23,20 @@ use crate::pool;
 use crate::real::Real;
 
 /// The most state buffers that a rule has.
-pub const MAX_STATE: usize = 3;
+pub const MAX_STATE: usize = 4;
 
 /// Steps 2 to 4 of one element, with this step's coefficients rounded to `T`.
 pub trait FourStep<T: Real, const S: usize>: Copy + Send + Sync {
     /// Step 2: the state after this gradient.
-    fn moments(self, g: T, state: [T; S]) -> [T; S];
+    fn moments(self, w: T, g: T, state: [T; S]) -> [T; S];
 
     /// Step 3: η_t.
-    fn direction(self, g: T, state: &mut [T; S]) -> T;
+    fn direction(self, w: T, g: T, state: &mut [T; S]) -> T;
 
-    /// Step 4.
+    /// Step 4. `keep` is 1, or less with decoupled decay.
     #[inline(always)]
-    fn update(self, w: T, eta: T) -> T {
-        w - eta
+    fn update(self, w: T, eta: T, keep: T) -> T {
+        keep * w - eta
     }
 }
 
@@ -87,11 +87,11 @@ impl<'a, T> Segment<'a, T> {
     pub fn split(self, at: usize) -> (Self, Self) {
         let (w0, w1) = self.w.split_at_mut(at);
         let (g0, g1) = self.g.split_at(at);
-        let [(a0, a1), (b0, b1), (c0, c1)] = self.state.map(|s| {
+        let [(a0, a1), (b0, b1), (c0, c1), (d0, d1)] = self.state.map(|s| {
             let at = at.min(s.len());
             s.split_at_mut(at)
         });
-        (Self { w: w0, g: g0, state: [a0, b0, c0] }, Self { w: w1, g: g1, state: [a1, b1, c1] })
+        (Self { w: w0, g: g0, state: [a0, b0, c0, d0] }, Self { w: w1, g: g1, state: [a1, b1, c1, d1] })
     }
 
     /// The same run with only these of its state buffers, in this order.
@@ -219,14 +219,15 @@ fn elements<T: Real, R: FourStep<T, S>, const S: usize>(
         },
     );
     for i in 0..n {
-        let g = gradient(w[i], g[i]);
+        let x = w[i];
+        let g = gradient(x, g[i]);
         let mut s = [T::ZERO; S];
         for k in 0..S {
             s[k] = state[k][i];
         }
-        s = rule.moments(g, s);
-        let eta = rule.direction(g, &mut s);
-        w[i] = rule.update(w[i], eta);
+        s = rule.moments(x, g, s);
+        let eta = rule.direction(x, g, &mut s);
+        w[i] = rule.update(x, eta, T::ONE);
         for k in 0..S {
             state[k][i] = s[k];
         }

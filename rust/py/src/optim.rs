@@ -96,7 +96,7 @@ impl<'py, T: Element> Buffer<'py, T> {
     fn borrow(index: usize, (name, w, g, state): &BufferArgs<'py>) -> PyResult<Self> {
         if state.len() > MAX_STATE {
             return Err(PyValueError::new_err(format!(
-                "{name}: got {} state buffers, need at most 3",
+                "{name}: got {} state buffers, need at most {MAX_STATE}",
                 state.len()
             )));
         }

@@ -45,12 +45,12 @@ impl AdaDelta {
 
 impl<T: Real> FourStep<T, 2> for AdaDeltaStep<T> {
     #[inline(always)]
-    fn moments(self, g: T, [v, u]: [T; 2]) -> [T; 2] {
+    fn moments(self, _: T, g: T, [v, u]: [T; 2]) -> [T; 2] {
         [self.rho * v + self.one_minus_rho * (g * g), u]
     }
 
     #[inline(always)]
-    fn direction(self, g: T, [v, u]: &mut [T; 2]) -> T {
+    fn direction(self, _: T, g: T, [v, u]: &mut [T; 2]) -> T {
         let delta = ((*u + self.eps).sqrt() / (*v + self.eps).sqrt()) * g;
         *u = self.rho * *u + self.one_minus_rho * (delta * delta);
         self.lr * delta

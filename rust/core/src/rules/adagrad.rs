@@ -40,12 +40,12 @@ impl AdaGrad {
 
 impl<T: Real> FourStep<T, 1> for AdaGradStep<T> {
     #[inline(always)]
-    fn moments(self, g: T, [v]: [T; 1]) -> [T; 1] {
+    fn moments(self, _: T, g: T, [v]: [T; 1]) -> [T; 1] {
         [v + g * g]
     }
 
     #[inline(always)]
-    fn direction(self, g: T, [v]: &mut [T; 1]) -> T {
+    fn direction(self, _: T, g: T, [v]: &mut [T; 1]) -> T {
         (self.lr * g) / self.eps.root(*v)
     }
 }

@@ -103,12 +103,12 @@ impl Adam {
 
 impl<T: Real> FourStep<T, 2> for AdamStep<T> {
     #[inline(always)]
-    fn moments(self, g: T, state: [T; 2]) -> [T; 2] {
+    fn moments(self, _: T, g: T, state: [T; 2]) -> [T; 2] {
         self.moments.after(g, state)
     }
 
     #[inline(always)]
-    fn direction(self, _: T, [m, v]: &mut [T; 2]) -> T {
+    fn direction(self, _: T, _: T, [m, v]: &mut [T; 2]) -> T {
         self.ratio.of(*m, *v)
     }
 }

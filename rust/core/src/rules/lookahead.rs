@@ -36,12 +36,12 @@ impl AlongMomentum {
 
 impl<T: Real> FourStep<T, 1> for AlongMomentumStep<T> {
     #[inline(always)]
-    fn moments(self, _: T, state: [T; 1]) -> [T; 1] {
+    fn moments(self, _: T, _: T, state: [T; 1]) -> [T; 1] {
         state
     }
 
     #[inline(always)]
-    fn direction(self, _: T, [m]: &mut [T; 1]) -> T {
+    fn direction(self, _: T, _: T, [m]: &mut [T; 1]) -> T {
         self.factor * *m
     }
 }
@@ -69,12 +69,12 @@ impl AlongRatio {
 
 impl<T: Real> FourStep<T, 2> for AlongRatioStep<T> {
     #[inline(always)]
-    fn moments(self, _: T, state: [T; 2]) -> [T; 2] {
+    fn moments(self, _: T, _: T, state: [T; 2]) -> [T; 2] {
         state
     }
 
     #[inline(always)]
-    fn direction(self, _: T, [m, v]: &mut [T; 2]) -> T {
+    fn direction(self, _: T, _: T, [m, v]: &mut [T; 2]) -> T {
         self.0.of(*m, *v)
     }
 }

@@ -62,12 +62,12 @@ impl Nadam {
 
 impl<T: Real> FourStep<T, 2> for NadamStep<T> {
     #[inline(always)]
-    fn moments(self, g: T, state: [T; 2]) -> [T; 2] {
+    fn moments(self, _: T, g: T, state: [T; 2]) -> [T; 2] {
         self.moments.after(g, state)
     }
 
     #[inline(always)]
-    fn direction(self, g: T, [m, v]: &mut [T; 2]) -> T {
+    fn direction(self, _: T, g: T, [m, v]: &mut [T; 2]) -> T {
         (self.gradient * g + self.momentum * *m) / (v.sqrt() * self.root + self.eps)
     }
 }

@@ -75,48 +75,48 @@ fn variance<T: Real>(v: T, mean: T) -> T {
 
 impl<T: Real> FourStep<T, 1> for RmsPropStep<T, false, false> {
     #[inline(always)]
-    fn moments(self, g: T, [v]: [T; 1]) -> [T; 1] {
+    fn moments(self, _: T, g: T, [v]: [T; 1]) -> [T; 1] {
         [self.average(v, g * g)]
     }
 
     #[inline(always)]
-    fn direction(self, g: T, [v]: &mut [T; 1]) -> T {
+    fn direction(self, _: T, g: T, [v]: &mut [T; 1]) -> T {
         self.lr * (g / self.eps.root(*v))
     }
 }
 
 impl<T: Real> FourStep<T, 2> for RmsPropStep<T, true, false> {
     #[inline(always)]
-    fn moments(self, g: T, [v, mean]: [T; 2]) -> [T; 2] {
+    fn moments(self, _: T, g: T, [v, mean]: [T; 2]) -> [T; 2] {
         [self.average(v, g * g), self.average(mean, g)]
     }
 
     #[inline(always)]
-    fn direction(self, g: T, [v, mean]: &mut [T; 2]) -> T {
+    fn direction(self, _: T, g: T, [v, mean]: &mut [T; 2]) -> T {
         self.lr * (g / self.eps.root(variance(*v, *mean)))
     }
 }
 
 impl<T: Real> FourStep<T, 2> for RmsPropStep<T, false, true> {
     #[inline(always)]
-    fn moments(self, g: T, [v, b]: [T; 2]) -> [T; 2] {
+    fn moments(self, _: T, g: T, [v, b]: [T; 2]) -> [T; 2] {
         [self.average(v, g * g), b]
     }
 
     #[inline(always)]
-    fn direction(self, g: T, [v, b]: &mut [T; 2]) -> T {
+    fn direction(self, _: T, g: T, [v, b]: &mut [T; 2]) -> T {
         self.pushed(b, g / self.eps.root(*v))
     }
 }
 
 impl<T: Real> FourStep<T, 3> for RmsPropStep<T, true, true> {
     #[inline(always)]
-    fn moments(self, g: T, [v, mean, b]: [T; 3]) -> [T; 3] {
+    fn moments(self, _: T, g: T, [v, mean, b]: [T; 3]) -> [T; 3] {
         [self.average(v, g * g), self.average(mean, g), b]
     }
 
     #[inline(always)]
-    fn direction(self, g: T, [v, mean, b]: &mut [T; 3]) -> T {
+    fn direction(self, _: T, g: T, [v, mean, b]: &mut [T; 3]) -> T {
         self.pushed(b, g / self.eps.root(variance(*v, *mean)))
     }
 }

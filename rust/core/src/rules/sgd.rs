@@ -37,12 +37,12 @@ impl Sgd {
 
 impl<T: Real> FourStep<T, 0> for SgdStep<T> {
     #[inline(always)]
-    fn moments(self, _: T, state: [T; 0]) -> [T; 0] {
+    fn moments(self, _: T, _: T, state: [T; 0]) -> [T; 0] {
         state
     }
 
     #[inline(always)]
-    fn direction(self, g: T, _: &mut [T; 0]) -> T {
+    fn direction(self, _: T, g: T, _: &mut [T; 0]) -> T {
         self.lr * g
     }
 }
@@ -97,12 +97,12 @@ impl Momentum {
 
 impl<T: Real, const NESTEROV: bool> FourStep<T, 1> for MomentumStep<T, NESTEROV> {
     #[inline(always)]
-    fn moments(self, g: T, [m]: [T; 1]) -> [T; 1] {
+    fn moments(self, _: T, g: T, [m]: [T; 1]) -> [T; 1] {
         [self.momentum * m + self.gradient * g]
     }
 
     #[inline(always)]
-    fn direction(self, g: T, [m]: &mut [T; 1]) -> T {
+    fn direction(self, _: T, g: T, [m]: &mut [T; 1]) -> T {
         if NESTEROV { self.lr * (g + self.momentum * *m) } else { self.lr * *m }
     }
 }

@@ -89,8 +89,7 @@ struct Arrays<T> {
 
 impl<T: Real> Arrays<T> {
     fn new(n: usize, special: bool) -> Self {
-        let zeros = || vec![T::ZERO; n];
-        Self { w: noise(1, n, special), state: [zeros(), zeros(), zeros()] }
+        Self { w: noise(1, n, special), state: std::array::from_fn(|_| vec![T::ZERO; n]) }
     }
 
     /// The bits of everything; all NaN count as one.
@@ -102,8 +101,7 @@ impl<T: Real> Arrays<T> {
     /// Steps over `self` from element `offset` on, cut into two segments to cross an array boundary.
     fn run(&mut self, exec: &Exec, rule: &Rule, gradient: Gradient<T>, gradients: &[Vec<T>], offset: usize) {
         for (t, g) in (1..).zip(gradients) {
-            let [a, b, c] = &mut self.state;
-            let whole = Segment { w: &mut self.w, g, state: [a, b, c] };
+            let whole = Segment { w: &mut self.w, g, state: self.state.each_mut().map(Vec::as_mut_slice) };
             let (_, rest) = whole.split(offset);
             let third = rest.w.len() / 3;
             let (left, right) = rest.split(third);
@@ -115,7 +113,7 @@ impl<T: Real> Arrays<T> {
         for (t, g) in (1..).zip(gradients) {
             let rule = before(rule, t);
             for i in offset..self.w.len() {
-                let state = [self.state[0][i], self.state[1][i], self.state[2][i]];
+                let state = self.state.each_ref().map(|s| s[i]);
                 let (w, state) = naive::step(&rule, t, gradient, self.w[i], g[i], state);
                 self.w[i] = w;
                 for (buffer, value) in self.state.iter_mut().zip(state) {
@@ -188,10 +186,7 @@ fn many_small_segments_are_split_over_threads() {
         let mut segments: Vec<Segment<'_, f32>> = all
             .iter_mut()
             .zip(&grads)
-            .map(|(a, g)| {
-                let [x, y, z] = &mut a.state;
-                Segment { w: &mut a.w, g, state: [x, y, z] }
-            })
+            .map(|(a, g)| Segment { w: &mut a.w, g, state: a.state.each_mut().map(Vec::as_mut_slice) })
             .collect();
         rule.step(&exec, 1, Gradient::plain(), &mut segments);
         all.iter().map(Arrays::bits).collect::<Vec<_>>()
