@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Unpack
 
 from fourstep import _core
 from fourstep.optim import checks
+from fourstep.optim.base import Shared
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
