@@ -11,6 +11,7 @@
 //! | [`coefficients`] | β^t and the other scalars, in `f64`, without a C library |
 //! | [`rule`] | the four-step trait and the one loop |
 //! | [`rules`] | one rule family a file |
+//! | [`rows`] | the same steps over some rows of a table |
 //! | [`norm`] | batch normalisation |
 //! | [`layers`] | table look-ups and random masks |
 //! | [`metrics`] | AUC, grouped AUC, confusion counts, log loss |
@@ -29,6 +30,7 @@ pub mod metrics;
 pub mod norm;
 pub mod pool;
 pub mod real;
+pub mod rows;
 pub mod rule;
 pub mod rules;
 

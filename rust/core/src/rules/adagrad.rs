@@ -33,8 +33,13 @@ impl AdaGrad {
     /// The coefficients of step `t`, counted from 1.
     #[must_use]
     pub fn at<T: Real>(&self, t: u64) -> AdaGradStep<T> {
-        let lr = self.lr / (1.0 + (t - 1) as f64 * self.lr_decay);
-        AdaGradStep { lr: T::from_f64(lr), eps: Epsilon::new(self.eps, self.eps_inside) }
+        AdaGradStep { lr: T::from_f64(self.rate(t)), eps: Epsilon::new(self.eps, self.eps_inside) }
+    }
+
+    /// α_t.
+    #[must_use]
+    pub fn rate(&self, t: u64) -> f64 {
+        self.lr / (1.0 + (t - 1) as f64 * self.lr_decay)
     }
 }
 

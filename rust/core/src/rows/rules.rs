@@ -1,0 +1,207 @@
+//! The rules that can step rows alone, and the two that look at a row as a whole.
+//!
+//! ```text
+//! rowwise AdaGrad    V_r ← V_r + mean(g_r²)           one number a row; FBGEMM's convention: the mean, not the sum
+//!                    η = α_t · g / (√V_r + ε)
+//! Adam by rows       t_r ← t_r + 1, then Adam with t = t_r
+//! ```
+//!
+//! The mean is folded over fixed lanes (`lanes.rs`) in `f64`, and rounded once.
+
+use super::{Around, Each, Named, RowRule, Table, step};
+use crate::exec::Exec;
+use crate::lanes;
+use crate::real::Real;
+use crate::rule::{FourStep, Gradient, MAX_STATE};
+use crate::rules::adagrad::AdaGrad;
+use crate::rules::adam::{Adam, AdamStep};
+use crate::rules::epsilon::Epsilon;
+use crate::rules::sgd::{Form, Momentum, Sgd};
+
+/// A rule for rows, with its hyper-parameters.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Rule {
+    /// SGD without momentum.
+    Sgd(Sgd),
+    /// SGD with momentum, which a row loses only when it is touched.
+    Momentum(Momentum),
+    /// AdaGrad.
+    AdaGrad(AdaGrad),
+    /// AdaGrad with one V for each row, in the table's own dtype.
+    RowwiseAdaGrad(AdaGrad),
+    /// Adam; steps are counted for the table.
+    Adam(Adam),
+    /// Adam; steps are counted for each row.
+    AdamByRows(Adam),
+}
+
+/// What a table keeps once for each row.
+#[derive(Debug)]
+pub enum PerRow<'a, T> {
+    /// Nothing, of this many rows.
+    Nothing(usize),
+    /// A number.
+    Number(&'a mut [T]),
+    /// Steps.
+    Steps(&'a mut [i64]),
+}
+
+impl Rule {
+    /// The names of the state buffers that have an element for each parameter, in the order of a [`Table`].
+    #[must_use]
+    pub fn states(&self) -> &'static [&'static str] {
+        match self {
+            Self::Sgd(_) | Self::RowwiseAdaGrad(_) => &[],
+            Self::Momentum(_) => &["momentum_buffer"],
+            Self::AdaGrad(_) => &["sum"],
+            Self::Adam(_) | Self::AdamByRows(_) => &["exp_avg", "exp_avg_sq"],
+        }
+    }
+
+    /// Takes step `t` of the table, counted from 1, over the rows that `named` names.
+    ///
+    /// # Panics
+    /// When `per_row` is not what this rule keeps.
+    pub fn step<T: Real>(
+        &self,
+        exec: &Exec,
+        t: u64,
+        around: Around<T>,
+        table: (&mut [T], [&mut [T]; MAX_STATE], PerRow<'_, T>),
+        named: &Named<'_, T>,
+    ) {
+        let (w, state, per_row) = table;
+        match (self, per_row) {
+            (Self::RowwiseAdaGrad(r), PerRow::Number(rows)) => {
+                step(exec, RowwiseAdaGrad::at(r, t), around, Table { w, state, rows }, named);
+            }
+            (Self::AdamByRows(r), PerRow::Steps(rows)) => {
+                step(exec, AdamByRows::new(*r), around, Table { w, state, rows }, named);
+            }
+            (_, PerRow::Nothing(rows)) => {
+                // No memory: its elements have no size.
+                let table = Table { w, state, rows: &mut *vec![(); rows] };
+                match self {
+                    Self::Sgd(r) => step(exec, Each(r.at()), around, table, named),
+                    Self::Momentum(r) => match r.form {
+                        Form::Nesterov => step(exec, Each(r.at::<T, true>(false)), around, table, named),
+                        _ => step(exec, Each(r.at::<T, false>(false)), around, table, named),
+                    },
+                    Self::AdaGrad(r) => step(exec, Each(r.at(t)), around, table, named),
+                    Self::Adam(r) => step(exec, Each(r.at(t)), around, table, named),
+                    Self::RowwiseAdaGrad(_) | Self::AdamByRows(_) => unreachable!("they keep something"),
+                }
+            }
+            (rule, _) => panic!("{rule:?} keeps something else for each row"),
+        }
+    }
+}
+
+/// The coefficients of one step of rowwise AdaGrad.
+#[derive(Clone, Copy, Debug)]
+struct RowwiseAdaGrad<T> {
+    lr: T,
+    eps: Epsilon<T>,
+}
+
+impl<T: Real> RowwiseAdaGrad<T> {
+    fn at(rule: &AdaGrad, t: u64) -> Self {
+        Self { lr: T::from_f64(rule.rate(t)), eps: Epsilon::new(rule.eps, rule.eps_inside) }
+    }
+}
+
+impl<T: Real> RowRule<T, 0> for RowwiseAdaGrad<T> {
+    type Row = T;
+    type Rule = Divided<T>;
+
+    #[inline(always)]
+    fn of_row(&mut self, gradient: Gradient<T>, w: &[T], g: &[T], v: &mut T) -> Divided<T> {
+        *v = *v + T::from_f64(sum_of_squares(gradient, w, g) / g.len() as f64);
+        Divided { lr: self.lr, root: self.eps.root(*v) }
+    }
+}
+
+/// η = α·g / root.
+#[derive(Clone, Copy, Debug)]
+struct Divided<T> {
+    lr: T,
+    root: T,
+}
+
+impl<T: Real> FourStep<T, 0> for Divided<T> {
+    #[inline(always)]
+    fn moments(self, _: T, _: T, state: [T; 0]) -> [T; 0] {
+        state
+    }
+
+    #[inline(always)]
+    fn direction(self, _: T, g: T, _: &mut [T; 0]) -> T {
+        (self.lr * g) / self.root
+    }
+}
+
+/// Σg² after step 1, folded as `lanes.rs` does.
+#[inline(always)]
+fn sum_of_squares<T: Real>(gradient: Gradient<T>, w: &[T], g: &[T]) -> f64 {
+    if g.len() <= lanes::BLOCK {
+        return block_of_squares(gradient, w, g);
+    }
+    let blocks = w.chunks(lanes::BLOCK).zip(g.chunks(lanes::BLOCK));
+    let sums: Vec<f64> = blocks
+        .map(
+            #[inline(always)]
+            |(w, g)| block_of_squares(gradient, w, g),
+        )
+        .collect();
+    lanes::pairwise(&sums)
+}
+
+#[inline(always)]
+fn block_of_squares<T: Real>(gradient: Gradient<T>, w: &[T], g: &[T]) -> f64 {
+    let mut sums = [0.0; lanes::LANES];
+    let (w32, w1) = w.as_chunks::<{ lanes::LANES }>();
+    let (g32, g1) = g.as_chunks::<{ lanes::LANES }>();
+    for (w, g) in w32.iter().zip(g32) {
+        for i in 0..lanes::LANES {
+            let x = gradient.of(w[i], g[i]).to_f64();
+            sums[i] += x * x;
+        }
+    }
+    for (sum, (&w, &g)) in sums.iter_mut().zip(w1.iter().zip(g1)) {
+        let x = gradient.of(w, g).to_f64();
+        *sum += x * x;
+    }
+    lanes::fold(sums)
+}
+
+/// Steps of which the coefficients are remembered: rows that were touched as often share them.
+const REMEMBERED: usize = 64;
+
+/// Adam with the number of steps that each row has taken.
+#[derive(Clone, Copy, Debug)]
+struct AdamByRows<T> {
+    rule: Adam,
+    /// (t, coefficients) at place t mod [`REMEMBERED`].
+    known: [(i64, AdamStep<T>); REMEMBERED],
+}
+
+impl<T: Real> AdamByRows<T> {
+    fn new(rule: Adam) -> Self {
+        Self { rule, known: [(1, rule.at(1)); REMEMBERED] }
+    }
+}
+
+impl<T: Real> RowRule<T, 2> for AdamByRows<T> {
+    type Row = i64;
+    type Rule = AdamStep<T>;
+
+    #[inline(always)]
+    fn of_row(&mut self, _: Gradient<T>, _: &[T], _: &[T], t: &mut i64) -> AdamStep<T> {
+        *t += 1;
+        let (known, coefficients) = &mut self.known[*t as usize % REMEMBERED];
+        if *known != *t {
+            (*known, *coefficients) = (*t, self.rule.at(*t as u64));
+        }
+        *coefficients
+    }
+}
