@@ -69,7 +69,7 @@ pub(crate) fn step(
     Ok(norm)
 }
 
-fn is<T: Element>(array: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn is<T: Element>(array: &Bound<'_, PyAny>) -> PyResult<bool> {
     let untyped =
         array.cast::<PyUntypedArray>().map_err(|_| PyTypeError::new_err("parameters are NumPy arrays"))?;
     Ok(untyped.dtype().is_equiv_to(&T::get_dtype(array.py())))
@@ -183,10 +183,10 @@ impl Group {
 }
 
 /// Hyper-parameters by name.
-struct Hyper<'py>(Bound<'py, PyDict>);
+pub(crate) struct Hyper<'py>(pub(crate) Bound<'py, PyDict>);
 
 impl<'py> Hyper<'py> {
-    fn get<V>(&self, key: &str) -> PyResult<V>
+    pub(crate) fn get<V>(&self, key: &str) -> PyResult<V>
     where
         V: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
     {
@@ -194,7 +194,7 @@ impl<'py> Hyper<'py> {
         value.extract().map_err(|e: PyErr| PyTypeError::new_err(format!("{key}: {e}")))
     }
 
-    fn rule(&self, name: &str) -> PyResult<Rule> {
+    pub(crate) fn rule(&self, name: &str) -> PyResult<Rule> {
         let lr = self.get("lr")?;
         Ok(match name {
             "sgd" => Rule::Sgd(sgd::Sgd { lr }),

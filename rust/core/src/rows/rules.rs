@@ -80,7 +80,7 @@ impl Rule {
             }
             (_, PerRow::Nothing(rows)) => {
                 // No memory: its elements have no size.
-                let table = Table { w, state, rows: &mut *vec![(); rows] };
+                let table = Table { w, state, rows: &mut vec![(); rows] };
                 match self {
                     Self::Sgd(r) => step(exec, Each(r.at()), around, table, named),
                     Self::Momentum(r) => match r.form {
