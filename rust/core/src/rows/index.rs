@@ -56,8 +56,8 @@ pub(super) enum Order {
     None,
 }
 
-/// All rows as indices, and their order; the first one that is not in a table of `size` rows is an error.
-pub(super) fn checked<I: Index>(rows: &[I], size: usize) -> Result<(Vec<usize>, Order), OutOfRange> {
+/// The first row that is not in a table of `size` rows is an error.
+pub fn check<I: Index>(rows: &[I], size: usize) -> Result<(), OutOfRange> {
     let outside = |row: I| row.wide() >= size as u64;
     // Without a branch, so that it is vectorised.
     if rows.iter().fold(false, |any, &row| any | outside(row)) {
@@ -66,6 +66,12 @@ pub(super) fn checked<I: Index>(rows: &[I], size: usize) -> Result<(Vec<usize>, 
             return Err(OutOfRange { row: row.to_string(), position, count: 1 + found.count(), size });
         }
     }
+    Ok(())
+}
+
+/// All rows as indices, and their order.
+pub(super) fn checked<I: Index>(rows: &[I], size: usize) -> Result<(Vec<usize>, Order), OutOfRange> {
+    check(rows, size)?;
     let rows: Vec<usize> = rows.iter().map(|row| row.wide() as usize).collect();
     let order = if rows.is_sorted() { Order::Sorted } else { Order::None };
     Ok((rows, order))

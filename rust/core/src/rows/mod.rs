@@ -12,7 +12,7 @@
 //! 1. What bounds it is the latency of lines that are not in the cache, so many have to be under way at once: one kernel
 //!    runs over all the rows of a thread, in blocks of fixed length without a branch that depends on data, and a core
 //!    then looks some rows ahead by itself.
-//! 2. Step 1 has one form here, all of it: what it costs hides behind the same latency.
+//! 2. What is asked for around the steps (a [`Frame`], flushing, averages) is done row by row, in the same trip.
 
 pub mod index;
 pub mod named;
@@ -26,7 +26,7 @@ use crate::exec::Exec;
 use crate::isa::{Kernel, prefetch};
 use crate::pool;
 use crate::real::Real;
-use crate::rule::{FourStep, Gradient, MAX_STATE};
+use crate::rule::{FourStep, Frame, MAX_STATE, element};
 
 /// Named rows cost several times what as many elements in a row cost, so threads pay off that much earlier.
 const COST: usize = 4;
@@ -39,7 +39,7 @@ pub trait RowRule<T: Real, const S: usize>: Clone + Send + Sync {
     type Rule: FourStep<T, S>;
 
     /// Updates what is kept for the row whose parameters are `w` and whose gradient is `g`.
-    fn of_row(&mut self, gradient: Gradient<T>, w: &[T], g: &[T], row: &mut Self::Row) -> Self::Rule;
+    fn of_row(&mut self, around: Around<T>, w: &[T], g: &[T], row: &mut Self::Row) -> Self::Rule;
 }
 
 /// A rule that knows nothing of rows.
@@ -51,7 +51,7 @@ impl<T: Real, R: FourStep<T, S>, const S: usize> RowRule<T, S> for Each<R> {
     type Rule = R;
 
     #[inline(always)]
-    fn of_row(&mut self, _: Gradient<T>, _: &[T], _: &[T], (): &mut ()) -> R {
+    fn of_row(&mut self, _: Around<T>, _: &[T], _: &[T], (): &mut ()) -> R {
         self.0
     }
 }
@@ -65,6 +65,8 @@ pub struct Table<'a, T, X> {
     pub state: [&'a mut [T]; MAX_STATE],
     /// What is kept once for each row.
     pub rows: &'a mut [X],
+    /// The moving average of w, or nothing.
+    pub average: &'a mut [T],
 }
 
 impl<T, X> Table<'_, T, X> {
@@ -72,24 +74,39 @@ impl<T, X> Table<'_, T, X> {
     fn split(self, at: usize, dim: usize) -> (Self, Self) {
         let (w0, w1) = self.w.split_at_mut(at * dim);
         let (r0, r1) = self.rows.split_at_mut(at);
+        let (e0, e1) = self.average.split_at_mut((at * dim).min(self.average.len()));
         let [(a0, a1), (b0, b1), (c0, c1), (d0, d1)] = self.state.map(|s| {
             let at = (at * dim).min(s.len());
             s.split_at_mut(at)
         });
-        (Self { w: w0, state: [a0, b0, c0, d0], rows: r0 }, Self { w: w1, state: [a1, b1, c1, d1], rows: r1 })
+        (
+            Self { w: w0, state: [a0, b0, c0, d0], rows: r0, average: e0 },
+            Self { w: w1, state: [a1, b1, c1, d1], rows: r1, average: e1 },
+        )
     }
 }
 
-/// What happens to every row of a call: step 1, and what decoupled decay keeps.
+/// What happens to every row of a call beside its rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Around<T> {
-    /// Step 1.
-    pub gradient: Gradient<T>,
-    /// 1, or less with decoupled decay.
-    pub keep: T,
+    /// What all rules share.
+    pub frame: Frame<T>,
+    /// d of the moving averages, and 1 − d.
+    pub average: [T; 2],
+    /// Store subnormal state as 0.
+    pub flush: bool,
 }
 
-/// Takes one step over the rows that `named` names, or, where one is named twice, one after the other.
+impl<T: Real> Around<T> {
+    /// This frame, and averages by d.
+    #[must_use]
+    pub fn new(frame: Frame<T>, d: f64, flush: bool) -> Self {
+        Self { frame, average: [T::from_f64(d), T::from_f64(1.0 - d)], flush }
+    }
+}
+
+/// Takes one step over the rows that `named` names, or, where one is named twice, one after the other. Gives whether some
+/// gradient is not finite.
 ///
 /// # Panics
 /// When a state buffer has another length than the parameters, or a row is not in the table.
@@ -99,15 +116,16 @@ pub fn step<T: Real, R: RowRule<T, S>, const S: usize>(
     around: Around<T>,
     table: Table<'_, T, R::Row>,
     named: &Named<'_, T>,
-) {
+) -> bool {
     let dim = named.dim();
     assert_eq!(table.w.len(), table.rows.len() * dim, "a table of whole rows");
     assert!(
         table.state[..S].iter().all(|s| s.len() == table.w.len()),
         "a state buffer has the length of its parameters"
     );
+    assert!([0, table.w.len()].contains(&table.average.len()), "an average has the length of its parameters");
     let entries = named.entries();
-    let Some(last) = entries.last().filter(|_| dim > 0) else { return };
+    let Some(last) = entries.last().filter(|_| dim > 0) else { return false };
     assert!(last.row < table.rows.len(), "every row is in the table");
     let threads = exec.threads_for(entries.len().saturating_mul(COST * dim));
     let piece = Piece { first: 0, table, entries };
@@ -115,7 +133,7 @@ pub fn step<T: Real, R: RowRule<T, S>, const S: usize>(
         return exec.level.run(Pass { rule, around, piece, named });
     }
     let grain = (entries.len() / (8 * threads)).max(exec.chunk / dim).max(1);
-    pool::install(threads, || halve(exec, &rule, around, piece, named, grain));
+    pool::install(threads, || halve(exec, &rule, around, piece, named, grain))
 }
 
 /// A run of the table, and the named rows that are in it.
@@ -134,7 +152,7 @@ fn halve<T: Real, R: RowRule<T, S>, const S: usize>(
     piece: Piece<'_, T, R::Row>,
     named: &Named<'_, T>,
     grain: usize,
-) {
+) -> bool {
     let Piece { first, table, entries } = piece;
     let middle = entries.len() / 2;
     let row = entries[middle].row;
@@ -147,10 +165,11 @@ fn halve<T: Real, R: RowRule<T, S>, const S: usize>(
     let (entries0, entries1) = entries.split_at(cut);
     let below = Piece { first, table: below, entries: entries0 };
     let above = Piece { first: row, table: above, entries: entries1 };
-    pool::join(
+    let (a, b) = pool::join(
         || halve(exec, rule, around, below, named, grain),
         || halve(exec, rule, around, above, named, grain),
     );
+    a | b
 }
 
 /// The loop over the rows of one piece.
@@ -162,10 +181,42 @@ struct Pass<'a, T: Real, R: RowRule<T, S>, const S: usize> {
 }
 
 impl<T: Real, R: RowRule<T, S>, const S: usize> Kernel for Pass<'_, T, R, S> {
-    type Out = ();
+    type Out = bool;
 
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> bool {
+        let Around { frame, flush, .. } = self.around;
+        if frame.is_plain() && !flush {
+            let (scale, keep) = (frame.gradient.scale, frame.keep);
+            self.rows(
+                #[inline(always)]
+                |rule, w, g, old| {
+                    let g = scale * g;
+                    let mut state = rule.moments(w, g, old);
+                    let eta = rule.direction(w, g, &mut state);
+                    (rule.update(w, eta, keep), state)
+                },
+            )
+        } else {
+            self.rows(
+                #[inline(always)]
+                |rule, w, g, old| {
+                    let (w, mut state, _) = element(rule, frame, w, g, old);
+                    if flush {
+                        for x in &mut state {
+                            *x = x.flushed();
+                        }
+                    }
+                    (w, state)
+                },
+            )
+        }
+    }
+}
+
+impl<T: Real, R: RowRule<T, S>, const S: usize> Pass<'_, T, R, S> {
+    #[inline(always)]
+    fn rows(self, one: impl Fn(R::Rule, T, T, [T; S]) -> (T, [T; S]) + Copy) -> bool {
         let Self { mut rule, around, piece: Piece { first, table, entries }, named } = self;
         let (grads, dim, sums) = (named.grads(), named.dim(), named.sums());
         let mut buffers = table.state.into_iter();
@@ -175,6 +226,7 @@ impl<T: Real, R: RowRule<T, S>, const S: usize> Kernel for Pass<'_, T, R, S> {
         );
         let ahead = rows_ahead::<T>(dim, S + 2);
         let mut summed = vec![T::ZERO; if sums { dim } else { 0 }];
+        let mut alarms = [T::Alarm::default(); BLOCK];
         let mut i = 0;
         while let Some(&Entry { row, at }) = entries.get(i) {
             if let Some(next) = entries.get(i + ahead) {
@@ -204,9 +256,23 @@ impl<T: Real, R: RowRule<T, S>, const S: usize> Kernel for Pass<'_, T, R, S> {
                 #[inline(always)]
                 |s| &mut s[at..at + dim],
             );
-            let rule = rule.of_row(around.gradient, w, g, kept);
-            elements(rule, around, w, g, s);
+            let rule = rule.of_row(around, w, g, kept);
+            elements(
+                #[inline(always)]
+                |w, g, old| one(rule, w, g, old),
+                &mut alarms,
+                w,
+                g,
+                s,
+            );
+            if !table.average.is_empty() {
+                let [d, rest] = around.average;
+                for (e, &w) in table.average[at..at + dim].iter_mut().zip(&*w) {
+                    *e = d * *e + rest * w;
+                }
+            }
         }
+        alarms.into_iter().any(T::alarmed)
     }
 }
 
@@ -224,27 +290,30 @@ fn ask<T>(x: &[T], at: usize, dim: usize) {
     prefetch(x, at + dim - 1);
 }
 
+/// Elements of a block: one vector of `f32` at the highest level.
+const BLOCK: usize = 16;
+
 /// The elements of one row: in blocks of 16, then of 4, then one by one.
 #[inline(always)]
-fn elements<T: Real, R: FourStep<T, S>, const S: usize>(
-    rule: R,
-    around: Around<T>,
+fn elements<T: Real, const S: usize>(
+    one: impl Fn(T, T, [T; S]) -> (T, [T; S]) + Copy,
+    alarms: &mut [T::Alarm; BLOCK],
     w: &mut [T],
     g: &[T],
     state: [&mut [T]; S],
 ) {
-    let (w, g, state) = blocks::<T, R, S, 16>(rule, around, w, g, state);
-    let (w, g, state) = blocks::<T, R, S, 4>(rule, around, w, g, state);
-    blocks::<T, R, S, 1>(rule, around, w, g, state);
+    let (w, g, state) = blocks::<T, S, BLOCK>(one, alarms, w, g, state);
+    let (w, g, state) = blocks::<T, S, 4>(one, alarms, w, g, state);
+    blocks::<T, S, 1>(one, alarms, w, g, state);
 }
 
 type Rest<'a, T, const S: usize> = (&'a mut [T], &'a [T], [&'a mut [T]; S]);
 
-/// Steps whole blocks, and returns what is left.
+/// Steps whole blocks, each loaded whole, stepped, and stored whole; returns what is left.
 #[inline(always)]
-fn blocks<'a, T: Real, R: FourStep<T, S>, const S: usize, const B: usize>(
-    rule: R,
-    around: Around<T>,
+fn blocks<'a, T: Real, const S: usize, const B: usize>(
+    one: impl Fn(T, T, [T; S]) -> (T, [T; S]),
+    alarms: &mut [T::Alarm; BLOCK],
     w: &'a mut [T],
     g: &'a [T],
     state: [&'a mut [T]; S],
@@ -266,51 +335,29 @@ fn blocks<'a, T: Real, R: FourStep<T, S>, const S: usize, const B: usize>(
         },
     );
     for (i, (w, g)) in w.iter_mut().zip(g).enumerate() {
-        block(
-            rule,
-            around,
-            w,
-            g,
-            state.each_mut().map(
-                #[inline(always)]
-                |s| &mut s[i],
-            ),
+        let mut x = *w;
+        let mut s = state.each_ref().map(
+            #[inline(always)]
+            |s| s[i],
         );
+        for j in 0..B {
+            alarms[j] = alarms[j] | g[j].alarm();
+            let mut old = [T::ZERO; S];
+            for k in 0..S {
+                old[k] = s[k][j];
+            }
+            let (new, old) = one(x[j], g[j], old);
+            x[j] = new;
+            for k in 0..S {
+                s[k][j] = old[k];
+            }
+        }
+        *w = x;
+        for (to, from) in state.iter_mut().zip(s) {
+            to[i] = from;
+        }
     }
     (w_rest, g_rest, rests)
-}
-
-/// One block: loaded whole, stepped, stored whole.
-#[inline(always)]
-fn block<T: Real, R: FourStep<T, S>, const S: usize, const B: usize>(
-    rule: R,
-    around: Around<T>,
-    w: &mut [T; B],
-    g: &[T; B],
-    state: [&mut [T; B]; S],
-) {
-    let mut x = *w;
-    let mut s = state.each_ref().map(
-        #[inline(always)]
-        |s| **s,
-    );
-    for i in 0..B {
-        let g = around.gradient.of(x[i], g[i]);
-        let mut one = [T::ZERO; S];
-        for k in 0..S {
-            one[k] = s[k][i];
-        }
-        one = rule.moments(x[i], g, one);
-        let eta = rule.direction(x[i], g, &mut one);
-        x[i] = rule.update(x[i], eta, around.keep);
-        for k in 0..S {
-            s[k][i] = one[k];
-        }
-    }
-    *w = x;
-    for (to, from) in state.into_iter().zip(s) {
-        *to = from;
-    }
 }
 
 #[cfg(test)]

@@ -94,11 +94,13 @@ impl<'a, T: Real> Named<'a, T> {
         self.duplicates == Duplicates::Sum
     }
 
-    /// The same, with the gradients side by side in order, summed if they are to be; and Σg² over them.
+    /// The same, with the gradients side by side in order, summed if they are to be; and Σg² over them, or with `finite`
+    /// over those that are.
     #[must_use]
-    pub fn measured(self, exec: &Exec) -> (Self, f64) {
+    pub fn measured(self, exec: &Exec, finite: bool) -> (Self, f64) {
         let this = if self.side_by_side() { self } else { self.gathered(exec) };
-        let squares = lanes::sum_of_squares(exec, &this.grads);
+        let fold = if finite { lanes::sum_of_finite_squares } else { lanes::sum_of_squares };
+        let squares = fold(exec, &this.grads);
         (this, squares)
     }
 
@@ -265,11 +267,11 @@ mod tests {
             let got = all(Duplicates::InOrder);
             let pairs: Vec<_> = got.entries.iter().map(|e| (e.row, e.at)).collect();
             assert!(pairs == in_order, "{what}: order");
-            let (got, _) = got.measured(&exec);
+            let (got, _) = got.measured(&exec, false);
             assert!(got.entries.iter().map(|e| e.row).eq(in_order.iter().map(|p| p.0)), "{what}: each one");
             let want = in_order.iter().flat_map(|&(_, i)| &grads[i * dim..(i + 1) * dim]);
             assert!(got.grads.iter().eq(want), "{what}: gradients in order on {threads} threads");
-            let (got, squares) = all(Duplicates::Sum).measured(&exec);
+            let (got, squares) = all(Duplicates::Sum).measured(&exec, false);
             let once = got.entries.iter().map(|e| (e.row as u64, e.at));
             assert!(once.eq(sums.keys().copied().zip(0..)), "{what}: each once");
             let want: Vec<f32> = sums.values().flatten().copied().collect();
@@ -302,7 +304,7 @@ mod tests {
         let grads = [1.0f32, 2.0];
         let as_they_are = |rows: &[i32], duplicates| {
             let got = Named::new(&exec(1), rows, &grads, (9, 1), duplicates).unwrap();
-            matches!(got.measured(&exec(1)).0.grads, Cow::Borrowed(_))
+            matches!(got.measured(&exec(1), false).0.grads, Cow::Borrowed(_))
         };
         assert!(as_they_are(&[3, 8], Duplicates::Sum), "each row once");
         assert!(!as_they_are(&[3, 3], Duplicates::Sum), "one row twice");

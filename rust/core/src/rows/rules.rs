@@ -12,7 +12,7 @@ use super::{Around, Each, Named, RowRule, Table, step};
 use crate::exec::Exec;
 use crate::lanes;
 use crate::real::Real;
-use crate::rule::{FourStep, Gradient, MAX_STATE};
+use crate::rule::{FourStep, Frame, MAX_STATE};
 use crate::rules::adagrad::AdaGrad;
 use crate::rules::adam::{Adam, AdamStep};
 use crate::rules::epsilon::Epsilon;
@@ -58,7 +58,8 @@ impl Rule {
         }
     }
 
-    /// Takes step `t` of the table, counted from 1, over the rows that `named` names.
+    /// Takes step `t` of the table (its parameters, state, what it keeps for each row, and averages or nothing), counted
+    /// from 1, over the rows that `named` names. Gives whether some gradient is not finite.
     ///
     /// # Panics
     /// When `per_row` is not what this rule keeps.
@@ -67,20 +68,20 @@ impl Rule {
         exec: &Exec,
         t: u64,
         around: Around<T>,
-        table: (&mut [T], [&mut [T]; MAX_STATE], PerRow<'_, T>),
+        table: (&mut [T], [&mut [T]; MAX_STATE], PerRow<'_, T>, &mut [T]),
         named: &Named<'_, T>,
-    ) {
-        let (w, state, per_row) = table;
+    ) -> bool {
+        let (w, state, per_row, average) = table;
         match (self, per_row) {
             (Self::RowwiseAdaGrad(r), PerRow::Number(rows)) => {
-                step(exec, RowwiseAdaGrad::at(r, t), around, Table { w, state, rows }, named);
+                step(exec, RowwiseAdaGrad::at(r, t), around, Table { w, state, rows, average }, named)
             }
             (Self::AdamByRows(r), PerRow::Steps(rows)) => {
-                step(exec, AdamByRows::new(*r), around, Table { w, state, rows }, named);
+                step(exec, AdamByRows::new(*r), around, Table { w, state, rows, average }, named)
             }
             (_, PerRow::Nothing(rows)) => {
                 // No memory: its elements have no size.
-                let table = Table { w, state, rows: &mut vec![(); rows] };
+                let table = Table { w, state, rows: &mut vec![(); rows], average };
                 match self {
                     Self::Sgd(r) => step(exec, Each(r.at()), around, table, named),
                     Self::Momentum(r) => match r.form {
@@ -115,8 +116,11 @@ impl<T: Real> RowRule<T, 0> for RowwiseAdaGrad<T> {
     type Rule = Divided<T>;
 
     #[inline(always)]
-    fn of_row(&mut self, gradient: Gradient<T>, w: &[T], g: &[T], v: &mut T) -> Divided<T> {
-        *v = *v + T::from_f64(sum_of_squares(gradient, w, g) / g.len() as f64);
+    fn of_row(&mut self, around: Around<T>, w: &[T], g: &[T], v: &mut T) -> Divided<T> {
+        *v = *v + T::from_f64(sum_of_squares(around.frame, w, g) / g.len() as f64);
+        if around.flush {
+            *v = v.flushed();
+        }
         Divided { lr: self.lr, root: self.eps.root(*v) }
     }
 }
@@ -140,38 +144,43 @@ impl<T: Real> FourStep<T, 0> for Divided<T> {
     }
 }
 
-/// Σg² after step 1, folded as `lanes.rs` does.
+/// Σg² after step 1, of the elements that step, folded as `lanes.rs` does.
 #[inline(always)]
-fn sum_of_squares<T: Real>(gradient: Gradient<T>, w: &[T], g: &[T]) -> f64 {
+fn sum_of_squares<T: Real>(frame: Frame<T>, w: &[T], g: &[T]) -> f64 {
     if g.len() <= lanes::BLOCK {
-        return block_of_squares(gradient, w, g);
+        return block_of_squares(frame, w, g);
     }
     let blocks = w.chunks(lanes::BLOCK).zip(g.chunks(lanes::BLOCK));
     let sums: Vec<f64> = blocks
         .map(
             #[inline(always)]
-            |(w, g)| block_of_squares(gradient, w, g),
+            |(w, g)| block_of_squares(frame, w, g),
         )
         .collect();
     lanes::pairwise(&sums)
 }
 
 #[inline(always)]
-fn block_of_squares<T: Real>(gradient: Gradient<T>, w: &[T], g: &[T]) -> f64 {
+fn block_of_squares<T: Real>(frame: Frame<T>, w: &[T], g: &[T]) -> f64 {
     let mut sums = [0.0; lanes::LANES];
     let (w32, w1) = w.as_chunks::<{ lanes::LANES }>();
     let (g32, g1) = g.as_chunks::<{ lanes::LANES }>();
     for (w, g) in w32.iter().zip(g32) {
         for i in 0..lanes::LANES {
-            let x = gradient.of(w[i], g[i]).to_f64();
-            sums[i] += x * x;
+            sums[i] += square(frame, w[i], g[i]);
         }
     }
     for (sum, (&w, &g)) in sums.iter_mut().zip(w1.iter().zip(g1)) {
-        let x = gradient.of(w, g).to_f64();
-        *sum += x * x;
+        *sum += square(frame, w, g);
     }
     lanes::fold(sums)
+}
+
+/// g² of one element after step 1; 0 where the element is left alone.
+#[inline(always)]
+fn square<T: Real>(frame: Frame<T>, w: T, raw: T) -> f64 {
+    let x = frame.gradient.of(w, raw).to_f64();
+    if frame.skip && !raw.is_finite() { 0.0 } else { x * x }
 }
 
 /// Steps of which the coefficients are remembered: rows that were touched as often share them.
@@ -196,7 +205,7 @@ impl<T: Real> RowRule<T, 2> for AdamByRows<T> {
     type Rule = AdamStep<T>;
 
     #[inline(always)]
-    fn of_row(&mut self, _: Gradient<T>, _: &[T], _: &[T], t: &mut i64) -> AdamStep<T> {
+    fn of_row(&mut self, _: Around<T>, _: &[T], _: &[T], t: &mut i64) -> AdamStep<T> {
         *t += 1;
         let (known, coefficients) = &mut self.known[*t as usize % REMEMBERED];
         if *known != *t {

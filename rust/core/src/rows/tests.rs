@@ -5,6 +5,7 @@ use super::rules::PerRow;
 use super::*;
 use crate::isa::Level;
 use crate::naive;
+use crate::rule::Gradient;
 use crate::rules::adagrad::AdaGrad;
 use crate::rules::adam::Adam;
 use crate::rules::sgd::{Form, Momentum, Sgd};
@@ -48,6 +49,7 @@ struct Arrays<T> {
     state: [Vec<T>; MAX_STATE],
     number: Vec<T>,
     steps: Vec<i64>,
+    average: Vec<T>,
 }
 
 impl<T: Real> Arrays<T> {
@@ -57,6 +59,7 @@ impl<T: Real> Arrays<T> {
             state: std::array::from_fn(|_| vec![T::ZERO; SIZE * dim]),
             number: vec![T::ZERO; SIZE],
             steps: vec![0; SIZE],
+            average: noise(2, SIZE * dim),
         }
     }
 
@@ -67,52 +70,71 @@ impl<T: Real> Arrays<T> {
             Rule::AdamByRows(_) => PerRow::Steps(&mut self.steps),
             _ => PerRow::Nothing(SIZE),
         };
-        rule.step(exec, t, around, (&mut self.w, state, per_row), named);
+        let _ = rule.step(exec, t, around, (&mut self.w, state, per_row, &mut self.average), named);
     }
 
     /// One row takes one step.
     fn row(&mut self, rule: &Rule, t: u64, around: Around<T>, row: usize, g: &[T]) {
-        let dim = g.len();
         let t = if let Rule::AdamByRows(_) = rule { self.steps[row] as u64 + 1 } else { t };
+        let places = row * g.len()..(row + 1) * g.len();
         let dense = match *rule {
-            Rule::Sgd(r) => rules::Rule::Sgd(r),
-            Rule::Momentum(rule) => rules::Rule::Momentum { rule, first: false },
-            Rule::AdaGrad(r) => rules::Rule::AdaGrad(r),
-            Rule::Adam(r) | Rule::AdamByRows(r) => rules::Rule::Adam(r),
-            Rule::RowwiseAdaGrad(r) => return self.rowwise(r, t, around, row, g),
+            Rule::Sgd(r) => Some(rules::Rule::Sgd(r)),
+            Rule::Momentum(rule) => Some(rules::Rule::Momentum { rule, first: false }),
+            Rule::AdaGrad(r) => Some(rules::Rule::AdaGrad(r)),
+            Rule::Adam(r) | Rule::AdamByRows(r) => Some(rules::Rule::Adam(r)),
+            Rule::RowwiseAdaGrad(r) => {
+                self.rowwise(r, t, around, row, g);
+                None
+            }
         };
-        for (i, &g) in (row * dim..).zip(g) {
-            let state = self.state.each_ref().map(|s| s[i]);
-            let (w, state) = naive::step(&dense, t, around.gradient, self.w[i], g, state);
-            assert_eq!(around.keep, T::ONE, "the oracle knows no decoupled decay");
-            self.w[i] = w;
-            self.state.iter_mut().zip(state).for_each(|(s, x)| s[i] = x);
+        for (i, &g) in places.clone().zip(g) {
+            if let Some(dense) = dense {
+                let state = self.state.each_ref().map(|s| s[i]);
+                let (w, state) = naive::step(&dense, t, around.frame, self.w[i], g, state);
+                self.w[i] = w;
+                let flushed = |x: T| if around.flush { x.flushed() } else { x };
+                self.state.iter_mut().zip(state).for_each(|(s, x)| s[i] = flushed(x));
+            }
+        }
+        for i in places {
+            let [d, rest] = around.average;
+            self.average[i] = d * self.average[i] + rest * self.w[i];
         }
         if let Rule::AdamByRows(_) = rule {
             self.steps[row] += 1;
         }
     }
 
-    fn rowwise(&mut self, r: AdaGrad, t: u64, around: Around<T>, row: usize, g: &[T]) {
-        let w = &mut self.w[row * g.len()..(row + 1) * g.len()];
-        let g: Vec<T> = w.iter().zip(g).map(|(&w, &g)| around.gradient.of(w, g)).collect();
+    fn rowwise(&mut self, r: AdaGrad, t: u64, around: Around<T>, row: usize, raw: &[T]) {
+        let w = &mut self.w[row * raw.len()..(row + 1) * raw.len()];
+        let g: Vec<T> = w.iter().zip(raw).map(|(&w, &g)| around.frame.gradient.of(w, g)).collect();
         let exec = Exec { level: Level::BASELINE, threads: 1, chunk: 16, serial_below: 0 };
         let squares = crate::lanes::sum_of_squares(&exec, &g);
         let v = self.number[row] + T::from_f64(squares / g.len() as f64);
+        let v = if around.flush { v.flushed() } else { v };
         self.number[row] = v;
         let eps = T::from_f64(r.eps);
         let root = if r.eps_inside { (v + eps).sqrt() } else { v.sqrt() + eps };
         let lr = T::from_f64(r.lr / (1.0 + (t - 1) as f64 * r.lr_decay));
-        w.iter_mut().zip(g).for_each(|(w, g)| *w = around.keep * *w - lr * g / root);
+        for (w, g) in w.iter_mut().zip(g) {
+            let eta = lr * g / root;
+            let agrees = around.frame.cautious.is_none() || eta * g > T::ZERO;
+            *w = around.frame.keep * *w - if agrees { eta } else { T::ZERO };
+        }
     }
 }
 
+/// Nothing around the steps, and everything.
+fn all_around<T: Real>() -> [Around<T>; 2] {
+    let gradient = Gradient { scale: T::from_f64(-0.7), limit: T::from_f64(0.2), weight_decay: T::from_f64(0.01) };
+    let frame = Frame { gradient, keep: T::from_f64(0.99), cautious: Some(T::ONE), skip: true };
+    [Around::new(Frame::plain(), 0.9, false), Around::new(frame, 0.5, true)]
+}
+
 fn same_bits<T: Real>() {
-    let all = Gradient { scale: T::from_f64(-0.7), limit: T::from_f64(0.2), weight_decay: T::from_f64(0.01) };
     let named: [&[i32]; 5] = [&[], &[4], &[0, 3, 4, 9, 22], &[22, 3, 22, 0, 3, 22, 5, 17], &[9; 40]];
     for dim in [1, 2, 3, 4, 15, 16, 17, 32, 37, 5000] {
-        for (rule, gradient) in all_rules().iter().flat_map(|r| [(r, Gradient::plain()), (r, all)]) {
-            let around = Around { gradient, keep: T::ONE };
+        for (rule, around) in all_rules().iter().flat_map(|r| all_around().map(|around| (r, around))) {
             for duplicates in [Duplicates::Sum, Duplicates::InOrder] {
                 let mut want = Arrays::<T>::new(dim);
                 let grads: Vec<Vec<T>> = named.iter().map(|r| noise(7 + r.len() as u64, r.len() * dim)).collect();
@@ -141,7 +163,7 @@ fn same_bits<T: Real>() {
                         let mut got = Arrays::<T>::new(dim);
                         for (t, (rows, grads)) in (1..).zip(named.iter().zip(&grads)) {
                             let named = Named::new(&exec, rows, grads, (SIZE, dim), duplicates).unwrap();
-                            let named = if measured { named.measured(&exec).0 } else { named };
+                            let named = if measured { named.measured(&exec, false).0 } else { named };
                             got.run(&exec, rule, t, around, &named);
                         }
                         let what = format!("{rule:?} {} dim {dim}, {duplicates:?}", T::NAME);
@@ -164,16 +186,49 @@ fn same_bits_f64() {
 }
 
 #[test]
-fn decoupled_decay_keeps_a_share_of_the_rows_that_are_named() {
+fn only_named_rows_decay_and_average() {
     let exec = Exec { level: Level::detect(), threads: 2, chunk: 1, serial_below: 0 };
     let mut arrays = Arrays::<f64>::new(2);
-    let before = arrays.w.clone();
+    let before = arrays.clone();
     let named = Named::new(&exec, &[3i64, 1], &[0.0; 4], (SIZE, 2), Duplicates::Sum).unwrap();
-    let around = Around { gradient: Gradient::plain(), keep: 0.5 };
+    let around = Around::new(Frame { keep: 0.5, ..Frame::plain() }, 0.0, false);
     arrays.run(&exec, &Rule::Sgd(Sgd { lr: 1.0 }), 1, around, &named);
-    for (i, (after, before)) in arrays.w.iter().zip(before).enumerate() {
-        let share = if matches!(i / 2, 1 | 3) { 0.5 } else { 1.0 };
-        assert_eq!(*after, share * before, "element {i}");
+    for i in 0..SIZE * 2 {
+        let touched = matches!(i / 2, 1 | 3);
+        assert_eq!(arrays.w[i], if touched { 0.5 * before.w[i] } else { before.w[i] }, "element {i}");
+        assert_eq!(arrays.average[i], if touched { arrays.w[i] } else { before.average[i] }, "average {i}");
+    }
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_is_noticed_and_can_be_left_out() {
+    let exec = Exec { level: Level::detect(), threads: 1, chunk: 1, serial_below: 0 };
+    for (rule, dim) in all_rules().iter().flat_map(|r| [1, 4, 16, 37].map(|dim| (r, dim))) {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut grads = noise::<f32>(5, 2 * dim);
+            grads[2 * dim - 1] = bad;
+            let run = |grads: &[f32], skip| {
+                let mut arrays = Arrays::<f32>::new(dim);
+                let around = Around::new(Frame { skip, ..Frame::plain() }, 0.9, false);
+                let named = Named::new(&exec, &[2i32, 9], grads, (SIZE, dim), Duplicates::Sum).unwrap();
+                let state = arrays.state.each_mut().map(Vec::as_mut_slice);
+                let per_row = match rule {
+                    Rule::RowwiseAdaGrad(_) => PerRow::Number(&mut arrays.number),
+                    Rule::AdamByRows(_) => PerRow::Steps(&mut arrays.steps),
+                    _ => PerRow::Nothing(SIZE),
+                };
+                let noticed = rule.step(&exec, 1, around, (&mut arrays.w, state, per_row, &mut []), &named);
+                (noticed, arrays)
+            };
+            assert!(run(&grads, false).0, "{rule:?} notices {bad} in the last of {dim}");
+            let (noticed, arrays) = run(&grads, true);
+            assert!(noticed, "also where it is left out");
+            let last = 10 * dim - 1;
+            assert_eq!(arrays.w[last], Arrays::<f32>::new(dim).w[last], "{rule:?}: left alone");
+            assert!(arrays.w.iter().all(|x| x.is_finite()), "{rule:?}: nothing else is spoilt");
+            grads[2 * dim - 1] = 1.0;
+            assert!(!run(&grads, false).0, "{rule:?}: finite");
+        }
     }
 }
 
@@ -187,8 +242,8 @@ fn every_row_of_a_large_table_is_stepped_once_whatever_the_threads() {
         let exec = Exec { level: Level::detect(), threads, chunk: 16, serial_below: 0 };
         let mut w = vec![0.0f32; size * dim];
         let named = Named::new(&exec, &rows, &grads, (size, dim), Duplicates::Sum).unwrap();
-        let around = Around { gradient: Gradient::plain(), keep: 1.0 };
-        let table = (w.as_mut_slice(), Default::default(), PerRow::Nothing(size));
+        let around = Around::new(Frame::plain(), 0.0, false);
+        let table = (w.as_mut_slice(), Default::default(), PerRow::Nothing(size), Default::default());
         Rule::Sgd(Sgd { lr: 1.0 }).step(&exec, 1, around, table, &named);
         w
     };
