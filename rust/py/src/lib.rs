@@ -30,5 +30,5 @@ mod _core {
     #[pymodule_export]
     use super::optim::{nadam_mu_product, pow, power, step};
     #[pymodule_export]
-    use super::rows::{norm_of, rows_squares, step_rows};
+    use super::rows::{rows_squares, step_rows};
 }

@@ -3,11 +3,12 @@
 //! All tables of a call are borrowed, checked and sorted before the first one is written.
 
 use fourstep::exec::Exec;
-use fourstep::lanes;
+use fourstep::pass::Cautious;
 use fourstep::real::Real;
-use fourstep::rows::rules::PerRow;
+use fourstep::rows::index::check;
+use fourstep::rows::rules::{Arrays, PerRow};
 use fourstep::rows::{Around, Duplicates, Named, OutOfRange, Rule};
-use fourstep::rule::{Gradient, MAX_STATE};
+use fourstep::rule::{Frame, Gradient, MAX_STATE};
 use fourstep::rules;
 use numpy::{Element, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -16,31 +17,35 @@ use pyo3::types::PyDict;
 
 use crate::arrays::{elements, elements_mut, reading, writing};
 use crate::exec::{ExecArgs, resolve};
-use crate::optim::{Hyper, is};
+use crate::optim::{Guard, Hyper, Options, is};
 
 /// `(name, rows, gradients of the rows)`.
 type NamedArgs<'py> = (String, Bound<'py, PyAny>, Bound<'py, PyAny>);
 
-/// `(table, state buffers in the rule's order, what is kept once a row)`.
-type TableArgs<'py> = (Bound<'py, PyAny>, Vec<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+/// `(table, state buffers in the rule's order, what is kept once a row, average)`.
+type TableArgs<'py> =
+    (Bound<'py, PyAny>, Vec<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 /// `(rule, hyper-parameters)`.
 type RuleArgs<'py> = (String, Bound<'py, PyDict>);
 
-/// Checks rows and gradients against a table, and returns Σg² over the gradients, summed by row if they are to be.
+/// Checks rows and gradients against a table; gives Σg² over the gradients, summed by row if they are to be (with `finite`
+/// over those that are), and how many are not finite. Without `measure` it only checks.
 #[pyfunction]
 pub(crate) fn rows_squares(
     py: Python<'_>,
     named: NamedArgs<'_>,
     table: &Bound<'_, PyAny>,
     duplicates: &str,
+    (measure, finite): (bool, bool),
     exec: ExecArgs,
-) -> PyResult<f64> {
+) -> PyResult<(f64, u64)> {
     let (exec, duplicates) = (resolve(exec)?, parse_duplicates(duplicates)?);
+    let how = measure.then_some((duplicates, finite));
     if is::<f32>(table)? {
-        squares(py, &exec, &Job::<f32>::borrow(named, table)?, duplicates)
+        squares(py, &exec, &Job::<f32>::borrow(named, table)?, how)
     } else {
-        squares(py, &exec, &Job::<f64>::borrow(named, table)?, duplicates)
+        squares(py, &exec, &Job::<f64>::borrow(named, table)?, how)
     }
 }
 
@@ -48,61 +53,62 @@ fn squares<T: Real + Element>(
     py: Python<'_>,
     exec: &Exec,
     job: &Job<'_, T>,
-    duplicates: Duplicates,
-) -> PyResult<f64> {
+    how: Option<(Duplicates, bool)>,
+) -> PyResult<(f64, u64)> {
     let given = job.given()?;
-    let found = py.detach(|| Ok(given.sorted(exec, duplicates)?.measured(exec).1));
+    let found = py.detach(|| {
+        let Some((duplicates, finite)) = how else { return given.check().map(|()| (0.0, 0)) };
+        let (_, squares) = given.sorted(exec, duplicates)?.measured(exec, finite);
+        let count = if finite || !squares.is_finite() { given.not_finite() } else { 0 };
+        Ok((squares, count))
+    });
     found.map_err(|e| job.refuse(&e))
 }
 
-/// The norm over parameters of which these are the sums of squares, in order.
-#[pyfunction]
-pub(crate) fn norm_of(squares: Vec<f64>) -> f64 {
-    lanes::pairwise(&squares).sqrt()
-}
-
-/// Takes one step over rows of some tables.
+/// Takes one step over rows of some tables; gives how many gradients of each are not finite.
 #[pyfunction]
 pub(crate) fn step_rows(
     py: Python<'_>,
     tables: Vec<(NamedArgs<'_>, TableArgs<'_>, RuleArgs<'_>)>,
     duplicates: &str,
+    options: Bound<'_, PyDict>,
     exec: ExecArgs,
-) -> PyResult<()> {
+) -> PyResult<Vec<u64>> {
     let (exec, duplicates) = (resolve(exec)?, parse_duplicates(duplicates)?);
-    let mut single = Vec::new();
-    let mut double = Vec::new();
+    let options = Options::parse(&Hyper(options))?;
+    let mut all = Vec::new();
     for (named, table, rule) in tables {
-        if is::<f32>(&table.0)? {
-            single.push(Stepped::<f32>::borrow(named, table, rule)?);
+        all.push(if is::<f32>(&table.0)? {
+            Any::Single(Stepped::borrow(named, table, rule, &options)?)
         } else {
-            double.push(Stepped::<f64>::borrow(named, table, rule)?);
-        }
+            Any::Double(Stepped::borrow(named, table, rule, &options)?)
+        });
     }
-    let single = single.iter_mut().map(Stepped::slices).collect::<PyResult<Vec<_>>>()?;
-    let double = double.iter_mut().map(Stepped::slices).collect::<PyResult<Vec<_>>>()?;
-    let done = py.detach(|| {
-        let single_rows = sorted(&exec, &single, duplicates)?;
-        let double_rows = sorted(&exec, &double, duplicates)?;
-        run(&exec, single, &single_rows);
-        run(&exec, double, &double_rows);
-        Ok(())
+    let slices = all.iter_mut().map(|table| match table {
+        Any::Single(table) => table.slices().map(Any::Single),
+        Any::Double(table) => table.slices().map(Any::Double),
     });
-    done.map_err(|(name, error)| refuse(name, &error))
+    let slices = slices.collect::<PyResult<Vec<_>>>()?;
+    let counts = py.detach(|| {
+        let ready = slices.into_iter().map(|table| match table {
+            Any::Single(table) => table.sorted(&exec, duplicates).map(Any::Single),
+            Any::Double(table) => table.sorted(&exec, duplicates).map(Any::Double),
+        });
+        // From here on nothing can go wrong.
+        let ready = ready.collect::<Result<Vec<_>, _>>()?;
+        let step = ready.into_iter().map(|table| match table {
+            Any::Single((table, named)) => table.step(&exec, &named),
+            Any::Double((table, named)) => table.step(&exec, &named),
+        });
+        Ok(step.collect())
+    });
+    counts.map_err(|(name, error)| refuse(name, &error))
 }
 
-fn sorted<'a, T: Real>(
-    exec: &Exec,
-    tables: &[Slices<'a, T>],
-    duplicates: Duplicates,
-) -> Result<Vec<Named<'a, T>>, (&'a str, OutOfRange)> {
-    tables.iter().map(|t| t.given.sorted(exec, duplicates).map_err(|e| (t.name, e))).collect()
-}
-
-fn run<T: Real>(exec: &Exec, tables: Vec<Slices<'_, T>>, rows: &[Named<'_, T>]) {
-    for (table, named) in tables.into_iter().zip(rows) {
-        table.rule.step(exec, table.t, table.around, table.arrays, named);
-    }
+/// A table of either dtype.
+enum Any<S, D> {
+    Single(S),
+    Double(D),
 }
 
 fn parse_duplicates(name: &str) -> PyResult<Duplicates> {
@@ -152,6 +158,12 @@ macro_rules! rows_of {
         }
 
         impl<'a, T: Real> Given<'a, T> {
+            fn check(&self) -> Result<(), OutOfRange> {
+                match self.rows {
+                    $(RowSlice::$kind(rows) => check(rows, self.shape.0)),*
+                }
+            }
+
             fn sorted(&self, exec: &Exec, duplicates: Duplicates) -> Result<Named<'a, T>, OutOfRange> {
                 match self.rows {
                     $(RowSlice::$kind(rows) => Named::new(exec, rows, self.grads, self.shape, duplicates)),*
@@ -168,6 +180,12 @@ struct Given<'a, T> {
     rows: RowSlice<'a>,
     grads: &'a [T],
     shape: (usize, usize),
+}
+
+impl<T: Real> Given<'_, T> {
+    fn not_finite(&self) -> u64 {
+        self.grads.iter().filter(|g| !g.is_finite()).count() as u64
+    }
 }
 
 /// Rows and their gradients, borrowed, of the shape that a table needs.
@@ -225,17 +243,20 @@ struct Stepped<'py, T: Element> {
     state: Vec<PyReadwriteArrayDyn<'py, T>>,
     numbers: Option<PyReadwriteArrayDyn<'py, T>>,
     steps: Option<PyReadwriteArrayDyn<'py, i64>>,
+    average: Option<PyReadwriteArrayDyn<'py, T>>,
     rule: Rule,
     t: u64,
-    scale: f64,
-    limit: f64,
-    weight_decay: f64,
-    keep: f64,
+    around: Around<T>,
 }
 
 impl<'py, T: Real + Element> Stepped<'py, T> {
-    fn borrow(named: NamedArgs<'py>, table: TableArgs<'py>, (rule, hyper): RuleArgs<'py>) -> PyResult<Self> {
-        let (w, state, per_row) = table;
+    fn borrow(
+        named: NamedArgs<'py>,
+        table: TableArgs<'py>,
+        (rule, hyper): RuleArgs<'py>,
+        options: &Options,
+    ) -> PyResult<Self> {
+        let (w, state, per_row, average) = table;
         let hyper = Hyper(hyper);
         let rule = parse(&hyper, &rule)?;
         let job = Job::borrow(named, &w)?;
@@ -243,6 +264,8 @@ impl<'py, T: Real + Element> Stepped<'py, T> {
         let w = writing::<T>(&w, name)?;
         let state = state.iter().map(|s| writing::<T>(s, format_args!("the state of {name}")));
         let state = state.collect::<PyResult<Vec<_>>>()?;
+        let average =
+            average.as_ref().map(|a| writing::<T>(a, format_args!("the average of {name}"))).transpose()?;
         let (mut numbers, mut steps) = (None, None);
         let of_rows = format!("the state of rows of {name}");
         match (&rule, &per_row) {
@@ -256,7 +279,7 @@ impl<'py, T: Real + Element> Stepped<'py, T> {
         let (size, want) = (job.shape.0, rule.states().len());
         let sizes = [numbers.as_ref().map(|a| a.len()), steps.as_ref().map(|a| a.len())];
         if state.len() != want
-            || state.iter().any(|s| s.shape() != w.shape())
+            || state.iter().chain(&average).any(|s| s.shape() != w.shape())
             || sizes.into_iter().flatten().any(|n| n != size)
         {
             return Err(PyValueError::new_err(format!(
@@ -269,19 +292,20 @@ impl<'py, T: Real + Element> Stepped<'py, T> {
             return Err(PyValueError::new_err("step: got 0, need a count from 1"));
         }
         let sign = if hyper.get("maximize")? { -1.0 } else { 1.0 };
-        Ok(Self {
-            t,
-            scale: sign * hyper.get::<f64>("scale")?,
-            limit: hyper.get::<Option<f64>>("clip_value")?.unwrap_or(f64::INFINITY),
-            weight_decay: hyper.get("weight_decay")?,
-            keep: hyper.get("keep")?,
-            rule,
-            job,
-            w,
-            state,
-            numbers,
-            steps,
-        })
+        let coefficient = hyper.get::<f64>("coefficient")?;
+        let limit = hyper.get::<Option<f64>>("clip_value")?.unwrap_or(f64::INFINITY);
+        let frame = Frame {
+            gradient: Gradient {
+                scale: T::from_f64(sign * coefficient / options.grad_scale),
+                limit: T::from_f64(limit),
+                weight_decay: T::from_f64(hyper.get("weight_decay")?),
+            },
+            keep: T::from_f64(hyper.get("keep")?),
+            cautious: (options.cautious == Cautious::Mask).then_some(T::ONE),
+            skip: options.guard == Guard::Element,
+        };
+        let around = Around::new(frame, options.average, options.flush);
+        Ok(Self { rule, t, around, job, w, state, numbers, steps, average })
     }
 
     fn slices(&mut self) -> PyResult<Slices<'_, T>> {
@@ -295,17 +319,13 @@ impl<'py, T: Real + Element> Stepped<'py, T> {
             (_, Some(array)) => PerRow::Steps(elements_mut(array, format_args!("the state of {name}"))?),
             _ => PerRow::Nothing(self.job.shape.0),
         };
-        let gradient = Gradient {
-            scale: T::from_f64(self.scale),
-            limit: T::from_f64(self.limit),
-            weight_decay: T::from_f64(self.weight_decay),
-        };
+        let average = self.average.as_mut().map_or(Ok(Default::default()), |a| elements_mut(a, name))?;
         Ok(Slices {
             name,
             rule: self.rule,
             t: self.t,
-            around: Around { gradient, keep: T::from_f64(self.keep) },
-            arrays: (elements_mut(&mut self.w, name)?, state, per_row),
+            around: self.around,
+            arrays: (elements_mut(&mut self.w, name)?, state, per_row, average),
             given: self.job.given()?,
         })
     }
@@ -317,8 +337,20 @@ struct Slices<'a, T> {
     rule: Rule,
     t: u64,
     around: Around<T>,
-    arrays: (&'a mut [T], [&'a mut [T]; MAX_STATE], PerRow<'a, T>),
+    arrays: Arrays<'a, T>,
     given: Given<'a, T>,
+}
+
+impl<'a, T: Real> Slices<'a, T> {
+    fn sorted(self, exec: &Exec, duplicates: Duplicates) -> Result<(Self, Named<'a, T>), (&'a str, OutOfRange)> {
+        let named = self.given.sorted(exec, duplicates).map_err(|e| (self.name, e))?;
+        Ok((self, named))
+    }
+
+    fn step(self, exec: &Exec, named: &Named<'_, T>) -> u64 {
+        let noticed = self.rule.step(exec, self.t, self.around, self.arrays, named);
+        if noticed { self.given.not_finite() } else { 0 }
+    }
 }
 
 /// The rule of that name for rows.

@@ -46,6 +46,9 @@ pub enum PerRow<'a, T> {
     Steps(&'a mut [i64]),
 }
 
+/// A table: its parameters, their state, what it keeps for each row, and the moving average or nothing.
+pub type Arrays<'a, T> = (&'a mut [T], [&'a mut [T]; MAX_STATE], PerRow<'a, T>, &'a mut [T]);
+
 impl Rule {
     /// The names of the state buffers that have an element for each parameter, in the order of a [`Table`].
     #[must_use]
@@ -58,8 +61,8 @@ impl Rule {
         }
     }
 
-    /// Takes step `t` of the table (its parameters, state, what it keeps for each row, and averages or nothing), counted
-    /// from 1, over the rows that `named` names. Gives whether some gradient is not finite.
+    /// Takes step `t` of the table, counted from 1, over the rows that `named` names. Gives whether some gradient is not
+    /// finite.
     ///
     /// # Panics
     /// When `per_row` is not what this rule keeps.
@@ -68,7 +71,7 @@ impl Rule {
         exec: &Exec,
         t: u64,
         around: Around<T>,
-        table: (&mut [T], [&mut [T]; MAX_STATE], PerRow<'_, T>, &mut [T]),
+        table: Arrays<'_, T>,
         named: &Named<'_, T>,
     ) -> bool {
         let (w, state, per_row, average) = table;
