@@ -37,7 +37,8 @@ pub(crate) fn rows_squares(
     named: NamedArgs<'_>,
     table: &Bound<'_, PyAny>,
     duplicates: &str,
-    (measure, finite): (bool, bool),
+    measure: bool,
+    finite: bool,
     exec: ExecArgs,
 ) -> PyResult<(f64, u64)> {
     let (exec, duplicates) = (resolve(exec)?, parse_duplicates(duplicates)?);
@@ -79,9 +80,9 @@ pub(crate) fn step_rows(
     let mut all = Vec::new();
     for (named, table, rule) in tables {
         all.push(if is::<f32>(&table.0)? {
-            Any::Single(Stepped::borrow(named, table, rule, &options)?)
+            Any::Single(Stepped::<f32>::borrow(named, table, rule, &options)?)
         } else {
-            Any::Double(Stepped::borrow(named, table, rule, &options)?)
+            Any::Double(Stepped::<f64>::borrow(named, table, rule, &options)?)
         });
     }
     let slices = all.iter_mut().map(|table| match table {
