@@ -16,6 +16,8 @@
 | `Adam` | w | EMA of g | EMA of g² | α·m̂/(√V̂ + ε) |
 | `Nadam` | w, looking ahead | EMA of g | EMA of g² | α·(m̂ and g mixed)/(√V̂ + ε) |
 
+For tables of which a batch touches few rows (`Optimizer.step_rows`): `SGD`, `AdaGrad`, `RowwiseAdagrad`, `LazyAdam`.
+
 Names and defaults are PyTorch's. torch's spellings (`Adagrad`, `Adadelta`, `RMSprop`, `NAdam`) work too.
 """
 
@@ -26,9 +28,11 @@ from fourstep.optim.adagrad import AdaGrad
 from fourstep.optim.adam import Adam
 from fourstep.optim.base import Optimizer
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.lazy_adam import LazyAdam
 from fourstep.optim.nadam import Nadam
 from fourstep.optim.report import Last, NonFiniteWarning
 from fourstep.optim.rmsprop import RMSProp
+from fourstep.optim.rowwise_adagrad import RowwiseAdagrad
 from fourstep.optim.sgd import NAG, SGD
 
 Adagrad = AdaGrad
@@ -45,6 +49,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "Last",
+    "LazyAdam",
     "NAdam",
     "Nadam",
     "NonFiniteWarning",
@@ -52,4 +57,5 @@ __all__ = [
     "ParamGroup",
     "RMSProp",
     "RMSprop",
+    "RowwiseAdagrad",
 ]
