@@ -31,6 +31,14 @@ def non_negative(name: str, value: Any) -> float:
     return result
 
 
+def positive(name: str, value: Any) -> float:
+    """Accept a finite number > 0."""
+    result = number(name, value)
+    if not 0 < result < math.inf:
+        raise ValueError(f"{name}: got {result}, need a finite number > 0")
+    return result
+
+
 def positive_or_none(name: str, value: Any) -> float | None:
     """Accept None, or a finite number > 0."""
     if value is None:
@@ -89,3 +97,12 @@ def one_of(*choices: Any) -> Check:
 def learning_rate(name: str, value: Any) -> Any:
     """Accept a finite number >= 0, or a schedule: a function of the step."""
     return value if callable(value) else non_negative(name, value)
+
+
+#: Where ε stands in a denominator: the fields that the Adam family shares.
+EPSILON: dict[str, Check] = {
+    "eps": non_negative,
+    "eps_inside": flag,
+    "eps_hat": flag,
+    "eps_root": non_negative,
+}

@@ -4,6 +4,7 @@ v ← α·v + (1 − α)·g²
 ḡ ← α·ḡ + (1 − α)·g            centred only
 a = √v + ε                     centred: v − ḡ² in place of v, not below 0
 η = lr·g/a                     with momentum: b ← μ·b + g/a, η = lr·b
+                               lr_in_velocity: b ← μ·b + lr·g/a, η = b
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class RMSProp(Optimizer):
         Divide by the root of the variance v − ḡ², clamped at 0, instead of the mean square.
     eps_inside : bool
         ε inside the root.
+    lr_in_velocity : bool
+        The rate inside the momentum buffer, as Keras and optax: b = μ·b + lr·g/a, w −= b. The same while it is constant.
+    initial_accumulator_value : float
+        v before the first step: 0; TensorFlow 1 and optax can start at 1.
 
     Examples
     --------
@@ -53,7 +58,7 @@ class RMSProp(Optimizer):
     Notes
     -----
     State: ``square_avg``, ``grad_avg`` if centred, ``momentum_buffer`` with momentum. Hinton, Coursera lecture 6e (2012).
-    Where others differ: Keras and optax put ε inside the root; Keras keeps lr inside
+    Where others differ: Keras and optax put ε inside the root; Keras and optax keep lr inside
     the momentum buffer; torch does not clamp the variance, and under steady gradients turns to NaN.
     """
 
@@ -64,6 +69,8 @@ class RMSProp(Optimizer):
         "momentum": checks.fraction,
         "centered": checks.flag,
         "eps_inside": checks.flag,
+        "lr_in_velocity": checks.flag,
+        "initial_accumulator_value": checks.non_negative,
     }
 
     def __init__(
@@ -77,6 +84,8 @@ class RMSProp(Optimizer):
         centered: bool = False,
         *,
         eps_inside: bool = False,
+        lr_in_velocity: bool = False,
+        initial_accumulator_value: float = 0.0,
         **shared: Unpack[Shared],
     ) -> None:
         defaults = {
@@ -87,6 +96,8 @@ class RMSProp(Optimizer):
             "momentum": momentum,
             "centered": centered,
             "eps_inside": eps_inside,
+            "lr_in_velocity": lr_in_velocity,
+            "initial_accumulator_value": initial_accumulator_value,
         }
         super().__init__(params, defaults, **shared)
 
@@ -96,5 +107,7 @@ class RMSProp(Optimizer):
             states.append("grad_avg")
         if group["momentum"] > 0:
             states.append("momentum_buffer")
-        hyper = {key: group[key] for key in ("alpha", "eps", "momentum", "centered", "eps_inside")}
-        return "rmsprop", tuple(states), hyper
+        return "rmsprop", tuple(states), {key: group[key] for key in self._checks}
+
+    def _start(self, group: ParamGroup, state: str) -> float:
+        return float(group["initial_accumulator_value"]) if state == "square_avg" else 0.0

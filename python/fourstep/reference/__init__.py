@@ -13,15 +13,19 @@ bits: each is its four steps, written as the textbook writes them.
 
 from __future__ import annotations
 
+from fourstep.reference.adabelief import AdaBelief
 from fourstep.reference.adadelta import AdaDelta
 from fourstep.reference.adagrad import AdaGrad
 from fourstep.reference.adam import Adam
+from fourstep.reference.adamax import Adamax
 from fourstep.reference.base import Optimizer
 from fourstep.reference.batch_norm import BatchNorm
 from fourstep.reference.dropout import dropout
 from fourstep.reference.nadam import Nadam
+from fourstep.reference.radam import RAdam
 from fourstep.reference.rmsprop import RMSProp
 from fourstep.reference.sgd import NAG, SGD
+from fourstep.reference.yogi import Yogi
 
 Adagrad = AdaGrad
 Adadelta = AdaDelta
@@ -31,16 +35,20 @@ NAdam = Nadam
 __all__ = [
     "NAG",
     "SGD",
+    "AdaBelief",
     "AdaDelta",
     "AdaGrad",
     "Adadelta",
     "Adagrad",
     "Adam",
+    "Adamax",
     "BatchNorm",
     "NAdam",
     "Nadam",
     "Optimizer",
+    "RAdam",
     "RMSProp",
     "RMSprop",
+    "Yogi",
     "dropout",
 ]

@@ -127,37 +127,39 @@ pub fn step<T: Real, R: FourStep<T, S>, const S: usize>(
             "a state buffer has the length of its parameters"
         );
     }
+    over_all(exec, segments, &|segment| exec.level.run(Pass { rule, gradient, segment }));
+}
+
+/// What is done with each piece. Behind a pointer, so that the splitting below is compiled once, not for each rule.
+type Piece<'f, T> = &'f (dyn Fn(Segment<'_, T>) + Sync);
+
+/// Cuts the segments into pieces over the threads.
+fn over_all<T: Real>(exec: &Exec, segments: &mut [Segment<'_, T>], piece: Piece<'_, T>) {
     let total: usize = segments.iter().map(|s| s.w.len()).sum();
     let threads = exec.threads_for(total);
     if threads <= 1 {
-        return segments.iter_mut().for_each(|s| exec.level.run(Pass { rule, gradient, segment: s.reborrow() }));
+        return segments.iter_mut().for_each(|s| piece(s.reborrow()));
     }
     // Some pieces for each thread, so that a thread that was interrupted does not hold up the rest.
     let grain = (total / (8 * threads)).next_multiple_of(exec.chunk).max(exec.chunk);
-    pool::install(threads, || halve(exec, rule, gradient, segments, grain));
+    pool::install(threads, || halve(exec, segments, grain, piece));
 }
 
 /// Halves the work until a piece is at most `grain` elements: between segments where it can, else inside one.
-fn halve<T: Real, R: FourStep<T, S>, const S: usize>(
-    exec: &Exec,
-    rule: R,
-    gradient: Gradient<T>,
-    segments: &mut [Segment<'_, T>],
-    grain: usize,
-) {
+fn halve<T: Real>(exec: &Exec, segments: &mut [Segment<'_, T>], grain: usize, piece: Piece<'_, T>) {
     let total: usize = segments.iter().map(|s| s.w.len()).sum();
     match segments {
         [one] if total > grain => {
             let middle = (total / 2).next_multiple_of(exec.chunk).min(total);
             let (mut left, mut right) = one.reborrow().split(middle);
             let (left, right) = (std::slice::from_mut(&mut left), std::slice::from_mut(&mut right));
-            pool::join(|| halve(exec, rule, gradient, left, grain), || halve(exec, rule, gradient, right, grain));
+            pool::join(|| halve(exec, left, grain, piece), || halve(exec, right, grain, piece));
         }
         many if total > grain => {
             let (left, right) = many.split_at_mut(half(many, total));
-            pool::join(|| halve(exec, rule, gradient, left, grain), || halve(exec, rule, gradient, right, grain));
+            pool::join(|| halve(exec, left, grain, piece), || halve(exec, right, grain, piece));
         }
-        few => few.iter_mut().for_each(|s| exec.level.run(Pass { rule, gradient, segment: s.reborrow() })),
+        few => few.iter_mut().for_each(|s| piece(s.reborrow())),
     }
 }
 
