@@ -2,8 +2,9 @@
 
 use fourstep::exec::{CHUNK, Exec};
 use fourstep::isa::Level;
+use fourstep::pass::{Found, Pass, Segment};
 use fourstep::real::Real;
-use fourstep::rule::{Gradient, MAX_STATE, Segment};
+use fourstep::rule::MAX_STATE;
 use fourstep::rules::compose::{Composed, Direction, Mix, Phi, Psi};
 use fourstep::rules::epsilon::Epsilon;
 use fourstep::rules::{Rule, adabelief, adadelta, adagrad, adam, adamax, nadam, radam, rmsprop, sgd, yogi};
@@ -83,8 +84,8 @@ impl<T: Real> Arrays<T> {
     /// Takes the step that is measured.
     pub fn step(&mut self, exec: &Exec, rule: &Rule) {
         let state = self.state.each_mut().map(Vec::as_mut_slice);
-        let whole = Segment { w: &mut self.w, g: &self.g, state };
-        rule.step(exec, STEP, Gradient::plain(), &mut [whole]);
+        let whole = Segment::new(&mut self.w, &self.g, state);
+        rule.step(exec, STEP, &Pass::plain(&Found::default()), &mut [whole]);
     }
 
     /// Whether all bits are those of `other`.

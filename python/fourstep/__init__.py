@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_MODULES = ("data", "metrics", "nn", "optim", "plot", "reference", "schedules", "train")
+_MODULES = ("data", "metrics", "nn", "optim", "plot", "reference", "schedules", "steps", "train")
 _NAMES = {
     "Arena": "arena",
     "Run": "train.run",

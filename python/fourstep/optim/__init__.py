@@ -35,6 +35,7 @@ from fourstep.optim.base import Optimizer
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.nadam import Nadam
 from fourstep.optim.radam import RAdam
+from fourstep.optim.report import Last, NonFiniteWarning
 from fourstep.optim.rmsprop import RMSProp
 from fourstep.optim.sgd import NAG, SGD
 from fourstep.optim.yogi import Yogi
@@ -54,8 +55,10 @@ __all__ = [
     "Adagrad",
     "Adam",
     "Adamax",
+    "Last",
     "NAdam",
     "Nadam",
+    "NonFiniteWarning",
     "Optimizer",
     "ParamGroup",
     "RAdam",

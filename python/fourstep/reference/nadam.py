@@ -74,9 +74,11 @@ class Nadam(Adam):
                     w -= self.lr * s["exp_avg"] / root_of(s["exp_avg_sq"], 1.0, self.eps, **self.where)
             loss, gradients = grads()
             scale = self.scale(gradients)
-            for name, w in self.params.items():
+            for number, (name, w) in enumerate(self.params.items()):
                 s = self.state[name]
                 g = self.gradient(w, gradients[name], scale)
                 self.moments(s, w, g)
-                w[...] = here[name] - Adam.direction(self, s, w, g)
+                self.store(number, name)
+                w[...] = self.keep * here[name] - Adam.direction(self, s, w, g)
+                self.after(number, name, w, gradients[name])
         return loss

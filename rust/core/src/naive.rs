@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use crate::coefficients::{pow, power};
 use crate::real::Real;
-use crate::rule::Gradient;
+use crate::rule::Frame;
 use crate::rules::Rule;
 use crate::rules::adam::Largest;
 use crate::rules::compose::{Composed, Direction, Mix, Phi, Psi};
@@ -18,7 +18,7 @@ use crate::rules::sgd::Form;
 pub(crate) fn step<T: Real>(
     rule: &Rule,
     t: u64,
-    gradient: Gradient<T>,
+    frame: Frame<T>,
     w: T,
     g: T,
     [a, b, c, d]: [T; 4],
@@ -26,6 +26,9 @@ pub(crate) fn step<T: Real>(
     let k = T::from_f64;
     let ema = |beta: f64, old: T, new: T| add(mul(k(beta), old), mul(k(1.0 - beta), new));
 
+    let gradient = frame.gradient;
+    let skipped = frame.skip && !g.is_finite();
+    let old = (w, [a, b, c, d]);
     let mut g = mul(gradient.scale, g);
     if g > gradient.limit {
         g = gradient.limit;
@@ -146,7 +149,12 @@ pub(crate) fn step<T: Real>(
             (div(mul(k(r.lr / c1), a), root(r.epsilon, c2, b)), [a, b, c, d])
         }
     };
-    (sub(w, eta), state)
+    let eta = match frame.cautious {
+        Some(boost) if mul(eta, g) > T::ZERO => mul(boost, eta),
+        Some(_) => T::ZERO,
+        None => eta,
+    };
+    if skipped { old } else { (sub(mul(frame.keep, w), eta), state) }
 }
 
 /// η and the state of any triple, step by step.

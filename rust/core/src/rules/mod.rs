@@ -23,8 +23,9 @@ pub mod triple;
 pub mod yogi;
 
 use crate::exec::Exec;
+use crate::pass::{Pass, Segment, step};
 use crate::real::Real;
-use crate::rule::{FourStep, Gradient, Segment, step};
+use crate::rule::FourStep;
 use compose::Composed;
 use triple::Visitor;
 
@@ -116,8 +117,8 @@ impl Rule {
     }
 
     /// Takes step `t`, counted from 1, over all segments.
-    pub fn step<T: Real>(&self, exec: &Exec, t: u64, gradient: Gradient<T>, segments: &mut [Segment<'_, T>]) {
-        self.visit(t, Step { exec, gradient, segments });
+    pub fn step<T: Real>(&self, exec: &Exec, t: u64, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
+        self.visit(t, Step { exec, pass, segments });
     }
 
     /// Gives the kernel of step `t` to `visitor`.
@@ -143,7 +144,7 @@ impl Rule {
 /// A step over all segments by whichever kernel it is.
 struct Step<'a, 'b, T> {
     exec: &'a Exec,
-    gradient: Gradient<T>,
+    pass: &'a Pass<'a, T>,
     segments: &'a mut [Segment<'b, T>],
 }
 
@@ -151,7 +152,7 @@ impl<T: Real> Visitor<T> for Step<'_, '_, T> {
     type Out = ();
 
     fn with<R: FourStep<T, S>, const S: usize>(self, rule: R) {
-        step(self.exec, rule, self.gradient, self.segments);
+        step(self.exec, rule, self.pass, self.segments);
     }
 }
 
