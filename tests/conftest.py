@@ -118,6 +118,8 @@ RULES = [
     Rule("radam", "RAdam", {"lr": 1e-2, "eps": 1e-3}, _ADAM, "RAdam"),
     Rule("adabelief", "AdaBelief", {"lr": 1e-2, "eps": 1e-8}, ("exp_avg", "exp_avg_var")),
     Rule("yogi", "Yogi", {}, _ADAM),
+    Rule("adamw", "AdamW", {"lr": 1e-2}, _ADAM, "AdamW"),
+    Rule("sgdw", "SGDW", {"lr": 0.03, "momentum": 0.9}, _M),
 ]
 
 

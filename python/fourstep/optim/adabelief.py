@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 
 
@@ -93,3 +95,11 @@ class AdaBelief(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adabelief", self.states, {key: group[key] for key in self._checks}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        (beta1, beta2), corrected = group["betas"], group["bias_correction"]
+        return Triple(
+            steps.ema(beta1, corrected),
+            steps.belief(beta2, corrected, group["eps_root"]),
+            steps.ratio(group["eps"], eps_hat=group["eps_hat"]),
+        )

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 
 
@@ -87,3 +89,11 @@ class Adamax(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adamax", self.states, {key: group[key] for key in self._checks}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        (beta1, beta2), eps, inside = group["betas"], group["eps"], group["eps_inside"]
+        return Triple(
+            steps.ema(beta1, group["bias_correction"]),
+            steps.inf_norm(beta2, eps if inside else 0.0),
+            steps.ratio(0.0 if inside else eps),
+        )

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Unpack
 
-from fourstep import _core
+from fourstep import _core, steps
 from fourstep.optim import checks
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
 from fourstep.optim.options import Shared
@@ -133,3 +134,15 @@ class Nadam(LookAhead):
 
     def _update(self, group: ParamGroup) -> Move:
         return "along_ratio", _STATES, {**self._adam(group), "corrected": True}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        beta1, beta2 = group["betas"]
+        direction = steps.ratio(*(group[key] for key in checks.EPSILON))
+        if group["lookahead"] is None:
+            first = steps.nesterov_ema(beta1, group["form"], group["momentum_decay"])
+            return Triple(first, steps.ema_sq(beta2), direction)
+        leak = Leak(
+            "look-ahead",
+            "step 1 takes the gradient at w − α·m/(√V + ε), by the moments of the step before: it needs a closure (O16)",
+        )
+        return Triple(steps.ema(beta1), steps.ema_sq(beta2), direction, (leak,), (), "w − α·m/(√V + ε)")

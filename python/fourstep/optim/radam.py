@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 
 
@@ -87,3 +89,8 @@ class RAdam(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "radam", self.states, {key: group[key] for key in self._checks}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        beta1, beta2 = group["betas"]
+        direction = steps.rectified(*(group[key] for key in checks.EPSILON))
+        return Triple(steps.ema(beta1), steps.ema_sq(beta2), direction)

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -112,3 +114,17 @@ class RMSProp(Optimizer):
 
     def _start(self, group: ParamGroup, state: str) -> float:
         return float(group["initial_accumulator_value"]) if state == "square_avg" else 0.0
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        leaks, more = [], []
+        if group["centered"]:
+            leaks.append(Leak("centred", "V − ḡ² divides, and its second state ḡ is neither φ nor ψ"))
+            more.append("grad_avg")
+        if group["momentum"] > 0:
+            b = "b ← μ·b + α·g/√V, η = b" if group["lr_in_velocity"] else "b ← μ·b + g/√V, η = α·b"
+            leaks.append(Leak("momentum", f"{b}: it comes after the division, so step 3 writes state"))
+            more.append("momentum_buffer")
+        start = group["initial_accumulator_value"]
+        second = steps.ema_sq(group["alpha"], bias_correction=False, start=start)
+        direction = steps.ratio(group["eps"], eps_inside=group["eps_inside"], lr_last=True)
+        return Triple(steps.plain(), second, direction, tuple(leaks), tuple(more))

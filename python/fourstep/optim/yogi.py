@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 
 
@@ -100,3 +102,11 @@ class Yogi(Optimizer):
 
     def _start(self, group: ParamGroup, state: str) -> float:
         return float(group["initial_accumulator_value"]) if state == "exp_avg_sq" else 0.0
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        (beta1, beta2), corrected = group["betas"], group["bias_correction"]
+        return Triple(
+            steps.ema(beta1, corrected),
+            steps.yogi(beta2, corrected, group["initial_accumulator_value"]),
+            steps.ratio(*(group[key] for key in checks.EPSILON)),
+        )

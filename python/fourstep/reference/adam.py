@@ -70,3 +70,12 @@ class Adam(Optimizer):
         corrected = self.amsgrad_max == "hat"
         left = 1.0 if corrected else self.correction(self.beta2)
         return root_of(s["max_exp_avg_sq"], left, self.eps, **self.where)
+
+
+class AdamW(Adam):
+    """Twin of `fourstep.optim.AdamW`: the decay is in step 4."""
+
+    def __init__(
+        self, params: dict[str, Array], *args: Any, weight_decay: float = 1e-2, **options: Any
+    ) -> None:
+        super().__init__(params, *args, **{"weight_decay": weight_decay, "decay": "decoupled", **options})

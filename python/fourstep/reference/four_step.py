@@ -5,8 +5,8 @@
 3  direction    α·m, α·m/√V, α·sign(m)                   function: η = f(m, V, α, t)
 4  update       w ← keep·w − η                           function: w ← f(w, η, t)
 
-m and V come into step 3 freed of their start at 0, where they are. α is multiplied where the named optimizers multiply it:
-with the numerator's coefficients, or with the whole where g and m were mixed as g + γ·m, or with `lr_last`.
+m and V come into step 3 freed of their start at 0, where they are. α is multiplied where the named optimizers multiply
+it: with the numerator's coefficients, or with the whole where g and m were mixed as g + γ·m, or with `lr_last`.
 """
 
 from __future__ import annotations

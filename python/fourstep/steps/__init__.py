@@ -34,6 +34,7 @@ from fourstep.steps.second import Belief, EmaSq, InfNorm, MaxSq, NoSecond, Secon
 from fourstep.steps.update import Decoupled, Descend, Independent, UpdateStep
 
 __all__ = [
+    "KINDS",
     "DirectionStep",
     "FirstStep",
     "GradientStep",
@@ -73,7 +74,8 @@ inf_norm, belief, yogi = InfNorm, Belief, YogiSq
 along, ratio, rectified, sign = Along, Ratio, Rectified, Sign
 descend, decoupled, independent = Descend, Decoupled, Independent
 
-_KINDS: dict[str, type[Any]] = {
+#: The steps by name.
+KINDS: dict[str, type[Any]] = {
     kind.kind: kind
     for kind in (
         *(maximize, clip_norm, clip_value, l2),
@@ -91,9 +93,9 @@ def from_dict(plain: Mapping[str, Any]) -> Any:
     >>> from_dict({"step": "ema", "beta": 0.5})
     ema(beta=0.5)
     """
-    kind = _KINDS.get(str(plain.get("step")))
+    kind = KINDS.get(str(plain.get("step")))
     if kind is None:
-        raise ValueError(f"no step {plain.get('step')!r}; there are {', '.join(_KINDS)}")
+        raise ValueError(f"no step {plain.get('step')!r}; there are {', '.join(KINDS)}")
     try:
         return kind(**{name: value for name, value in plain.items() if name != "step"})
     except TypeError as error:

@@ -24,10 +24,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::exec::Exec;
 use crate::isa::{Kernel, Level};
 use crate::lanes::{self, LANES};
-use crate::measure::measure;
 use crate::pool;
 use crate::real::Real;
-use crate::rule::{Elements, FourStep, Frame, MAX_STATE};
+use crate::rule::{Elements, FourStep, Frame, MAX_STATE, Probe};
 use crate::store::{Random, Store, from_half};
 
 /// Elements of a block: six arrays of `f32` fit the first level of cache.
@@ -142,6 +141,8 @@ pub struct Segment<'a, T> {
     pub copy: &'a mut [u16],
     /// What the pass saw, for each block of [`lanes::BLOCK`] elements.
     pub sums: &'a mut [Sums],
+    /// g_t and η of each element, for those who watch.
+    pub probe: [&'a mut [T]; 2],
     /// Which parameter this is, and which of its elements is the first here: for [`Found`] and [`Random`].
     pub origin: Origin,
 }
@@ -166,6 +167,7 @@ impl<'a, T: Real> Segment<'a, T> {
             average: &mut [],
             copy: &mut [],
             sums: &mut [],
+            probe: Default::default(),
             origin: Origin::default(),
         }
     }
@@ -193,6 +195,10 @@ impl<'a, T: Real> Segment<'a, T> {
         }
         let (average0, average1) = self.average.split_at_mut(at.min(self.average.len()));
         let (copy0, copy1) = self.copy.split_at_mut(at.min(self.copy.len()));
+        let [(seen0, seen1), (eta0, eta1)] = self.probe.map(|p| {
+            let at = at.min(p.len());
+            p.split_at_mut(at)
+        });
         let (sums0, sums1) = self.sums.split_at_mut((at / lanes::BLOCK).min(self.sums.len()));
         let origin = Origin { first: self.origin.first + at, ..self.origin };
         (
@@ -203,9 +209,19 @@ impl<'a, T: Real> Segment<'a, T> {
                 average: average0,
                 copy: copy0,
                 sums: sums0,
+                probe: [seen0, eta0],
                 origin: self.origin,
             },
-            Self { w: w1, g: g1, state: state.1, average: average1, copy: copy1, sums: sums1, origin },
+            Self {
+                w: w1,
+                g: g1,
+                state: state.1,
+                average: average1,
+                copy: copy1,
+                sums: sums1,
+                probe: [seen1, eta1],
+                origin,
+            },
         )
     }
 
@@ -228,6 +244,7 @@ impl<'a, T: Real> Segment<'a, T> {
             average: self.average,
             copy: self.copy,
             sums: self.sums,
+            probe: self.probe.each_mut().map(|p| &mut **p),
             origin: self.origin,
         }
     }
@@ -239,7 +256,11 @@ impl<'a, T: Real> Segment<'a, T> {
 
     /// Whether, besides, nothing else hangs on the pass.
     fn is_bare(&self) -> bool {
-        self.is_full() && self.average.is_empty() && self.copy.is_empty() && self.sums.is_empty()
+        self.is_full()
+            && self.average.is_empty()
+            && self.copy.is_empty()
+            && self.sums.is_empty()
+            && self.probe[0].is_empty()
     }
 
     fn check(&self, states: usize) {
@@ -249,7 +270,9 @@ impl<'a, T: Real> Segment<'a, T> {
             self.state[..states].iter().all(|b| b.len() == n),
             "a state buffer has the length of its parameters"
         );
-        for (what, len) in [("average", self.average.len()), ("copy", self.copy.len())] {
+        for (what, len) in
+            [("average", self.average.len()), ("copy", self.copy.len()), ("probe", self.probe[0].len())]
+        {
             assert!(len == 0 || len == n, "the {what} has the length of its parameters");
         }
         let blocks = self.sums.len();
@@ -354,33 +377,57 @@ pub fn step<T: Real, R: FourStep<T, S>, const S: usize>(
     segments: &mut [Segment<'_, T>],
 ) {
     segments.iter().for_each(|s| s.check(S));
+    run_cautious(exec, &Of(rule), pass, segments);
+}
+
+fn run_cautious<T: Real>(exec: &Exec, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
     if pass.cautious == Cautious::Rescaled {
         return segments.iter_mut().for_each(|segment| {
             let boost = boost(exec, rule, pass.frame, segment);
             let frame = Frame { cautious: Some(boost), ..pass.frame };
-            run(exec, &Of(rule), &Pass { frame, ..*pass }, std::slice::from_mut(segment));
+            run(exec, rule, &Pass { frame, ..*pass }, std::slice::from_mut(segment));
         });
     }
     let cautious = (pass.cautious == Cautious::Mask).then_some(T::ONE);
-    run(exec, &Of(rule), &Pass { frame: Frame { cautious, ..pass.frame }, ..*pass }, segments);
+    run(exec, rule, &Pass { frame: Frame { cautious, ..pass.frame }, ..*pass }, segments);
 }
 
-/// n/(kept + 1), where kept elements have η and g of one sign.
-fn boost<T: Real, R: FourStep<T, S>, const S: usize>(
-    exec: &Exec,
-    rule: R,
-    frame: Frame<T>,
-    segment: &mut Segment<'_, T>,
-) -> T {
-    let [kept] = measure(
-        exec,
-        rule,
-        frame,
-        segment,
-        #[inline(always)]
-        |_, g, eta| [if eta * g > T::ZERO { 1.0 } else { 0.0 }],
-    );
-    T::from_f64(segment.len() as f64 / (kept + 1.0))
+/// n/(kept + 1), where kept elements have η and g of one sign: a dry run.
+fn boost<T: Real>(exec: &Exec, rule: &dyn Loop<T>, frame: Frame<T>, segment: &Segment<'_, T>) -> T {
+    const BLOCK: usize = lanes::BLOCK;
+    let n = segment.len();
+    let kept = pool::map(exec.threads_for(n), n.div_ceil(BLOCK), |b| {
+        let range = b * BLOCK..n.min((b + 1) * BLOCK);
+        let mut seen = [vec![T::ZERO; range.len()], vec![T::ZERO; range.len()]];
+        let mut scratch = vec![[T::ZERO; BLOCK]; if segment.is_full() { 0 } else { MAX_STATE + 2 }];
+        let mut scratch = scratch.iter_mut().map(<[T; BLOCK]>::as_mut_slice);
+        let mut next = || scratch.next().unwrap_or_default();
+        let w = segment.w.view(exec.level, range.clone(), next());
+        let g = segment.g.view(range.clone(), next());
+        let mut state: [&[T]; MAX_STATE] = Default::default();
+        for (view, store) in state.iter_mut().zip(&segment.state).take(rule.states()) {
+            *view = store.view(exec.level, range.clone(), next());
+        }
+        rule.dry(exec.level, frame, w, g, state, seen.each_mut().map(Vec::as_mut_slice));
+        exec.level.run(Agree(&seen[0], &seen[1]))
+    });
+    T::from_f64(n as f64 / (kept.iter().sum::<u64>() as f64 + 1.0))
+}
+
+/// How often η has the sign of g.
+struct Agree<'a, T>(&'a [T], &'a [T]);
+
+impl<T: Real> Kernel for Agree<'_, T> {
+    type Out = u64;
+
+    #[inline(always)]
+    fn run(self) -> u64 {
+        let mut count = 0;
+        for (&g, &eta) in self.0.iter().zip(self.1) {
+            count += u64::from(eta * g > T::ZERO);
+        }
+        count
+    }
 }
 
 /// The loop of one rule behind a pointer, so that all that surrounds it is compiled once and not once for each rule.
@@ -390,6 +437,9 @@ trait Loop<T: Real>: Sync {
 
     /// Runs over one block; tells whether some gradient is not finite.
     fn over(&self, level: Level, frame: Frame<T>, w: &mut [T], g: &[T], state: [&mut [T]; MAX_STATE]) -> bool;
+
+    /// Writes g_t and η of each element beside; w and the state stay as they are.
+    fn dry(&self, level: Level, frame: Frame<T>, w: &[T], g: &[T], state: [&[T]; MAX_STATE], seen: [&mut [T]; 2]);
 }
 
 struct Of<R, const S: usize>(R);
@@ -403,6 +453,11 @@ impl<T: Real, R: FourStep<T, S>, const S: usize> Loop<T> for Of<R, S> {
         let mut state = state.into_iter();
         let state: [&mut [T]; S] = std::array::from_fn(|_| state.next().unwrap_or_default());
         level.run(Elements { rule: self.0, frame, w, g, state })
+    }
+
+    fn dry(&self, level: Level, frame: Frame<T>, w: &[T], g: &[T], state: [&[T]; MAX_STATE], seen: [&mut [T]; 2]) {
+        let state: [&[T]; S] = std::array::from_fn(|k| state[k]);
+        level.run(Probe { rule: self.0, frame, w, g, state, seen });
     }
 }
 
@@ -533,7 +588,7 @@ fn stages<T: Real>(
     scratch: &mut [[T; STAGE]; MAX_STATE + 3],
     seen: Option<&mut Seen>,
 ) {
-    let Segment { w: mut w_store, g: mut g_store, state: mut states, average, copy, origin, .. } = segment;
+    let Segment { w: mut w_store, g: mut g_store, state: mut states, average, copy, probe, origin, .. } = segment;
     let [w_scratch, g_scratch, old, state_scratch @ ..] = scratch;
     let w = w_store.open(level, w_scratch);
     let g = g_store.view(0..g_store.len(), g_scratch);
@@ -544,6 +599,9 @@ fn stages<T: Real>(
     let used = states.iter_mut().take(rule.states());
     let mut open = used.zip(state_scratch.iter_mut()).map(|(s, scratch)| s.open(level, scratch));
     let mut state: [&mut [T]; MAX_STATE] = std::array::from_fn(|_| open.next().unwrap_or_default());
+    if !probe[0].is_empty() {
+        rule.dry(level, pass.frame, w, g, state.each_ref().map(|s| &**s), probe);
+    }
     let reborrowed = state.each_mut().map(|s| &mut **s);
     let alarm = rule.over(level, pass.frame, &mut *w, g, reborrowed);
     let not_finite = if alarm { pass.found.count_in(g, origin) } else { 0 };
