@@ -11,12 +11,25 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 from fourstep.optim.rows import RowRule
+
+
+#: What Adam can be told, and here is as by default.
+_AS_ADAM = {
+    "amsgrad": False,
+    "amsgrad_max": "raw",
+    "bias_correction": True,
+    "eps_inside": False,
+    "eps_hat": False,
+    "eps_root": 0.0,
+}
 
 
 class LazyAdam(Optimizer):
@@ -80,7 +93,11 @@ class LazyAdam(Optimizer):
         super().__init__(params, defaults, **shared)
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
-        return "adam", ("exp_avg", "exp_avg_sq"), {"betas": group["betas"], "eps": group["eps"]}
+        return "adam", ("exp_avg", "exp_avg_sq"), {"betas": group["betas"], "eps": group["eps"], **_AS_ADAM}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        beta1, beta2 = group["betas"]
+        return Triple(steps.ema(beta1), steps.ema_sq(beta2), steps.ratio(group["eps"]))
 
     def row_rule(self, group: ParamGroup) -> RowRule:
         """Return Adam's rule, with steps counted as asked for."""

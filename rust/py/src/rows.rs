@@ -364,10 +364,6 @@ fn parse(hyper: &Hyper<'_>, name: &str) -> PyResult<Rule> {
     Ok(match (name, hyper.rule(dense)?) {
         ("rowwise_adagrad", rules::Rule::AdaGrad(r)) => Rule::RowwiseAdaGrad(r),
         ("adam_by_rows", rules::Rule::Adam(r)) => Rule::AdamByRows(r),
-        (_, rules::Rule::Sgd(r)) => Rule::Sgd(r),
-        (_, rules::Rule::Momentum { rule, .. }) => Rule::Momentum(rule),
-        (_, rules::Rule::AdaGrad(r)) => Rule::AdaGrad(r),
-        (_, rules::Rule::Adam(r)) => Rule::Adam(r),
-        _ => return Err(PyValueError::new_err(format!("rule: got {name:?}, which has no form for rows"))),
+        (_, rule) => Rule::Each(rule),
     })
 }

@@ -13,25 +13,20 @@ use crate::exec::Exec;
 use crate::lanes;
 use crate::real::Real;
 use crate::rule::{FourStep, Frame, MAX_STATE};
+use crate::rules;
 use crate::rules::adagrad::AdaGrad;
-use crate::rules::adam::{Adam, AdamStep};
+use crate::rules::adam::Adam;
 use crate::rules::epsilon::Epsilon;
-use crate::rules::sgd::{Form, Momentum, Sgd};
+use crate::rules::triple::{MomentOverRoot, Root, Visitor};
 
 /// A rule for rows, with its hyper-parameters.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Rule {
-    /// SGD without momentum.
-    Sgd(Sgd),
-    /// SGD with momentum, which a row loses only when it is touched.
-    Momentum(Momentum),
-    /// AdaGrad.
-    AdaGrad(AdaGrad),
+    /// A rule of single elements; steps are counted for the table.
+    Each(rules::Rule),
     /// AdaGrad with one V for each row, in the table's own dtype.
     RowwiseAdaGrad(AdaGrad),
-    /// Adam; steps are counted for the table.
-    Adam(Adam),
-    /// Adam; steps are counted for each row.
+    /// Adam without AMSGrad; steps are counted for each row.
     AdamByRows(Adam),
 }
 
@@ -54,10 +49,9 @@ impl Rule {
     #[must_use]
     pub fn states(&self) -> &'static [&'static str] {
         match self {
-            Self::Sgd(_) | Self::RowwiseAdaGrad(_) => &[],
-            Self::Momentum(_) => &["momentum_buffer"],
-            Self::AdaGrad(_) => &["sum"],
-            Self::Adam(_) | Self::AdamByRows(_) => &["exp_avg", "exp_avg_sq"],
+            Self::Each(rule) => rule.states(),
+            Self::RowwiseAdaGrad(_) => &[],
+            Self::AdamByRows(_) => &["exp_avg", "exp_avg_sq"],
         }
     }
 
@@ -82,22 +76,29 @@ impl Rule {
             (Self::AdamByRows(r), PerRow::Steps(rows)) => {
                 step(exec, AdamByRows::new(*r), around, Table { w, state, rows, average }, named)
             }
-            (_, PerRow::Nothing(rows)) => {
+            (Self::Each(rule), PerRow::Nothing(rows)) => {
                 // No memory: its elements have no size.
                 let table = Table { w, state, rows: &mut vec![(); rows], average };
-                match self {
-                    Self::Sgd(r) => step(exec, Each(r.at()), around, table, named),
-                    Self::Momentum(r) => match r.form {
-                        Form::Nesterov => step(exec, Each(r.at::<T, true>(false)), around, table, named),
-                        _ => step(exec, Each(r.at::<T, false>(false)), around, table, named),
-                    },
-                    Self::AdaGrad(r) => step(exec, Each(r.at(t)), around, table, named),
-                    Self::Adam(r) => step(exec, Each(r.at(t)), around, table, named),
-                    Self::RowwiseAdaGrad(_) | Self::AdamByRows(_) => unreachable!("they keep something"),
-                }
+                rule.visit(t, Step { exec, around, table, named })
             }
             (rule, _) => panic!("{rule:?} keeps something else for each row"),
         }
+    }
+}
+
+/// A step over rows by whichever kernel it is.
+struct Step<'a, 'b, T: Clone> {
+    exec: &'a Exec,
+    around: Around<T>,
+    table: Table<'a, T, ()>,
+    named: &'a Named<'b, T>,
+}
+
+impl<T: Real> Visitor<T> for Step<'_, '_, T> {
+    type Out = bool;
+
+    fn with<R: FourStep<T, S>, const S: usize>(self, rule: R) -> bool {
+        step(self.exec, Each(rule), self.around, self.table, self.named)
     }
 }
 
@@ -105,12 +106,15 @@ impl Rule {
 #[derive(Clone, Copy, Debug)]
 struct RowwiseAdaGrad<T> {
     lr: T,
-    eps: Epsilon<T>,
+    root: Root<T>,
 }
 
 impl<T: Real> RowwiseAdaGrad<T> {
     fn at(rule: &AdaGrad, t: u64) -> Self {
-        Self { lr: T::from_f64(rule.rate(t)), eps: Epsilon::new(rule.eps, rule.eps_inside) }
+        Self {
+            lr: T::from_f64(rule.rate(t)),
+            root: Epsilon::placed(rule.eps, rule.eps_inside).over(1.0).rounded(),
+        }
     }
 }
 
@@ -124,7 +128,7 @@ impl<T: Real> RowRule<T, 0> for RowwiseAdaGrad<T> {
         if around.flush {
             *v = v.flushed();
         }
-        Divided { lr: self.lr, root: self.eps.root(*v) }
+        Divided { lr: self.lr, root: self.root.of(*v) }
     }
 }
 
@@ -194,25 +198,30 @@ const REMEMBERED: usize = 64;
 struct AdamByRows<T> {
     rule: Adam,
     /// (t, coefficients) at place t mod [`REMEMBERED`].
-    known: [(i64, AdamStep<T>); REMEMBERED],
+    known: [(i64, MomentOverRoot<T>); REMEMBERED],
 }
 
 impl<T: Real> AdamByRows<T> {
     fn new(rule: Adam) -> Self {
-        Self { rule, known: [(1, rule.at(1)); REMEMBERED] }
+        Self { rule, known: [(1, Self::at(rule, 1)); REMEMBERED] }
+    }
+
+    fn at(rule: Adam, t: i64) -> MomentOverRoot<T> {
+        let triple = Adam { amsgrad: None, ..rule }.composed().at(t as u64);
+        triple.moment_over_root().unwrap_or_else(|| unreachable!("Adam divides m by the root of v"))
     }
 }
 
 impl<T: Real> RowRule<T, 2> for AdamByRows<T> {
     type Row = i64;
-    type Rule = AdamStep<T>;
+    type Rule = MomentOverRoot<T>;
 
     #[inline(always)]
-    fn of_row(&mut self, _: Around<T>, _: &[T], _: &[T], t: &mut i64) -> AdamStep<T> {
+    fn of_row(&mut self, _: Around<T>, _: &[T], _: &[T], t: &mut i64) -> MomentOverRoot<T> {
         *t += 1;
         let (known, coefficients) = &mut self.known[*t as usize % REMEMBERED];
         if *known != *t {
-            (*known, *coefficients) = (*t, self.rule.at(*t as u64));
+            (*known, *coefficients) = (*t, Self::at(self.rule, *t));
         }
         *coefficients
     }

@@ -15,21 +15,29 @@ const SIZE: usize = 23;
 
 /// One of each rule and option; a new rule is a new line.
 fn all_rules() -> Vec<Rule> {
-    let momentum = |form| Rule::Momentum(Momentum { lr: 0.03, momentum: 0.9, dampening: 0.0, form });
+    let momentum = |form| {
+        let rule = Momentum { lr: 0.03, momentum: 0.9, dampening: 0.0, form };
+        Rule::Each(rules::Rule::Momentum { rule, first: false })
+    };
     let adagrad = |eps_inside| AdaGrad { lr: 0.1, lr_decay: 1e-3, eps: 1e-10, eps_inside };
-    let adam = Adam { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+    let adam = Adam::new(1e-3, 0.9, 0.999, 1e-8);
+    let each = Rule::Each;
     vec![
-        Rule::Sgd(Sgd { lr: 0.03 }),
+        each(rules::Rule::Sgd(Sgd { lr: 0.03 })),
         momentum(Form::Torch),
         momentum(Form::Ema),
         momentum(Form::LrInside),
         momentum(Form::Nesterov),
-        Rule::AdaGrad(adagrad(false)),
+        each(rules::Rule::AdaGrad(adagrad(false))),
         Rule::RowwiseAdaGrad(adagrad(false)),
         Rule::RowwiseAdaGrad(adagrad(true)),
-        Rule::Adam(adam),
+        each(rules::Rule::Adam(adam)),
         Rule::AdamByRows(adam),
     ]
+}
+
+fn sgd() -> Rule {
+    Rule::Each(rules::Rule::Sgd(Sgd { lr: 1.0 }))
 }
 
 fn noise<T: Real>(seed: u64, n: usize) -> Vec<T> {
@@ -78,10 +86,8 @@ impl<T: Real> Arrays<T> {
         let t = if let Rule::AdamByRows(_) = rule { self.steps[row] as u64 + 1 } else { t };
         let places = row * g.len()..(row + 1) * g.len();
         let dense = match *rule {
-            Rule::Sgd(r) => Some(rules::Rule::Sgd(r)),
-            Rule::Momentum(rule) => Some(rules::Rule::Momentum { rule, first: false }),
-            Rule::AdaGrad(r) => Some(rules::Rule::AdaGrad(r)),
-            Rule::Adam(r) | Rule::AdamByRows(r) => Some(rules::Rule::Adam(r)),
+            Rule::Each(rule) => Some(rule),
+            Rule::AdamByRows(r) => Some(rules::Rule::Adam(r)),
             Rule::RowwiseAdaGrad(r) => {
                 self.rowwise(r, t, around, row, g);
                 None
@@ -192,7 +198,7 @@ fn only_named_rows_decay_and_average() {
     let before = arrays.clone();
     let named = Named::new(&exec, &[3i64, 1], &[0.0; 4], (SIZE, 2), Duplicates::Sum).unwrap();
     let around = Around::new(Frame { keep: 0.5, ..Frame::plain() }, 0.0, false);
-    arrays.run(&exec, &Rule::Sgd(Sgd { lr: 1.0 }), 1, around, &named);
+    arrays.run(&exec, &sgd(), 1, around, &named);
     for i in 0..SIZE * 2 {
         let touched = matches!(i / 2, 1 | 3);
         assert_eq!(arrays.w[i], if touched { 0.5 * before.w[i] } else { before.w[i] }, "element {i}");
@@ -244,7 +250,7 @@ fn every_row_of_a_large_table_is_stepped_once_whatever_the_threads() {
         let named = Named::new(&exec, &rows, &grads, (size, dim), Duplicates::Sum).unwrap();
         let around = Around::new(Frame::plain(), 0.0, false);
         let table = (w.as_mut_slice(), Default::default(), PerRow::Nothing(size), Default::default());
-        Rule::Sgd(Sgd { lr: 1.0 }).step(&exec, 1, around, table, &named);
+        sgd().step(&exec, 1, around, table, &named);
         w
     };
     let serial = run(1);
