@@ -27,6 +27,7 @@ from fourstep.reference.dropout import dropout
 from fourstep.reference.nadam import Nadam
 from fourstep.reference.radam import RAdam
 from fourstep.reference.rmsprop import RMSProp
+from fourstep.reference.rows import ByRows, LazyAdam, RowwiseAdagrad
 from fourstep.reference.sgd import NAG, SGD, SGDW
 from fourstep.reference.yogi import Yogi
 
@@ -51,6 +52,8 @@ __all__ = [
     "AdamW",
     "Adamax",
     "BatchNorm",
+    "ByRows",
+    "LazyAdam",
     "FourStep",
     "NAdam",
     "Nadam",
@@ -59,6 +62,7 @@ __all__ = [
     "RMSProp",
     "RMSprop",
     "Yogi",
+    "RowwiseAdagrad",
     "dropout",
 ]
 

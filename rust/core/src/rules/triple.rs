@@ -229,6 +229,32 @@ impl Triple {
     }
 }
 
+impl Triple {
+    /// Gives the kernel to `visitor`, if it is one of those that may leave a parameter alone when its gradient is none:
+    /// a moment or none, over a root of squares or nothing.
+    pub(crate) fn visit_lazy<T: Real, V: Visitor<T>>(&self, visitor: V) -> Option<V::Out> {
+        let k = T::from_f64;
+        let way = Straight(k(self.factor));
+        Some(match (self.first, self.second) {
+            (First::Gradient { by_g }, Second::None { sign: false }) => {
+                visitor.with(OfGradient { by_g: k(by_g), way })
+            }
+            (First::Moment { keep, take, by_m }, Second::None { sign: false }) => {
+                visitor.with(OfMoment { phi: Moment { keep: k(keep), take: k(take), by_m: k(by_m) }, way })
+            }
+            (First::Mixed { keep, take, by_g, by_m }, Second::None { sign: false }) => {
+                let phi = Mixed { keep: k(keep), take: k(take), by_g: k(by_g), by_m: k(by_m) };
+                visitor.with(OfMoment { phi, way })
+            }
+            (First::Gradient { by_g }, Second::Square { keep, take, root: Some(root) }) => {
+                let psi = Square::new(keep, take, &root);
+                visitor.with(GradientOver { by_g: k(by_g), psi, factor: k(self.factor) })
+            }
+            _ => visitor.with(self.moment_over_root()?),
+        })
+    }
+}
+
 /// m over the root of v, as a type of its own: for rows of which each is at a step of its own.
 pub(crate) type MomentOverRoot<T> = MomentOver<T, Moment<T>, Square<T>>;
 
