@@ -53,16 +53,16 @@ __all__ = [
     "Adamax",
     "BatchNorm",
     "ByRows",
-    "LazyAdam",
     "FourStep",
+    "LazyAdam",
     "NAdam",
     "Nadam",
     "Optimizer",
     "RAdam",
     "RMSProp",
     "RMSprop",
-    "Yogi",
     "RowwiseAdagrad",
+    "Yogi",
     "dropout",
 ]
 

@@ -80,7 +80,9 @@ class ByRows:
 
     def __init__(self, optimizer: Optimizer, tables: Sequence[str]) -> None:
         self.optimizer = optimizer
+        #: Steps of each table, and of what is none.
         self.steps = dict.fromkeys(tables, 0)
+        self.dense_steps = 0
         self.row_steps = {name: np.zeros(len(optimizer.params[name]), np.int64) for name in tables}
         if isinstance(optimizer, RowwiseAdagrad):
             for name in tables:
@@ -98,18 +100,22 @@ class ByRows:
         everything, o.params = o.params, {name: w for name, w in o.params.items() if name in given}
         scale = o.scale(given)
         o.params = everything
+        count = o.t
+        self.dense_steps += bool(dense)
         with np.errstate(all="ignore"):
             for number, (name, w) in enumerate(o.params.items()):
                 if name in dense:
+                    o.t = self.dense_steps
                     o.element_wise(w, dense[name], o.state[name], scale)
                     o.store(number, name)
                     o.after(number, name, w, dense[name])
                 elif name in named:
                     self._table(name, *named[name], scale)
                     o.store(number, name)
+        o.t = count
 
     def _table(self, name: str, rows: Array, grads: Array, scale: float) -> None:
-        o, w, t = self.optimizer, self.optimizer.params[name], self.optimizer.t
+        o, w = self.optimizer, self.optimizer.params[name]
         self.steps[name] += 1
         o.t = self.steps[name]
         for row, g in zip(rows.tolist(), grads, strict=True):
@@ -123,4 +129,3 @@ class ByRows:
             if o.ema_decay is not None:
                 average = o.ema[name][here]
                 average[...] = o.ema_decay * average + (1 - o.ema_decay) * w[here]
-        o.t = t
