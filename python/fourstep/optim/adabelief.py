@@ -53,7 +53,7 @@ class AdaBelief(Optimizer):
     >>> for t in range(100):
     ...     opt.step([np.array([1.0, 1.0 if t % 4 else -2.0])])  # steady; the same size, with surprises
     >>> w.round(3).tolist()
-    [-3.055, -0.217]
+    [-3.328, -0.174]
 
     Notes
     -----

@@ -49,7 +49,7 @@ class Adamax(Optimizer):
     >>> for scale in (1, 100, 1):  # a burst holds the steps down for long
     ...     opt.step([scale * np.sign(w)])
     >>> w.round(4).tolist()
-    [0.7593, -99.7593]
+    [0.813, -99.813]
 
     Notes
     -----

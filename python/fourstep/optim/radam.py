@@ -52,7 +52,7 @@ class RAdam(Optimizer):
     ...     opt.step([np.array([0.01, 1.0])])
     ...     sizes.append((before - w).round(4).tolist())
     >>> sizes[4], sizes[5]  # momentum as it is, five times; from then on divided, and held back by r_t
-    ([0.001, 0.1], [0.0028, 0.0028])
+    ([0.001, 0.1], [0.0026, 0.0026])
 
     Notes
     -----
