@@ -122,7 +122,7 @@ def test_the_notes_adadelta_is_our_rmsprop(noise: Any, same_bits: Any) -> None:
 
 def test_the_notes_adam_has_no_correction(noise: Any, same_bits: Any) -> None:
     gradients, w = noise(1, (20, 9), np.float64), np.ones(9)
-    parts = {"first": steps.ema(0.9, False), "second": steps.ema_sq(0.999, False)}
+    parts: dict[str, Any] = {"first": steps.ema(0.9, False), "second": steps.ema_sq(0.999, False)}
     walk(fs.FourStep([w], lr=0.1, **parts), w, gradients)
     want, m, v = np.ones(9), np.zeros(9), np.zeros(9)
     for g in gradients:
@@ -265,7 +265,7 @@ def test_any_triple_has_the_bits_of_its_twin(
 
 def test_groups_may_have_other_steps(noise: Any, same_bits: Any) -> None:
     a, b = {"w": noise(0, 9, np.float32), "bias": noise(1, 9, np.float32)}, noise(1, 9, np.float32)
-    groups = [{"params": "bias", "first": steps.plain(), "lr": 0.5}, {"params": ...}]
+    groups: list[dict[str, Any]] = [{"params": "bias", "first": steps.plain(), "lr": 0.5}, {"params": ...}]
     opt = fs.FourStep(a, lr=0.1, first=steps.ema(), groups=groups)
     sgd = fs.optim.SGD([b], lr=0.5)
     for t in range(5):
@@ -280,7 +280,11 @@ def test_groups_may_have_other_steps(noise: Any, same_bits: Any) -> None:
 def test_a_composed_optimizer_resumes_with_the_same_bits(tmp_path: Path, noise: Any, same_bits: Any) -> None:
     def made(seed: int) -> tuple[dict[str, Array], Any]:
         w = {"w": noise(seed, 33, np.float32)}
-        parts = {"first": steps.nesterov_ema(), "second": steps.yogi(0.99), "direction": steps.ratio(1e-3)}
+        parts: dict[str, Any] = {
+            "first": steps.nesterov_ema(),
+            "second": steps.yogi(0.99),
+            "direction": steps.ratio(1e-3),
+        }
         return w, fs.FourStep(w, lr=fs.schedules.Cosine(0.1, T_max=20), **parts)
 
     w, opt = made(0)
@@ -358,9 +362,12 @@ def test_wrong_steps(options: dict[str, Any], message: str) -> None:
     ("make", "message"),
     [
         (lambda: steps.ema(1.0), r"ema: beta: got 1.0, need 0 <= beta < 1"),
-        (lambda: steps.ema("a"), r"ema: beta: got 'a', need a number"),
+        (lambda: steps.from_dict({"step": "ema", "beta": "a"}), r"ema: beta: got 'a', need a number"),
         (lambda: steps.ratio(-1.0), r"ratio: eps: got -1.0, need a finite number >= 0"),
-        (lambda: steps.max_sq(over="both"), r"max_sq: over: got 'both', need one of 'raw', 'hat'"),
+        (
+            lambda: steps.from_dict({"step": "max_sq", "over": "both"}),
+            r"max_sq: over: got 'both', need one of 'raw', 'hat'",
+        ),
         (lambda: steps.heavy_ball(0.9, 0.1, True), r"heavy_ball: lr_inside needs dampening 0, got 0.1"),
         (lambda: steps.clip_norm(0.0), r"clip_norm: limit: got 0.0, need a finite number > 0"),
         (lambda: steps.from_dict({"step": "emma"}), r"no step 'emma'; there are maximize"),
@@ -408,25 +415,26 @@ def test_a_function_for_any_step_has_the_right_bits_for_the_rest(noise: Any, sam
     def gradient(w: Array, g: Array, t: int) -> Array:
         return g + 0.02 * w
 
-    parts = {
+    parts: dict[str, Any] = {
         "first": steps.ema(0.9, False),
         "second": steps.ema_sq(0.99, False),
         "direction": steps.ratio(1e-3),
     }
-    want, kernels = noise(0, (9, 31), np.float32), None
+    want = noise(0, (9, 31), np.float32)
     kernels = fs.FourStep([want], lr=0.1, gradient=[steps.clip_norm(1.0), steps.l2(0.02)], **parts)
     for t in range(8):
         kernels.step([noise(t + 1, (9, 31), np.float32)])
-    for changed in (
+    changes: tuple[dict[str, Any], ...] = (
         {"first": first},
         {"second": second},
         {"direction": direction},
         {"update": update},
         {"gradient": [steps.clip_norm(1.0), gradient]},
         {"first": first, "second": second, "direction": direction, "update": update},
-    ):
+    )
+    for changed in changes:
         w = noise(0, (9, 31), np.float32)
-        own = {"gradient": [steps.clip_norm(1.0), steps.l2(0.02)], **parts, **changed}
+        own: dict[str, Any] = {"gradient": [steps.clip_norm(1.0), steps.l2(0.02)], **parts, **changed}
         opt = fs.FourStep([w], lr=0.1, **own)
         with pytest.warns(SlowStep, match=r"Python function.*took \d+\.\d times as long, for 279 elements"):
             opt.step([noise(1, (9, 31), np.float32)])
@@ -475,7 +483,10 @@ def test_a_function_that_raises_or_returns_nonsense_leaves_everything(same_bits:
 def test_a_function_goes_with_the_options_of_the_pass(noise: Any, same_bits: Any) -> None:
     options: dict[str, Any] = {"ema_decay": 0.9, "cautious": "mask", "grad_scale": 2.0, "zero_grad": True}
     arenas = [fs.Arena({"a": noise(0, 5, np.float32), "b": noise(1, 7, np.float32)}) for _ in range(2)]
-    groups = [{"params": "a", "clip_norm": 0.5}, {"params": ..., "weight_decay": 0.1, "decay": "decoupled"}]
+    groups: list[dict[str, Any]] = [
+        {"params": "a", "clip_norm": 0.5},
+        {"params": ..., "weight_decay": 0.1, "decay": "decoupled"},
+    ]
     kernels = fs.FourStep(arenas[0], first=steps.ema(), groups=groups, **options)
 
     def update(w: Array, eta: Array, t: int) -> Array:
@@ -530,3 +541,44 @@ def test_a_function_is_not_saved_but_found_again() -> None:
     assert again.state_of("0")["m"].tolist() == [1.0, 1.0]
     with pytest.raises(StateError, match=r"first was the function .*mine, which cannot be saved"):
         fs.FourStep([np.ones(2)], first=steps.ema()).load_state_dict(state)
+
+
+# The comparison (O2).
+
+
+def test_compare_is_the_notes_line_and_the_family() -> None:
+    found = fs.optim.compare()
+    names = [row.name for row in found.rows]
+    assert names[:8] == ["SGD", "SGD-M", "NAG", "AdaGrad", "AdaDelta", "RMSProp", "Adam", "Nadam"]
+    assert all(row.state_bytes == 4 * len(row.four_steps.states) for row in found)
+    wide = fs.optim.compare(np.float64)
+    assert [row.state_bytes for row in wide] == [2 * row.state_bytes for row in found]
+    assert found["AMSGrad"].state_bytes == 12
+    with pytest.raises(KeyError, match="no optimizer is called 'Adum'; there are SGD"):
+        found["Adum"]
+
+
+def test_the_lineage_says_what_each_adds() -> None:
+    found = fs.optim.compare()
+    adds = {(step.parent, step.child): step.adds for step in found.lineage()}
+    assert all(adds.values()), "whoever has a parent differs from it"
+    assert adds["Adam", "AdamW"] == "w ← (1 − α·λ)·w − η"
+    assert adds["Adam", "AMSGrad"].startswith("v ← β₂·v + (1 − β₂)·g², V ← max(V, v)")
+    assert adds["AdaGrad", "RMSProp"] == "V ← β₂·V + (1 − β₂)·g²"
+    assert {parent for parent, child in adds if child == "Adam"} == {"SGD-M", "RMSProp"}
+    names = {row.name for row in found}
+    assert {name for pair in adds for name in pair} == names
+    assert repr(found).count("→") == len(adds)
+
+
+def test_every_named_optimizer_is_compared_or_says_why_not() -> None:
+    classes = {
+        value
+        for value in vars(fs.optim).values()
+        if isinstance(value, type) and issubclass(value, fs.optim.Optimizer)
+    }
+    own = {cls for cls in classes if "_four_steps" in vars(cls) or "_decay" in vars(cls)} - {
+        fs.optim.Optimizer
+    }
+    compared = {row.four_steps.name for row in fs.optim.compare()} | {"FourStep"}
+    assert {cls.__name__ for cls in own} <= compared
