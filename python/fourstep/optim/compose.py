@@ -22,7 +22,7 @@ from fourstep.optim.written import Written
 #: A step, or a function of whole arrays in its place.
 Part = Any
 
-_OPTIONS = ("maximize", "clip_norm", "clip_value", "l2")
+_OPTIONS = ("maximize", "unscale", "clip_norm", "clip_value", "l2")
 
 
 class FourStep(Optimizer):
@@ -47,7 +47,7 @@ class FourStep(Optimizer):
     direction : step or function
         `along`, `ratio`, `rectified`, `sign`. By default `ratio` where there is a second moment, else `along`.
     gradient : list of steps or functions
-        `maximize`, `clip_norm`, `clip_value`, `l2`, in this order, in which the pass takes them; then functions.
+        `maximize`, `unscale`, `clip_norm`, `clip_value`, `l2`, in the order in which the pass takes them; then functions.
     update : step or function
         `descend` (the default), `decoupled`, `independent`.
 
