@@ -365,4 +365,4 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         assert same_bits(seen[0], twin.gradient(theirs["w"], g, twin.scale({"w": g})))
         old = theirs["w"].copy()
         twin.step({"w": g})
-        assert same_bits(twin.update(old, seen[1], 1.0), w)
+        assert same_bits(twin.update(old, seen[1], twin.keep), w)
