@@ -29,6 +29,7 @@ __all__ = [
     "runtime",
     "set_num_threads",
     "step",
+    "step_at",
 ]
 
 # exec.rs
@@ -115,6 +116,23 @@ def step(
 def power(base: float, exponent: int) -> float: ...
 def pow(x: float, y: float) -> float: ...
 def nadam_mu_product(beta1: float, momentum_decay: float, t: int, mu_product: float) -> float: ...
+
+# tensors.rs
+def step_at(
+    api: Any,
+    groups: list[
+        tuple[
+            str,
+            dict[str, Any],
+            tuple[tuple[str, ...], tuple[str, ...]],
+            tuple[list[Any], list[Any] | None],
+            list[dict[str, Any]],
+            list[int],
+            bool,
+        ]
+    ],
+    exec: Exec,
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]: ...
 
 # norm.rs
 def batch_norm_forward(

@@ -1,6 +1,10 @@
 //! The Python boundary: borrow, check, detach, call, map errors. Nothing here computes.
 //!
 //! Every function takes its arrays in place and, last, `exec`: the tuple of `fourstep._runtime.execution()`.
+//!
+//! NumPy arrays are borrowed (`arrays`), which is safe. torch's tensors are not: `pointers` takes their addresses from
+//! DLPack's C table, checks all that can be checked, and makes slices of them. It is unsafe room 3, after the core's
+//! `isa` and `pool`; `tensors` builds the step on it.
 #![deny(unsafe_code)]
 
 mod arrays;
@@ -9,6 +13,8 @@ mod exec;
 mod metrics;
 mod norm;
 mod optim;
+mod pointers;
+mod tensors;
 
 /// `fourstep._core`: the kernels. Use the Python layer above it.
 #[pyo3::pymodule(gil_used = false)]
@@ -28,4 +34,6 @@ mod _core {
     };
     #[pymodule_export]
     use super::optim::{nadam_mu_product, pow, power, step};
+    #[pymodule_export]
+    use super::tensors::step_at;
 }

@@ -22,10 +22,10 @@ use crate::exec::{ExecArgs, resolve};
 type BufferArgs<'py> = (String, Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyAny>>);
 
 /// `(rule, hyper-parameters, which state buffers, ranges)`.
-type GroupArgs<'py> = (String, Bound<'py, PyDict>, Vec<usize>, Vec<Range>);
+pub(crate) type GroupArgs<'py> = (String, Bound<'py, PyDict>, Vec<usize>, Vec<Range>);
 
 /// `(buffer, start, stop)`, in elements.
-type Range = (usize, usize, usize);
+pub(crate) type Range = (usize, usize, usize);
 
 /// Takes one step over all groups; returns the norm of the gradient if it was asked for.
 ///
@@ -137,8 +137,9 @@ impl<'py, T: Element> Buffer<'py, T> {
 }
 
 /// One group: a rule, what happens to its gradients, and the ranges that it covers.
-struct Group {
-    rule: Rule,
+pub(crate) struct Group {
+    /// The rule.
+    pub(crate) rule: Rule,
     t: u64,
     weight_decay: f64,
     limit: f64,
@@ -148,7 +149,8 @@ struct Group {
 }
 
 impl Group {
-    fn parse((name, hyper, state, ranges): GroupArgs<'_>) -> PyResult<Self> {
+    /// Reads it; an error names what is wrong.
+    pub(crate) fn parse((name, hyper, state, ranges): GroupArgs<'_>) -> PyResult<Self> {
         let h = Hyper(hyper);
         let rule = h.rule(&name)?;
         let want = rule.states().len();
@@ -173,7 +175,8 @@ impl Group {
         })
     }
 
-    fn gradient<T: Real>(&self, scale: f64) -> Gradient<T> {
+    /// Step 1 of its elements.
+    pub(crate) fn gradient<T: Real>(&self, scale: f64) -> Gradient<T> {
         Gradient {
             scale: T::from_f64(self.sign * scale),
             limit: T::from_f64(self.limit),

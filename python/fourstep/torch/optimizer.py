@@ -1,0 +1,274 @@
+"""What the optimizers for torch share: finding the tensors, one call of the kernels, state that torch can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from operator import is_
+from typing import Any, ClassVar
+
+import torch
+
+from fourstep import _core
+from fourstep._runtime import execution
+from fourstep.optim.busy import Busy
+from fourstep.torch import refusals
+from fourstep.torch.local import is_distributed, local
+
+Group = dict[str, Any]
+State = dict[str, Any]
+
+#: (rule, state buffers, counters, hyper-parameters): what a group does.
+Rule = tuple[str, tuple[str, ...], tuple[str, ...], dict[str, Any]]
+
+#: (group, parameter).
+Place = tuple[int, int]
+
+_API = torch.Tensor.__dlpack_c_exchange_api__
+
+
+class Plan:
+    """A group's parameters and their state, found once and looked up at each step."""
+
+    def __init__(self, group: Group, states: Mapping[Any, State]) -> None:
+        self.params: list[torch.Tensor] = list(group["params"])
+        self.states: list[State] = [states.get(p, {}) for p in self.params]
+        self.distributed = any(map(is_distributed, self.params))
+
+    def holds(self, group: Group) -> bool:
+        """Tell whether the group still has these parameters."""
+        params = group["params"]
+        return len(params) == len(self.params) and all(map(is_, params, self.params))
+
+
+class Stepped(torch.optim.Optimizer):
+    """The step of a torch optimizer, on fourstep's kernels. A subclass puts it in front of torch's class."""
+
+    _plans: list[Plan] | None = None
+    _seen: list[State]
+    _busy: Busy
+
+    #: What torch says a state buffer holds before its first step, where that is not 0; by name, from the group.
+    _start: ClassVar[dict[str, Callable[[Group], float]]] = {}
+
+    def _rule(self, group: Group) -> Rule:
+        """Return what a group does."""
+        raise NotImplementedError
+
+    @torch._disable_dynamo
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step over all parameters that have a gradient, in one call of the kernels.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Evaluates the model again and returns the loss.
+
+        Returns
+        -------
+        The loss, where a closure was given.
+
+        Raises
+        ------
+        ValueError, TypeError, RuntimeError
+            A tensor is not as it should be: names the parameter; nothing is changed then.
+        RuntimeError
+            Another thread is stepping this optimizer.
+        OverflowError
+            A ``step`` of float32 is at 2^24, where it stops counting.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        busy = self.__dict__.setdefault("_busy", Busy())
+        if not busy.acquire():
+            raise RuntimeError(
+                f"{type(self).__name__}: a step of this optimizer is under way in another thread"
+            )
+        try:
+            with torch.no_grad():
+                self._take()
+        finally:
+            busy.release()
+        return loss
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Add a group, as torch does; refuses parameters and flags that this step cannot serve."""
+        before = len(self.param_groups)
+        super().add_param_group(param_group)
+        try:
+            for group in self.param_groups[before:]:
+                self._check(before, group)
+        except Exception:
+            del self.param_groups[before:]
+            raise
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take on a state, as torch does; finds all tensors anew at the next step."""
+        super().__setstate__(state)
+        self._plans = None
+        for index, group in enumerate(self.param_groups):
+            self._check(index, group)
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """False: torch.amp.GradScaler unscales the gradients before the step, and skips it if they are not finite."""
+        return False
+
+    @_step_supports_amp_scaling.setter
+    def _step_supports_amp_scaling(self, value: bool) -> None:
+        """What torch's constructor says for fused=True is about torch's kernels."""
+
+    def _check(self, index: int, group: Group) -> None:
+        refusals.flags(type(self).__name__, group)
+        for i, p in enumerate(group["params"]):
+            refusals.parameter(type(self).__name__, refusals.name_of(group, index, i), p)
+
+    def _take(self) -> None:
+        plans = self._plans
+        if plans is None or not self._unchanged(plans):
+            plans = self._plans = self._plan()
+        rules = [self._rule(group) for group in self.param_groups]
+        missing, skipped = self._call(rules, plans, {})
+        if missing:
+            made = self._make(missing, rules, plans)
+            _, skipped = self._call(rules, plans, made)
+            for (index, i), state in made.items():
+                self.state[plans[index].params[i]].update(state)
+            self._plans = None
+        _raise_versions(plans, skipped)
+
+    def _unchanged(self, plans: list[Plan]) -> bool:
+        states = self.state.values()
+        return (
+            len(plans) == len(self.param_groups)
+            and len(states) == len(self._seen)
+            and all(map(is_, states, self._seen))
+            and all(map(Plan.holds, plans, self.param_groups))
+        )
+
+    def _plan(self) -> list[Plan]:
+        for p, state in self.state.items():
+            if isinstance(p, torch.Tensor):
+                _lay_out(p, state)
+        self._seen = list(self.state.values())
+        return [Plan(group, self.state) for group in self.param_groups]
+
+    def _call(
+        self, rules: list[Rule], plans: list[Plan], made: Mapping[Place, State]
+    ) -> tuple[list[Place], list[Place]]:
+        jobs = []
+        for index, (group, (rule, buffers, counters, hyper), plan) in enumerate(
+            zip(self.param_groups, rules, plans, strict=True)
+        ):
+            fresh = [i for g, i in made if g == index]
+            states = plan.states
+            if fresh:
+                states = states.copy()
+                for i in fresh:
+                    states[i] = {**states[i], **made[index, i]}
+            params, grads = plan.params, None
+            if plan.distributed:
+                grads = [None if p.grad is None else local(p.grad) for p in params]
+                states = [{key: local(value) for key, value in state.items()} for state in states]
+                params = [local(p) for p in params]
+            shared = {
+                "lr": number(group["lr"]),
+                "weight_decay": number(group.get("weight_decay", 0.0)),
+                "maximize": bool(group["maximize"]),
+                "clip_value": None,
+                "step": 1,
+            }
+            jobs.append(
+                (rule, {**shared, **hyper}, (buffers, counters), (params, grads), states, fresh, False)
+            )
+        try:
+            return _core.step_at(_API, jobs, execution())
+        except (ValueError, RuntimeError, BufferError) as error:
+            self._explain(rules, plans, made)
+            raise RuntimeError(f"{type(self).__name__}: {error}") from error
+
+    def _make(self, missing: Iterable[Place], rules: list[Rule], plans: list[Plan]) -> dict[Place, State]:
+        """Return the state that these parameters start from; it is theirs once the step is done."""
+        made = {}
+        for index, i in missing:
+            group, (_, buffers, counters, _) = self.param_groups[index], rules[index]
+            p, state = plans[index].params[i], plans[index].states[i]
+            held = [key for key, value in state.items() if value is not None]
+            if held:
+                lacks = next(key for key in (*buffers, *counters) if state.get(key) is None)
+                raise KeyError(
+                    f"{lacks}: the state of {refusals.name_of(group, index, i)} has {', '.join(held)} and not this; "
+                    f"it is of another optimizer, or of other options"
+                )
+            made[index, i] = {
+                **{
+                    key: torch.tensor(1.0 if key == "mu_product" else 0.0, dtype=_counter(group))
+                    for key in counters
+                },
+                **{key: self._begin(key, p, group) for key in buffers},
+            }
+        return made
+
+    def _begin(self, key: str, p: torch.Tensor, group: Group) -> torch.Tensor:
+        start = self._start.get(key)
+        value = 0.0 if start is None else start(group)
+        return torch.full_like(p, value, memory_format=torch.preserve_format, requires_grad=False)
+
+    def _explain(self, rules: list[Rule], plans: list[Plan], made: Mapping[Place, State]) -> None:
+        """Raise for the first tensor that is not as it should be."""
+        everything = []
+        for index, (group, plan) in enumerate(zip(self.param_groups, plans, strict=True)):
+            names = rules[index][1]
+            for i, p in enumerate(plan.params):
+                if p.grad is None:
+                    continue
+                state = {**plan.states[i], **made.get((index, i), {})}
+                name = refusals.name_of(group, index, i)
+                tensors = {key: state[key] for key in names if key in state}
+                refusals.parameter(type(self).__name__, name, p)
+                refusals.gradient(type(self).__name__, name, p, p.grad)
+                refusals.state(type(self).__name__, name, p, tensors)
+                everything.append((name, p, p.grad, tensors))
+        refusals.overlap(type(self).__name__, everything)
+
+
+def number(value: Any) -> float:
+    """Return a hyper-parameter as a float; torch takes tensors of one element as well."""
+    return float(value.item() if isinstance(value, torch.Tensor) else value)
+
+
+def _counter(group: Group) -> torch.dtype:
+    """Return the dtype in which torch counts: float32, but for a default dtype of float64."""
+    wide = torch.get_default_dtype() == torch.float64 and not group.get("fused")
+    return torch.float64 if wide else torch.float32
+
+
+def _lay_out(p: torch.Tensor, state: State) -> None:
+    """Give state that was loaded the parameter's order in memory: channels_last, say, where the file has rows."""
+    for key, value in state.items():
+        if (
+            isinstance(value, torch.Tensor)
+            and not is_distributed(value)
+            and value.shape == p.shape
+            and value.dim() > 0
+            and value.layout == p.layout == torch.strided
+            and value.stride() != p.stride()
+        ):
+            state[key] = torch.empty_like(
+                p, dtype=value.dtype, memory_format=torch.preserve_format, requires_grad=False
+            ).copy_(value)
+
+
+def _raise_versions(plans: list[Plan], skipped: list[Place]) -> None:
+    """Tell autograd that the parameters were written to."""
+    passed = set(skipped)
+    stepped = [
+        p
+        for index, plan in enumerate(plans)
+        for i, p in enumerate(plan.params)
+        if not passed or (index, i) not in passed
+    ]
+    torch.autograd.graph.increment_version(stepped)
+    if any(plan.distributed for plan in plans):
+        torch.autograd.graph.increment_version([local(p) for p in stepped if is_distributed(p)])
