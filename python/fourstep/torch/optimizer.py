@@ -33,6 +33,8 @@ class Plan:
         self.params: list[torch.Tensor] = list(group["params"])
         self.states: list[State] = [states.get(p, {}) for p in self.params]
         self.distributed = any(map(is_distributed, self.params))
+        # conj().imag of one number is dense, and its sign a flag that DLPack does not tell.
+        self.single = [i for i, p in enumerate(self.params) if p.numel() == 1]
 
     def holds(self, group: Group) -> bool:
         """Tell whether the group still has these parameters."""
@@ -168,6 +170,9 @@ class Stepped(torch.optim.Optimizer):
                 for i in fresh:
                     states[i] = {**states[i], **made[index, i]}
             params, grads = plan.params, None
+            for i in plan.single:
+                if (g := params[i].grad) is not None and g.is_neg():
+                    refusals.gradient(type(self).__name__, refusals.name_of(group, index, i), params[i], g)
             if plan.distributed:
                 grads = [None if p.grad is None else local(p.grad) for p in params]
                 states = [{key: local(value) for key, value in state.items()} for state in states]
