@@ -382,7 +382,36 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A number that torch keeps in a tensor of one element: `step`, `mu_product`.
+/// One buffer for many parameters, and one for their gradients: the places where they should lie, one after another.
+pub(crate) struct Cursor<'a> {
+    flat: Arrays<'a>,
+    w: usize,
+    g: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the start of two buffers.
+    pub(crate) fn at(flat: Arrays<'a>) -> Self {
+        Self { flat, w: flat.w.bytes().0, g: flat.g.bytes().0 }
+    }
+
+    /// Whether the next parameter lies here, with its gradient; then moves behind it.
+    pub(crate) fn passes(&mut self, next: &Arrays<'_>) -> bool {
+        let here = next.w.dtype == self.flat.w.dtype
+            && (next.w.len == 0 || (next.w.bytes().0, next.g.bytes().0) == (self.w, self.g));
+        let bytes = next.w.len * next.w.dtype.bytes();
+        (self.w, self.g) = (self.w + bytes, self.g + bytes);
+        here
+    }
+
+    /// Whether it is at the end of the buffers.
+    pub(crate) fn is_at_the_end(&self) -> bool {
+        (self.w, self.g) == (self.flat.w.bytes().1, self.flat.g.bytes().1)
+    }
+}
+
+/// A number that torch keeps in a tensor: `step`, `mu_product`. Of many parameters that lie in one buffer the numbers lie
+/// in one tensor, and are all the same.
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar<'a>(Tensor<'a>);
 
@@ -394,6 +423,22 @@ impl<'a> Scalar<'a> {
             return Err(PyValueError::new_err(format!("{name}: got {} numbers, need one", tensor.len)));
         }
         Ok(Self(tensor))
+    }
+
+    /// The number in a tensor that holds it `count` times; `None` if it holds others as well.
+    pub(crate) fn read_many(reader: Reader, count: usize, tensor: &'a Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let tensor = reader.read(tensor)?;
+        if tensor.len != count || count == 0 || !tensor.is_dense() {
+            return Err(PyValueError::new_err(format!("got {} counters, need {count}", tensor.len)));
+        }
+        let (counter, first) = (Self(tensor), Self(Tensor { len: 1, ..tensor }).get().to_bits());
+        Ok((0..count).all(|i| counter.nth(i).get().to_bits() == first).then_some(counter))
+    }
+
+    /// The `i`th of them, `i` below their number.
+    fn nth(&self, i: usize) -> Self {
+        let start = self.0.start.wrapping_add(i * self.0.dtype.bytes());
+        Self(Tensor { start, len: 1, ..self.0 })
     }
 
     /// Its value.
@@ -408,8 +453,12 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// Stores a value, rounded to its dtype.
+    /// Stores a value, rounded to its dtype, as often as it is there.
     pub(crate) fn set(&self, value: f64) {
+        (0..self.0.len).for_each(|i| self.nth(i).set_one(value));
+    }
+
+    fn set_one(&self, value: f64) {
         match self.0.dtype {
             #[allow(unsafe_code, reason = "one number")]
             // SAFETY: one aligned f32 lies there, and we are attached to the interpreter.
