@@ -1,5 +1,6 @@
 """The compiled kernels: private. Stubs are kept by hand and checked by stubtest."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "set_num_threads",
     "step",
     "step_at",
+    "step_flat",
 ]
 
 # exec.rs
@@ -107,12 +109,16 @@ def metrics_loss(
 ) -> tuple[float, float | None, int, int, int, int | None]: ...
 
 # optim.rs
+_Range = tuple[int, int, int, int, int]
+_State = Array | tuple[Array, Array, bool]
+
 def step(
-    buffers: list[tuple[str, Array, Array, list[Array]]],
-    groups: list[tuple[str, dict[str, Any], list[int], list[tuple[int, int, int]]]],
-    clip: tuple[float, list[tuple[int, int, int]]] | None,
+    buffers: Sequence[tuple[str, Array, Array, Sequence[_State], Array | None, Array | None]],
+    groups: list[tuple[str, dict[str, Any], list[int], list[_Range]]],
+    clips: list[tuple[float, list[_Range], list[int]]],
+    options: dict[str, Any],
     exec: Exec,
-) -> float | None: ...
+) -> tuple[list[float], list[float], int, int | None, bool, list[list[list[float]]]]: ...
 def power(base: float, exponent: int) -> float: ...
 def pow(x: float, y: float) -> float: ...
 def nadam_mu_product(beta1: float, momentum_decay: float, t: int, mu_product: float) -> float: ...
@@ -133,6 +139,20 @@ def step_at(
     ],
     exec: Exec,
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]: ...
+def step_flat(
+    api: Any,
+    groups: list[
+        tuple[
+            str,
+            dict[str, Any],
+            tuple[Any, Any],
+            list[Any],
+            list[Any],
+            tuple[list[Any], list[Any]],
+        ]
+    ],
+    exec: Exec,
+) -> tuple[Literal["", "detached", "moved", "uneven"], int, list[int]]: ...
 
 # norm.rs
 def batch_norm_forward(

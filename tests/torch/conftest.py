@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-torch: Any
 try:
-    import torch
+    torch: Any = importlib.import_module("torch")
 except ModuleNotFoundError:  # each test file says that it is skipped
     torch = None
 
@@ -38,6 +38,12 @@ def _case(id: str, name: str, ours: str, **options: Any) -> Case:
     return Case(id, name, options, (ours, options))
 
 
+def _decoupled(id: str, name: str, ours: str, **options: Any) -> Case:
+    given = {"weight_decay": 0.01, **options, "decay": "decoupled"}
+    given.pop("decoupled_weight_decay", None)
+    return Case(id, name, options, (ours, given))
+
+
 CASES = [
     _case("sgd", "SGD", "SGD", lr=0.03),
     _case("sgd_decay", "SGD", "SGD", lr=0.03, weight_decay=0.05),
@@ -46,6 +52,10 @@ CASES = [
     _case("nesterov", "SGD", "SGD", lr=0.03, momentum=0.9, nesterov=True),
     _case("adam", "Adam", "Adam", lr=0.01, betas=(0.8, 0.99)),
     _case("adam_decay", "Adam", "Adam", lr=0.01, weight_decay=0.05, eps=1e-3),
+    _decoupled("adamw", "AdamW", "Adam", lr=0.01),
+    _decoupled("adamw_strong", "AdamW", "Adam", lr=0.05, weight_decay=0.5),
+    _decoupled("adam_decoupled", "Adam", "Adam", lr=0.05, weight_decay=0.5, decoupled_weight_decay=True),
+    _decoupled("nadamw", "NAdam", "Nadam", lr=0.05, weight_decay=0.5, decoupled_weight_decay=True),
     _case("nadam", "NAdam", "Nadam", lr=0.01),
     _case("nadam_decay", "NAdam", "Nadam", lr=0.01, weight_decay=0.05, momentum_decay=0.01),
     _case("adagrad", "Adagrad", "AdaGrad", lr=0.1, lr_decay=0.01, initial_accumulator_value=0.1),

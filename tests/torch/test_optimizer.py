@@ -350,7 +350,7 @@ def test_two_threads_one_optimizer() -> None:
         leave.wait(30)
         held()
 
-    optimizer._take = take
+    optimizer.__dict__["_take"] = take
     p.grad = torch.ones(2)
     other = threading.Thread(target=optimizer.step)
     other.start()

@@ -13,7 +13,7 @@
 True
 
 Each class is a subclass of torch's own of that name, with its constructor, its checks and its ``state_dict``; only the
-step is ours. The tensors are in the CPU's memory, float32 or float64.
+step is ours. The tensors are in the CPU's memory, float32, float64 or bfloat16.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if not hasattr(_torch.Tensor, "__dlpack_c_exchange_api__"):
         "(Tensor.__dlpack_c_exchange_api__), a newer one does; pip install -U 'fourstep[torch]'"
     )
 
-from fourstep.torch.classes import SGD, Adadelta, Adagrad, Adam, NAdam, RMSprop
+from fourstep.torch.classes import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, RMSprop
+from fourstep.torch.memory import Arena, arena
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "NAdam", "RMSprop"]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Arena", "NAdam", "RMSprop", "arena"]

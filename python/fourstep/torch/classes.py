@@ -59,6 +59,12 @@ class Adam(Stepped, torch.optim.Adam):
         return "adam", ("exp_avg", "exp_avg_sq"), _STEP, {"betas": betas(group), "eps": number(group["eps"])}
 
 
+class AdamW(Stepped, torch.optim.AdamW):
+    """`torch.optim.AdamW`: Adam whose decay is w ← (1 − lr·λ)·w − η, beside the moments."""
+
+    _rule = Adam._rule
+
+
 class NAdam(Stepped, torch.optim.NAdam):
     """`torch.optim.NAdam`; see `fourstep.optim.Nadam` for the formulas."""
 

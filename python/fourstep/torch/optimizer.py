@@ -13,6 +13,7 @@ from fourstep._runtime import execution
 from fourstep.optim.busy import Busy
 from fourstep.torch import refusals
 from fourstep.torch.local import is_distributed, local
+from fourstep.torch.memory import Flat, Pinned
 
 Group = dict[str, Any]
 State = dict[str, Any]
@@ -33,6 +34,10 @@ class Plan:
         self.params: list[torch.Tensor] = list(group["params"])
         self.states: list[State] = [states.get(p, {}) for p in self.params]
         self.distributed = any(map(is_distributed, self.params))
+        #: The arrays that they are parts of, if they are all of a run of an arena.
+        self.flat = Flat.of(self.params)
+        #: Whether their state is parts of arrays too.
+        self.packed = False
         # conj().imag of one number is dense, and its sign a flag that DLPack does not tell.
         self.single = [i for i, p in enumerate(self.params) if p.numel() == 1]
 
@@ -112,6 +117,31 @@ class Stepped(torch.optim.Optimizer):
         for index, group in enumerate(self.param_groups):
             self._check(index, group)
 
+    @torch._disable_dynamo
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradients to None, or to 0; those of an arena to 0 in any case: their place is there."""
+        plans = self._current()
+        if not any(plan.flat for plan in plans):
+            super().zero_grad(set_to_none)
+            return
+        for plan in plans:
+            if plan.flat is not None:
+                plan.flat.zero()
+                continue
+            for p in plan.params:
+                if set_to_none:
+                    p.grad = None
+                elif p.grad is not None:
+                    p.grad.detach_()
+                    p.grad.zero_()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as torch does."""
+        whole: dict[str, Any] = super().state_dict()
+        states = whole["state"]
+        states.update({key: dict(state) for key, state in states.items() if isinstance(state, Pinned)})
+        return whole
+
     @property
     def _step_supports_amp_scaling(self) -> bool:
         """False: torch.amp.GradScaler unscales the gradients before the step, and skips it if they are not finite."""
@@ -127,18 +157,29 @@ class Stepped(torch.optim.Optimizer):
             refusals.parameter(type(self).__name__, refusals.name_of(group, index, i), p)
 
     def _take(self) -> None:
-        plans = self._plans
-        if plans is None or not self._unchanged(plans):
-            plans = self._plans = self._plan()
+        plans = self._current()
         rules = [self._rule(group) for group in self.param_groups]
+        if all(plan.packed for plan in plans) and self._take_flat(plans, rules):
+            torch.autograd.graph.increment_version(plans[0].params if len(plans) == 1 else _all(plans))
+            return
         missing, skipped = self._call(rules, plans, {})
         if missing:
             made = self._make(missing, rules, plans)
             _, skipped = self._call(rules, plans, made)
             for (index, i), state in made.items():
-                self.state[plans[index].params[i]].update(state)
+                p = plans[index].params[i]
+                if isinstance(self.state[p], Pinned):
+                    self.state[p] = {**self.state[p], **state}
+                else:
+                    self.state[p].update(state)
             self._plans = None
         _raise_versions(plans, skipped)
+
+    def _current(self) -> list[Plan]:
+        plans = self._plans
+        if plans is None or not self._unchanged(plans):
+            plans = self._plans = self._plan()
+        return plans
 
     def _unchanged(self, plans: list[Plan]) -> bool:
         states = self.state.values()
@@ -151,10 +192,55 @@ class Stepped(torch.optim.Optimizer):
 
     def _plan(self) -> list[Plan]:
         for p, state in self.state.items():
-            if isinstance(p, torch.Tensor):
+            if isinstance(p, torch.Tensor) and not isinstance(state, Pinned):
                 _lay_out(p, state)
+        plans = [Plan(group, self.state) for group in self.param_groups]
+        for group, plan in zip(self.param_groups, plans, strict=True):
+            self._pack(group, plan)
         self._seen = list(self.state.values())
-        return [Plan(group, self.state) for group in self.param_groups]
+        return plans
+
+    def _pack(self, group: Group, plan: Plan) -> None:
+        """Make one array of the state of a group whose parameters are one; from then on they step as one."""
+        _, buffers, counters, _ = self._rule(group)
+        if plan.flat is None:
+            return
+        parts = plan.flat.pack(plan.states, buffers, counters)
+        if parts is None:
+            return
+        plan.packed = True
+        if buffers or counters:
+            plan.states = list(parts)
+            for p, part in zip(plan.params, parts, strict=True):
+                self.state[p] = part
+
+    def _take_flat(self, plans: list[Plan], rules: list[Rule]) -> bool:
+        """Step over each group as one array, if it still is one."""
+        jobs = []
+        flats = [plan.flat for plan in plans if plan.flat is not None]
+        for flat, group, (rule, buffers, counters, hyper) in zip(
+            flats, self.param_groups, rules, strict=True
+        ):
+            if (*flat.states, *flat.counters) != (*buffers, *counters):
+                return False
+            arrays = list(flat.states.values()), list(flat.counters.values())
+            jobs.append(
+                (rule, {**_shared(group), **hyper}, (flat.w, flat.g), *arrays, (flat.params, flat.grads))
+            )
+        while True:
+            try:
+                why, index, which = _core.step_flat(_API, jobs, execution())
+            except ValueError as error:
+                raise RuntimeError(f"{type(self).__name__}: {error}") from error
+            if why == "":
+                return True
+            if why == "detached" and not flats[index].attach(which):
+                continue
+            if why == "moved":
+                flats[index].arena.release()
+                self._plans = None
+                plans[index].flat = None
+            return False
 
     def _call(
         self, rules: list[Rule], plans: list[Plan], made: Mapping[Place, State]
@@ -177,16 +263,8 @@ class Stepped(torch.optim.Optimizer):
                 grads = [None if p.grad is None else local(p.grad) for p in params]
                 states = [{key: local(value) for key, value in state.items()} for state in states]
                 params = [local(p) for p in params]
-            shared = {
-                "lr": number(group["lr"]),
-                "weight_decay": number(group.get("weight_decay", 0.0)),
-                "maximize": bool(group["maximize"]),
-                "clip_value": None,
-                "step": 1,
-            }
-            jobs.append(
-                (rule, {**shared, **hyper}, (buffers, counters), (params, grads), states, fresh, False)
-            )
+            job = (rule, {**_shared(group), **hyper}, (buffers, counters), (params, grads), states, fresh)
+            jobs.append((*job, plan.flat is not None))
         try:
             return _core.step_at(_API, jobs, execution())
         except (ValueError, RuntimeError, BufferError) as error:
@@ -236,6 +314,24 @@ class Stepped(torch.optim.Optimizer):
                 refusals.state(type(self).__name__, name, p, tensors)
                 everything.append((name, p, p.grad, tensors))
         refusals.overlap(type(self).__name__, everything)
+
+
+def _shared(group: Group) -> dict[str, Any]:
+    """Return the hyper-parameters that all rules have."""
+    lr, weight_decay = number(group["lr"]), number(group.get("weight_decay", 0.0))
+    decoupled = bool(group.get("decoupled_weight_decay", False))
+    return {
+        "lr": lr,
+        "weight_decay": 0.0 if decoupled else weight_decay,
+        "keep": 1.0 - lr * weight_decay if decoupled else 1.0,
+        "maximize": bool(group["maximize"]),
+        "clip_value": None,
+        "step": 1,  # each parameter's own is read beside it
+    }
+
+
+def _all(plans: list[Plan]) -> list[torch.Tensor]:
+    return [p for plan in plans for p in plan.params]
 
 
 def number(value: Any) -> float:

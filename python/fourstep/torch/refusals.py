@@ -9,7 +9,7 @@ import torch
 
 from fourstep.torch.local import is_distributed, is_plain, local
 
-_DTYPES = (torch.float32, torch.float64)
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 
 def name_of(group: Mapping[str, Any], index: int, i: int) -> str:
@@ -104,7 +104,7 @@ def _memory(who: str, name: str, tensor: torch.Tensor) -> None:
         )
     if tensor.dtype not in _DTYPES:
         raise TypeError(
-            f"{who}: {name}: got {tensor.dtype}, need {' or '.join(str(dtype) for dtype in _DTYPES)}"
+            f"{who}: {name}: got {tensor.dtype}, need {', '.join(str(dtype) for dtype in _DTYPES)}"
         )
     if tensor.is_neg():
         raise ValueError(f"{who}: {name}: got a tensor that is negated lazily, need resolve_neg() of it")

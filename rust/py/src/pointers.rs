@@ -12,8 +12,10 @@
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 
+use fourstep::pass::{Grad, Origin, Segment};
 use fourstep::real::Real;
-use fourstep::rule::{MAX_STATE, Segment};
+use fourstep::rule::MAX_STATE;
+use fourstep::store::Store;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
@@ -55,6 +57,8 @@ pub(crate) enum Dtype {
     Single,
     /// float64.
     Double,
+    /// bfloat16; computed in `f32`.
+    Half,
 }
 
 impl Dtype {
@@ -62,6 +66,7 @@ impl Dtype {
         match self {
             Self::Single => f32::NAME,
             Self::Double => f64::NAME,
+            Self::Half => "bfloat16",
         }
     }
 
@@ -69,6 +74,7 @@ impl Dtype {
         match self {
             Self::Single => 4,
             Self::Double => 8,
+            Self::Half => 2,
         }
     }
 }
@@ -138,9 +144,10 @@ impl Reader {
         let dtype = match (raw.code, raw.bits, raw.lanes) {
             (2, 32, 1) => Dtype::Single,
             (2, 64, 1) => Dtype::Double,
+            (4, 16, 1) => Dtype::Half,
             (code, bits, _) => {
                 return Err(PyValueError::new_err(format!(
-                    "got a tensor of DLPack's dtype ({code}, {bits} bits), need float32 or float64"
+                    "got a tensor of DLPack's dtype ({code}, {bits} bits), need float32, float64 or bfloat16"
                 )));
             }
         };
@@ -356,30 +363,42 @@ impl<'a> Run<'a> {
     /// Its elements, for the loop.
     ///
     /// # Panics
-    /// When `T` is not what its tensors hold.
+    /// When `T` is not what its tensors hold, or are computed in.
     pub(crate) fn segment<T: Real>(self, _: &Apart) -> Segment<'a, T> {
-        assert!(T::NAME == self.dtype().name(), "the element type is the tensors'");
         let Self { first: Arrays { w, g, state }, len, .. } = self;
-        let write = |tensor: &Tensor<'a>| {
-            #[allow(unsafe_code, reason = "where an address becomes a slice")]
-            // SAFETY: `len` elements of `T` lie there, aligned: the tensor's own, or with those of its neighbours. Their
-            // owners live for 'a; nothing resizes them while they do (the caller's duty, above). Nothing else that the
-            // step touches overlaps them (`Apart`), and a run becomes a segment once.
-            let elements: &'a mut [T] = unsafe { std::slice::from_raw_parts_mut(tensor.start.cast(), len) };
-            elements
+        let half = w.dtype == Dtype::Half;
+        assert!(T::NAME == if half { f32::NAME } else { w.dtype.name() }, "the element type is the tensors'");
+        let write = |tensor: Tensor<'a>| {
+            if half { Store::Half(write(tensor, len)) } else { Store::Full(write(tensor, len)) }
         };
-        #[allow(unsafe_code, reason = "where an address becomes a slice")]
-        // SAFETY: as above; what is only read may overlap what else is only read.
-        let g: &'a [T] = unsafe { std::slice::from_raw_parts(g.start.cast(), len) };
         Segment {
-            w: write(&w),
-            g,
-            state: state.map(|s| match &s {
-                Some(tensor) => write(tensor),
-                None => &mut [],
-            }),
+            w: write(w),
+            g: if half { Grad::ReadHalf(read(g, len)) } else { Grad::Read(read(g, len)) },
+            state: state.map(|s| s.map_or_else(Store::default, write)),
+            average: &mut [],
+            copy: &mut [],
+            sums: &mut [],
+            origin: Origin::default(),
         }
     }
+}
+
+/// `len` elements that begin where a tensor does: of a [`Run`], whose dtype `T` stores.
+fn read<'a, T>(tensor: Tensor<'a>, len: usize) -> &'a [T] {
+    #[allow(unsafe_code, reason = "where an address becomes a slice")]
+    // SAFETY: `len` elements lie there, aligned: the tensor's own, or with those of its neighbours. Their owners live for
+    // 'a; nothing resizes them while they do (the caller's duty, above). Nothing that the step writes overlaps them
+    // (`Apart`).
+    let elements = unsafe { std::slice::from_raw_parts(tensor.start.cast(), len) };
+    elements
+}
+
+/// The same, to write.
+fn write<'a, T>(tensor: Tensor<'a>, len: usize) -> &'a mut [T] {
+    #[allow(unsafe_code, reason = "where an address becomes a slice")]
+    // SAFETY: as in `read`; nothing else that the step touches overlaps them either, and a run becomes a segment once.
+    let elements = unsafe { std::slice::from_raw_parts_mut(tensor.start.cast(), len) };
+    elements
 }
 
 /// One buffer for many parameters, and one for their gradients: the places where they should lie, one after another.
@@ -441,7 +460,7 @@ impl<'a> Scalar<'a> {
         Self(Tensor { start, len: 1, ..self.0 })
     }
 
-    /// Its value.
+    /// Its value; NaN in bfloat16, in which nothing counts beyond 256.
     pub(crate) fn get(&self) -> f64 {
         match self.0.dtype {
             #[allow(unsafe_code, reason = "one number")]
@@ -450,6 +469,7 @@ impl<'a> Scalar<'a> {
             #[allow(unsafe_code, reason = "one number")]
             // SAFETY: one aligned f64 lies there, and we are attached to the interpreter.
             Dtype::Double => unsafe { self.0.start.cast::<f64>().read() },
+            Dtype::Half => f64::NAN,
         }
     }
 
@@ -466,6 +486,7 @@ impl<'a> Scalar<'a> {
             #[allow(unsafe_code, reason = "one number")]
             // SAFETY: one aligned f64 lies there, and we are attached to the interpreter.
             Dtype::Double => unsafe { self.0.start.cast::<f64>().write(value) },
+            Dtype::Half => {}
         }
     }
 
@@ -474,6 +495,7 @@ impl<'a> Scalar<'a> {
         match self.0.dtype {
             Dtype::Single => f64::from(1_u32 << 24),
             Dtype::Double => (1_u64 << 53) as f64,
+            Dtype::Half => 0.0,
         }
     }
 }

@@ -4,7 +4,8 @@
 //! tensors' own counters are raised. Until the kernels run nothing is written, so an error leaves all as it was.
 
 use fourstep::exec::Exec;
-use fourstep::rule::Segment;
+use fourstep::pass::{Found, Pass, Segment};
+use fourstep::real::Real;
 use fourstep::rules::Rule;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -13,7 +14,7 @@ use pyo3::types::{PyCapsule, PyDict, PyList, PyTuple};
 
 use crate::exec::{ExecArgs, resolve};
 use crate::optim::Group;
-use crate::pointers::{Apart, Arrays, Dtype, Reader, Run, Scalar, Touched};
+use crate::pointers::{Apart, Arrays, Cursor, Dtype, Reader, Run, Scalar, Touched};
 
 /// A group, as Python says it.
 #[derive(FromPyObject)]
@@ -50,7 +51,7 @@ pub(crate) fn step_at(
 ) -> PyResult<(Vec<Place>, Vec<Place>)> {
     let exec = resolve(exec)?;
     let reader = Reader::of(api)?;
-    let mut found = Found { owners: Vec::new(), entries: Vec::new(), missing: Vec::new(), skipped: Vec::new() };
+    let mut found = Tensors { owners: Vec::new(), entries: Vec::new(), missing: Vec::new(), skipped: Vec::new() };
     let mut parsed = Vec::with_capacity(groups.len());
     for (index, group) in groups.iter().enumerate() {
         let states = group.2.0.len();
@@ -60,23 +61,88 @@ pub(crate) fn step_at(
     if !found.missing.is_empty() {
         return Ok((found.missing, Vec::new()));
     }
-    let mut work = Work { groups: parsed, batches: Vec::new(), counters: Vec::new(), touched: Touched::default() };
+    let mut work = Work::of(parsed);
     for entry in &found.entries {
         work.read(reader, &found.owners, entry, &groups[entry.place.0]).map_err(|e| blame(py, entry.place, &e))?;
     }
-    let Work { groups, batches, counters, touched } = work;
-    let apart = touched.check()?;
-    let mut batches: Vec<_> =
-        batches.into_iter().map(|b| (b.rule, b.t, b.group, Segments::of(b.dtype, b.runs, &apart))).collect();
-    py.detach(|| {
-        for (rule, t, group, segments) in &mut batches {
-            segments.step(&exec, rule, *t, &groups[*group]);
-        }
-    });
-    for (counter, value) in counters {
-        counter.set(value);
-    }
+    work.run(py, &exec)?;
     Ok((Vec::new(), found.skipped))
+}
+
+/// A group whose parameters should lie one after another in one buffer, and their gradients in another.
+#[derive(FromPyObject)]
+pub(crate) struct FlatGroup<'py>(
+    /// The rule.
+    String,
+    /// Its hyper-parameters.
+    Bound<'py, PyDict>,
+    /// The buffers: of the parameters and of their gradients; of each state; of each counter.
+    (Bound<'py, PyAny>, Bound<'py, PyAny>),
+    Vec<Bound<'py, PyAny>>,
+    Vec<Bound<'py, PyAny>>,
+    /// The parameters, and the gradients that they should have.
+    (Bound<'py, PyList>, Bound<'py, PyList>),
+);
+
+/// Takes one step over such groups.
+///
+/// Returns `("", 0, [])` if it did; else why not, and of which group, and nothing was done: `"detached"`: these
+/// parameters have other gradients now; `"moved"`: a parameter or gradient lies elsewhere; `"uneven"`: the counters of
+/// its parameters differ.
+#[pyfunction]
+pub(crate) fn step_flat(
+    py: Python<'_>,
+    api: &Bound<'_, PyCapsule>,
+    groups: Vec<FlatGroup<'_>>,
+    exec: ExecArgs,
+) -> PyResult<(&'static str, usize, Vec<usize>)> {
+    let exec = resolve(exec)?;
+    let reader = Reader::of(api)?;
+    let mut parsed = Vec::with_capacity(groups.len());
+    let mut pairs = Vec::with_capacity(groups.len());
+    for (index, FlatGroup(rule, hyper, _, states, _, (params, grads))) in groups.iter().enumerate() {
+        parsed.push(Group::parse((rule.clone(), hyper.clone(), (0..states.len()).collect(), Vec::new()))?);
+        if params.len() != grads.len() {
+            return Err(PyValueError::new_err("got parameters and another number of gradients"));
+        }
+        let mut own = Vec::with_capacity(params.len());
+        let mut detached = Vec::new();
+        for i in 0..params.len() {
+            let (p, want) = (params.get_item(i)?, grads.get_item(i)?);
+            if !p.getattr(intern!(py, "grad"))?.is(&want) {
+                detached.push(i);
+            }
+            own.push((p, want));
+        }
+        if !detached.is_empty() {
+            return Ok(("detached", index, detached));
+        }
+        pairs.push(own);
+    }
+    let mut work = Work::of(parsed);
+    for (index, (FlatGroup(_, _, (w, g), states, counters, _), pairs)) in groups.iter().zip(&pairs).enumerate() {
+        let all = Arrays::read(reader, w, g, states)?;
+        let mut cursor = Cursor::at(all);
+        let here = |(p, g): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+            Arrays::read(reader, p, g, &[]).is_ok_and(|arrays| cursor.passes(&arrays))
+        };
+        if !pairs.iter().all(here) || !cursor.is_at_the_end() {
+            return Ok(("moved", index, Vec::new()));
+        }
+        let mut counts = Vec::with_capacity(counters.len());
+        for owner in counters {
+            match Scalar::read_many(reader, pairs.len(), owner)? {
+                Some(counter) => counts.push(counter),
+                None => return Ok(("uneven", index, Vec::new())),
+            }
+        }
+        let (rule, t) = work.count(&counts, index, false)?;
+        if let Some(run) = work.touched.run(all) {
+            work.add(index, rule, t, run, false);
+        }
+    }
+    work.run(py, &exec)?;
+    Ok(("", 0, Vec::new()))
 }
 
 /// Says whose fault it is.
@@ -97,14 +163,14 @@ struct Entry {
 }
 
 /// All tensors of a step, held for as long as it takes.
-struct Found<'py> {
+struct Tensors<'py> {
     owners: Vec<Bound<'py, PyAny>>,
     entries: Vec<Entry>,
     missing: Vec<Place>,
     skipped: Vec<Place>,
 }
 
-impl<'py> Found<'py> {
+impl<'py> Tensors<'py> {
     fn collect(&mut self, py: Python<'py>, index: usize, group: &TensorGroup<'py>) -> PyResult<()> {
         let TensorGroup(_, _, (buffers, counters), (params, grads), states, fresh, _) = group;
         let names: Vec<Bound<'py, PyAny>> = buffers.iter().chain(counters.iter()).collect();
@@ -166,6 +232,27 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
+    fn of(groups: Vec<Group>) -> Self {
+        Self { groups, batches: Vec::new(), counters: Vec::new(), touched: Touched::default() }
+    }
+
+    /// Checks that all lies apart, runs the kernels, raises the counters.
+    fn run(self, py: Python<'_>, exec: &Exec) -> PyResult<()> {
+        let Self { groups, batches, counters, touched } = self;
+        let apart = touched.check()?;
+        let mut batches: Vec<_> =
+            batches.into_iter().map(|b| (b.rule, b.t, b.group, Segments::of(b.dtype, b.runs, &apart))).collect();
+        py.detach(|| {
+            for (rule, t, group, segments) in &mut batches {
+                segments.step(exec, rule, *t, &groups[*group]);
+            }
+        });
+        for (counter, value) in counters {
+            counter.set(value);
+        }
+        Ok(())
+    }
+
     fn read(
         &mut self,
         reader: Reader,
@@ -176,22 +263,30 @@ impl<'a> Work<'a> {
         let (buffers, counters) = (group.2.0.len(), group.2.1.len());
         let (arrays, counters) = owners[entry.first..entry.first + 2 + buffers + counters].split_at(2 + buffers);
         let arrays = Arrays::read(reader, &arrays[0], &arrays[1], &arrays[2..])?;
-        let (rule, t) = self.count(reader, counters, entry)?;
+        let mut counts = [None; 2];
+        for (slot, owner) in counts.iter_mut().zip(counters) {
+            *slot = Some(Scalar::read(reader, "step or mu_product", owner)?);
+        }
+        let (index, fresh) = (entry.place.0, entry.fresh);
+        let (rule, t) = match counts {
+            [Some(step), Some(product)] => self.count(&[step, product], index, fresh)?,
+            [Some(step), None] => self.count(&[step], index, fresh)?,
+            _ => self.count(&[], index, fresh)?,
+        };
         if let Some(run) = self.touched.run(arrays) {
             self.add(entry.place.0, rule, t, run, group.6);
         }
         Ok(())
     }
 
-    /// Reads the counters: the rule of this step, and its number.
-    fn count(&mut self, reader: Reader, owners: &'a [Bound<'_, PyAny>], entry: &Entry) -> PyResult<(Rule, u64)> {
-        let mut rule = self.groups[entry.place.0].rule;
+    /// The rule of this step, and its number, by the counters.
+    fn count(&mut self, counters: &[Scalar<'a>], group: usize, fresh: bool) -> PyResult<(Rule, u64)> {
+        let mut rule = self.groups[group].rule;
         if let Rule::Momentum { first, .. } = &mut rule {
-            *first = entry.fresh;
+            *first = fresh;
         }
         let mut t = 1;
-        if let Some(owner) = owners.first() {
-            let step = Scalar::read(reader, "step", owner)?;
+        if let Some(&step) = counters.first() {
             let done = step.get();
             if !(done >= 0.0 && done.fract() == 0.0) {
                 return Err(PyValueError::new_err(format!("step: got {done}, need a whole number >= 0")));
@@ -204,8 +299,7 @@ impl<'a> Work<'a> {
             t = done as u64 + 1;
             self.raise(step, done + 1.0);
         }
-        if let (Some(owner), Rule::Nadam(nadam)) = (owners.get(1), &mut rule) {
-            let product = Scalar::read(reader, "mu_product", owner)?;
+        if let (Some(&product), Rule::Nadam(nadam)) = (counters.get(1), &mut rule) {
             nadam.mu_product = product.get();
             self.raise(product, nadam.mu_product * nadam.mu(t));
         }
@@ -235,7 +329,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// A batch with its elements.
+/// A batch with its elements. bfloat16 is computed in `f32`.
 enum Segments<'a> {
     Single(Vec<Segment<'a, f32>>),
     Double(Vec<Segment<'a, f64>>),
@@ -244,15 +338,21 @@ enum Segments<'a> {
 impl<'a> Segments<'a> {
     fn of(dtype: Dtype, runs: Vec<Run<'a>>, apart: &Apart) -> Self {
         match dtype {
-            Dtype::Single => Self::Single(runs.into_iter().map(|run| run.segment(apart)).collect()),
+            Dtype::Single | Dtype::Half => Self::Single(runs.into_iter().map(|run| run.segment(apart)).collect()),
             Dtype::Double => Self::Double(runs.into_iter().map(|run| run.segment(apart)).collect()),
         }
     }
 
     fn step(&mut self, exec: &Exec, rule: &Rule, t: u64, group: &Group) {
         match self {
-            Self::Single(segments) => rule.step(exec, t, group.gradient(1.0), segments),
-            Self::Double(segments) => rule.step(exec, t, group.gradient(1.0), segments),
+            Self::Single(segments) => step(exec, rule, t, group, segments),
+            Self::Double(segments) => step(exec, rule, t, group, segments),
         }
     }
+}
+
+fn step<T: Real>(exec: &Exec, rule: &Rule, t: u64, group: &Group, segments: &mut [Segment<'_, T>]) {
+    let found = Found::default();
+    let pass = Pass { frame: group.own_frame(1.0), step: t, ..Pass::plain(&found) };
+    rule.step(exec, t, &pass, segments);
 }

@@ -1,0 +1,258 @@
+"""One flat buffer for a model's parameters and one for their gradients, so that a step is one call over one array."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from fourstep.torch import refusals
+from fourstep.torch.local import is_distributed
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a parameter lies in an arena."""
+
+    arena: Arena
+    index: int
+
+
+#: By id, as tensors compare by element; a parameter that is gone takes its entry along.
+_places: dict[int, tuple[weakref.ref[Any], Place]] = {}
+
+
+def place_of(p: torch.Tensor) -> Place | None:
+    """Return where a parameter lies, if it is in an arena."""
+    entry = _places.get(id(p))
+    return entry[1] if entry is not None and entry[0]() is p else None
+
+
+def _gone(key: int, _: Any) -> None:
+    _places.pop(key, None)
+
+
+def arena(model: Any) -> Arena:
+    """Move a model's parameters and gradients into one flat buffer, in place.
+
+    The parameters stay the objects that they are; ``param.data`` and ``param.grad`` become views of the buffers. An
+    optimizer of `fourstep.torch` whose group is a run of the arena then steps over one array, and its state is one
+    array too.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, torch.optim.Optimizer, or iterable of parameters
+        Of a module, all parameters that require a gradient, in its order. An optimizer's are laid out in the order of
+        its groups: give the optimizer if it has several groups.
+
+    Returns
+    -------
+    Arena
+        ``.data`` and ``.grad``, the flat tensors; it need not be kept.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A parameter is of another dtype than the first, not on the CPU, not dense, distributed, or already in an arena.
+
+    Examples
+    --------
+    >>> import torch, fourstep.torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 1))
+    >>> arena = fourstep.torch.arena(model)
+    >>> arena.data.shape
+    torch.Size([21])
+    >>> optimizer = fourstep.torch.AdamW(model.parameters())
+    >>> model(torch.ones(3)).sum().backward()
+    >>> bool(arena.grad.any())
+    True
+    >>> optimizer.step()
+
+    Notes
+    -----
+    A parameter has a gradient from the start: zeros. One that takes no part in a backward pass steps by these zeros,
+    where torch would leave it alone. `Optimizer.zero_grad` of `fourstep.torch` sets the buffer to 0, whatever its
+    `set_to_none`. After ``model.zero_grad()``, which sets gradients to None, autograd makes gradients elsewhere: the next
+    step copies them into the buffer and attaches that again, which is right and costs a copy;
+    ``model.zero_grad(set_to_none=False)`` or the optimizer's `zero_grad` do not.
+    """
+    return Arena(list(_parameters(model)))
+
+
+def _parameters(model: Any) -> Iterator[Any]:
+    if isinstance(model, torch.nn.Module):
+        yield from (p for p in model.parameters() if p.requires_grad)
+    elif isinstance(model, torch.optim.Optimizer):
+        for group in model.param_groups:
+            yield from group["params"]
+    else:
+        yield from model
+
+
+class Arena:
+    """The flat tensors behind some parameters; see `arena`."""
+
+    def __init__(self, params: Sequence[torch.Tensor]) -> None:
+        self.params = list(params)
+        _check(self.params)
+        dtype = self.params[0].dtype
+        sizes = [p.numel() for p in self.params]
+        #: The parameters and their gradients, flat.
+        self.data = torch.empty(sum(sizes), dtype=dtype)
+        self.grad = torch.zeros(sum(sizes), dtype=dtype)
+        #: Where each parameter begins, and where the last ends.
+        self.starts = [0]
+        for size in sizes:
+            self.starts.append(self.starts[-1] + size)
+        views = self.views(self.data)
+        #: Of each parameter the gradient that it should have.
+        self.grads = self.views(self.grad)
+        with torch.no_grad():
+            for i, (p, view, grad) in enumerate(zip(self.params, views, self.grads, strict=True)):
+                view.copy_(p)
+                if p.grad is not None:
+                    grad.copy_(p.grad)
+                p.data = view
+                p.grad = grad
+                key = id(p)
+                _places[key] = weakref.ref(p, partial(_gone, key)), Place(self, i)
+
+    def views(self, flat: torch.Tensor, first: int = 0, last: int | None = None) -> list[torch.Tensor]:
+        """Return of a flat tensor the parts of some parameters, in their shapes and orders in memory."""
+        begin = self.starts[first]
+        return [
+            flat.as_strided(p.shape, p.stride(), flat.storage_offset() + start - begin)
+            for p, start in zip(self.params[first:last], self.starts[first:], strict=False)
+        ]
+
+    def release(self) -> None:
+        """Forget the parameters, which were given other memory; they step one by one from then on."""
+        for p in self.params:
+            place = place_of(p)
+            if place is not None and place.arena is self:
+                del _places[id(p)]
+
+    def __repr__(self) -> str:
+        """Return what it holds, in a line."""
+        return f"Arena: {len(self.params)} parameters, {self.data.numel():,} elements of {self.data.dtype}"
+
+
+def _check(params: Sequence[Any]) -> None:
+    if not params:
+        raise ValueError("arena: got no parameters that require a gradient")
+    seen: set[int] = set()
+    for i, p in enumerate(params):
+        name = f"parameter {i}"
+        if not isinstance(p, torch.Tensor):
+            raise TypeError(f"arena: {name}: got {type(p).__name__}, need a tensor")
+        refusals.parameter("arena", name, p)
+        if is_distributed(p):
+            raise TypeError(f"arena: {name}: got a DTensor; each process holds its parts in buffers already")
+        if not p.is_leaf:
+            raise ValueError(f"arena: {name}: got a tensor that was computed, need a leaf")
+        if p.dtype != params[0].dtype:
+            raise TypeError(
+                f"arena: {name}: got {p.dtype}, need {params[0].dtype}, the dtype of the first; make one arena for each"
+            )
+        if place_of(p) is not None:
+            raise ValueError(f"arena: {name}: lies in an arena already")
+        if id(p) in seen:
+            raise ValueError(f"arena: {name}: got it twice")
+        if p.grad is not None:
+            refusals.gradient("arena", name, p, p.grad)
+        seen.add(id(p))
+
+
+class Pinned(dict[str, Any]):
+    """State whose tensors are parts of flat ones: it is written into, not replaced."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            "the state of a parameter in an arena is part of one array: write into its tensors "
+            "(state['exp_avg'].copy_(...)), or replace the whole dict (optimizer.state[p] = {...})"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    pop = popitem = clear = update = setdefault = _refuse
+
+    def __reduce__(self) -> Any:
+        """A copy is a plain dict."""
+        return dict, (dict(self),)
+
+
+class Flat:
+    """A group whose parameters are a run of an arena, with its state: what one call steps over."""
+
+    def __init__(self, arena: Arena, first: int, count: int) -> None:
+        begin, end = arena.starts[first], arena.starts[first + count]
+        self.arena, self.first, self.count = arena, first, count
+        self.params = arena.params[first : first + count]
+        self.grads = arena.grads[first : first + count]
+        self.w, self.g = arena.data[begin:end], arena.grad[begin:end]
+        self.states: dict[str, torch.Tensor] = {}
+        self.counters: dict[str, torch.Tensor] = {}
+
+    @classmethod
+    def of(cls, params: Sequence[torch.Tensor]) -> Flat | None:
+        """Return the run that these parameters are, if they are one."""
+        places = [place_of(p) for p in params]
+        first = places[0] if places else None
+        if first is None:
+            return None
+        run = range(first.index, first.index + len(params))
+        if any(
+            place is None or place.arena is not first.arena or place.index != i
+            for place, i in zip(places, run, strict=True)
+        ):
+            return None
+        return cls(first.arena, first.index, len(params))
+
+    def pack(
+        self, states: Sequence[dict[str, Any]], buffers: Iterable[str], counters: Iterable[str]
+    ) -> list[Pinned] | None:
+        """Move state into flat tensors; return the dicts of its parts, or None where some parameter lacks some."""
+        buffers, counters = tuple(buffers), tuple(counters)
+        names = {*buffers, *counters}
+        if any(
+            set(state) != names
+            or any(value is None for value in state.values())
+            or any(state[key].dtype != self.w.dtype or state[key].shape != p.shape for key in buffers)
+            or any(state[key].dtype != states[0][key].dtype or state[key].numel() != 1 for key in counters)
+            for state, p in zip(states, self.params, strict=True)
+        ):
+            return None
+        parts: list[dict[str, Any]] = [{} for _ in states]
+        for key in counters:
+            flat = self.counters[key] = torch.stack([state[key].reshape(()) for state in states])
+            for part, value in zip(parts, flat.unbind(), strict=True):
+                part[key] = value
+        for key in buffers:
+            flat = self.states[key] = torch.empty_like(self.w)
+            for part, state, view in zip(
+                parts, states, self.arena.views(flat, self.first, self.first + self.count), strict=True
+            ):
+                part[key] = view.copy_(state[key])
+        return [Pinned(part) for part in parts]
+
+    def attach(self, which: Iterable[int]) -> list[int]:
+        """Copy gradients that autograd made elsewhere into the buffer; return which parameters have none at all."""
+        none = []
+        for i in which:
+            p, grad = self.params[i], self.grads[i]
+            if p.grad is None:
+                none.append(i)
+            else:
+                grad.copy_(p.grad)
+                p.grad = grad
+        return none
+
+    def zero(self) -> None:
+        """Set the gradients to 0, those in the buffer."""
+        for p, grad in zip(self.params, self.grads, strict=True):
+            if p.grad is not grad:
+                p.grad = grad
+        self.g.zero_()
