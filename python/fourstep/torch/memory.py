@@ -32,10 +32,6 @@ def place_of(p: torch.Tensor) -> Place | None:
     return entry[1] if entry is not None and entry[0]() is p else None
 
 
-def _gone(key: int, _: Any) -> None:
-    _places.pop(key, None)
-
-
 def arena(model: Any) -> Arena:
     """Move a model's parameters and gradients into one flat buffer, in place.
 
@@ -97,10 +93,12 @@ class Arena:
     """The flat tensors behind some parameters; see `arena`."""
 
     def __init__(self, params: Sequence[torch.Tensor]) -> None:
-        self.params = list(params)
-        _check(self.params)
-        dtype = self.params[0].dtype
-        sizes = [p.numel() for p in self.params]
+        _check(params)
+        dtype = params[0].dtype
+        sizes = [p.numel() for p in params]
+        #: The parameters; not held, so that the arena goes with the model.
+        self._params = [weakref.ref(p) for p in params]
+        self._shapes = [(p.shape, p.stride()) for p in params]
         #: The parameters and their gradients, flat.
         self.data = torch.empty(sum(sizes), dtype=dtype)
         self.grad = torch.zeros(sum(sizes), dtype=dtype)
@@ -112,33 +110,32 @@ class Arena:
         #: Of each parameter the gradient that it should have.
         self.grads = self.views(self.grad)
         with torch.no_grad():
-            for i, (p, view, grad) in enumerate(zip(self.params, views, self.grads, strict=True)):
+            for i, (p, view, grad) in enumerate(zip(params, views, self.grads, strict=True)):
                 view.copy_(p)
                 if p.grad is not None:
                     grad.copy_(p.grad)
                 p.data = view
                 p.grad = grad
-                key = id(p)
-                _places[key] = weakref.ref(p, partial(_gone, key)), Place(self, i)
+                _places[id(p)] = weakref.ref(p, partial(_places.pop, id(p))), Place(self, i)
 
     def views(self, flat: torch.Tensor, first: int = 0, last: int | None = None) -> list[torch.Tensor]:
         """Return of a flat tensor the parts of some parameters, in their shapes and orders in memory."""
         begin = self.starts[first]
         return [
-            flat.as_strided(p.shape, p.stride(), flat.storage_offset() + start - begin)
-            for p, start in zip(self.params[first:last], self.starts[first:], strict=False)
+            flat.as_strided(shape, strides, flat.storage_offset() + start - begin)
+            for (shape, strides), start in zip(self._shapes[first:last], self.starts[first:], strict=False)
         ]
 
     def release(self) -> None:
         """Forget the parameters, which were given other memory; they step one by one from then on."""
-        for p in self.params:
-            place = place_of(p)
+        for p in (ref() for ref in self._params):
+            place = None if p is None else place_of(p)
             if place is not None and place.arena is self:
                 del _places[id(p)]
 
     def __repr__(self) -> str:
         """Return what it holds, in a line."""
-        return f"Arena: {len(self.params)} parameters, {self.data.numel():,} elements of {self.data.dtype}"
+        return f"Arena: {len(self._params)} parameters, {self.data.numel():,} elements of {self.data.dtype}"
 
 
 def _check(params: Sequence[Any]) -> None:
@@ -187,10 +184,11 @@ class Pinned(dict[str, Any]):
 class Flat:
     """A group whose parameters are a run of an arena, with its state: what one call steps over."""
 
-    def __init__(self, arena: Arena, first: int, count: int) -> None:
+    def __init__(self, arena: Arena, first: int, params: Sequence[torch.Tensor]) -> None:
+        count = len(params)
         begin, end = arena.starts[first], arena.starts[first + count]
         self.arena, self.first, self.count = arena, first, count
-        self.params = arena.params[first : first + count]
+        self.params = list(params)
         self.grads = arena.grads[first : first + count]
         self.w, self.g = arena.data[begin:end], arena.grad[begin:end]
         self.states: dict[str, torch.Tensor] = {}
@@ -209,7 +207,7 @@ class Flat:
             for place, i in zip(places, run, strict=True)
         ):
             return None
-        return cls(first.arena, first.index, len(params))
+        return cls(first.arena, first.index, params)
 
     def pack(
         self, states: Sequence[dict[str, Any]], buffers: Iterable[str], counters: Iterable[str]
