@@ -17,6 +17,7 @@ __all__ = [
     "elementary",
     "embedding_backward",
     "embedding_forward",
+    "layouts",
     "metrics_auc",
     "metrics_best_threshold",
     "metrics_confusion",
@@ -31,7 +32,7 @@ __all__ = [
     "set_num_threads",
     "step",
     "step_at",
-    "step_flat",
+    "step_packed",
 ]
 
 # exec.rs
@@ -139,20 +140,22 @@ def step_at(
     ],
     exec: Exec,
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]: ...
-def step_flat(
+def step_packed(
     api: Any,
     groups: list[
         tuple[
             str,
             dict[str, Any],
-            tuple[Any, Any],
-            list[Any],
             list[Any],
             tuple[list[Any], list[Any]],
+            tuple[NDArray[np.uint64], NDArray[np.uint64]],
+            list[int],
+            bool,
         ]
     ],
     exec: Exec,
-) -> tuple[Literal["", "detached", "moved", "uneven"], int, list[int]]: ...
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]: ...
+def layouts(api: Any, tensors: list[Any]) -> list[int]: ...
 
 # norm.rs
 def batch_norm_forward(

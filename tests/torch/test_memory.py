@@ -28,6 +28,24 @@ def backward(net: Any, seed: int) -> None:
     net(x).square().mean().backward()
 
 
+def _joined(group: Any) -> bool:
+    """Whether parameters, gradients and state parts each lie without a gap."""
+    _, _, params, _, (starts, _), _, join = group
+    grads = [p.grad for p in params]
+    ends = [t.data_ptr() + 4 * t.numel() for t in (*params, *grads)]
+    begins = [t.data_ptr() for t in (*params, *grads)]
+    sizes = [p.numel() for p in params]
+    last = len(params) - 1
+    return (
+        join
+        and all(
+            ends[i] == begins[i + 1] and int(starts[i + 1] - starts[i]) == sizes[i % len(params)]
+            for i in range(last)
+        )
+        and all(ends[last + 1 + i] == begins[last + 2 + i] for i in range(last))
+    )
+
+
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which entry of the kernels each step took."""
@@ -40,10 +58,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return _core.step_at(*args)
 
         @staticmethod
-        def step_flat(*args: Any) -> Any:
-            found = _core.step_flat(*args)
-            taken.append(found[0] or "flat")
-            return found
+        def step_packed(*args: Any) -> Any:
+            joined = all(_joined(group) for group in args[1])
+            taken.append("one" if joined else "packed")
+            return _core.step_packed(*args)
 
     monkeypatch.setattr(optimizer, "_core", Spy)
     return taken
@@ -68,7 +86,8 @@ def test_the_same_bits_as_without(kind: Any, zero: str) -> None:
         assert torch.equal(p, q)
         assert p.stride() == q.stride()
         assert q.untyped_storage().data_ptr() == arena.data.untyped_storage().data_ptr()
-        assert q.grad.untyped_storage().data_ptr() == arena.grad.untyped_storage().data_ptr()
+        attached = q.grad.untyped_storage().data_ptr() == arena.grad.untyped_storage().data_ptr()
+        assert attached == (zero != "none")
     for p, q in zip(a.state_dict()["state"].values(), b.state_dict()["state"].values(), strict=True):
         assert type(q) is dict
         for key in p:
@@ -83,7 +102,7 @@ def test_a_step_is_one_array(kind: Any, calls: list[str]) -> None:
         opt.zero_grad()
         backward(net, step)
         opt.step()
-    assert calls[-3:] == ["flat"] * 3
+    assert calls[-3:] == ["one"] * 3
     assert all(p._version >= 4 for p in net.parameters())
 
 
@@ -114,7 +133,7 @@ def test_state_that_was_there_goes_along(kind: Any, calls: list[str]) -> None:
             o.zero_grad()
             backward(n, step)
             o.step()
-    assert calls[-1] == "flat"
+    assert calls[-1] == "one"
     for p, q in zip(plain.parameters(), net.parameters(), strict=True):
         assert torch.equal(p, q)
 
@@ -126,7 +145,7 @@ def test_an_arena_under_an_optimizer_is_found_at_the_next_step(calls: list[str])
     opt.step()
     ft.arena(net)
     opt.step()
-    assert calls[-1] == "flat"
+    assert calls[-1] == "one"
 
 
 def test_groups_are_laid_out_by_the_optimizer(calls: list[str]) -> None:
@@ -139,7 +158,7 @@ def test_groups_are_laid_out_by_the_optimizer(calls: list[str]) -> None:
         opt.zero_grad()
         backward(net, step)
         opt.step()
-    assert calls[-1] == "flat"
+    assert calls[-1] == "one"
 
 
 def test_interleaved_groups_are_right_though_not_one_array() -> None:
@@ -195,9 +214,7 @@ def test_parameters_that_move_are_stepped_where_they_are(calls: list[str]) -> No
     opt.step()
     assert net[2].bias.tolist() == [0.5] * 5
     assert torch.equal(arena.data[-5:], flat[-5:])
-    assert "moved" in calls
-    opt.step()
-    assert calls[-1] == "tensors"
+    assert calls[-1] == "packed"
 
 
 def test_a_model_that_changes_its_dtype_is_refused_by_its_state() -> None:
@@ -212,23 +229,31 @@ def test_a_model_that_changes_its_dtype_is_refused_by_its_state() -> None:
         opt.step()
 
 
-def test_state_is_written_into_not_replaced() -> None:
+def test_zero_grad_attaches_the_buffer_again(calls: list[str]) -> None:
     net = model()
     ft.arena(net)
     opt = ft.Adam(net.parameters())
-    for _ in range(2):
-        backward(net, 0)
+    for step in range(4):
+        if step == 2:
+            net.zero_grad()
+        else:
+            opt.zero_grad()
+        backward(net, step)
         opt.step()
-    p = net[0].weight
-    with pytest.raises(TypeError, match="write into its tensors"):
-        opt.state[p]["exp_avg"] = torch.zeros_like(p)
-    with pytest.raises(TypeError, match="write into its tensors"):
-        opt.state[p].clear()
-    fresh = {key: torch.zeros_like(value) for key, value in opt.state[p].items()}
-    opt.state[p] = fresh
-    backward(net, 1)
+    assert calls[-2:] == ["packed", "one"]
+
+
+def test_zero_grad_lets_go_of_a_model_of_another_dtype() -> None:
+    net = model()
+    ft.arena(net)
+    opt = ft.SGD(net.parameters(), lr=0.5)
+    net.double()
+    opt.zero_grad()
+    opt.zero_grad()
+    net(torch.ones(2, 3, 4, 4).double()).sum().backward()
+    before = net[2].bias.detach().clone()
     opt.step()
-    assert opt.state[p]["step"].item() == 1
+    assert torch.equal(net[2].bias, before - 1.0)
 
 
 @pytest.mark.parametrize("how", ["deepcopy", "pickle", "save"])

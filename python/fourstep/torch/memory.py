@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,8 +36,7 @@ def arena(model: Any) -> Arena:
     """Move a model's parameters and gradients into one flat buffer, in place.
 
     The parameters stay the objects that they are; ``param.data`` and ``param.grad`` become views of the buffers. An
-    optimizer of `fourstep.torch` whose group is a run of the arena then steps over one array, and its state is one
-    array too.
+    optimizer of `fourstep.torch` whose group is a run of the arena then steps over one array.
 
     Parameters
     ----------
@@ -71,10 +70,10 @@ def arena(model: Any) -> Arena:
     Notes
     -----
     A parameter has a gradient from the start: zeros. One that takes no part in a backward pass steps by these zeros,
-    where torch would leave it alone. `Optimizer.zero_grad` of `fourstep.torch` sets the buffer to 0, whatever its
-    `set_to_none`. After ``model.zero_grad()``, which sets gradients to None, autograd makes gradients elsewhere: the next
-    step copies them into the buffer and attaches that again, which is right and costs a copy;
-    ``model.zero_grad(set_to_none=False)`` or the optimizer's `zero_grad` do not.
+    where torch would leave it alone. `zero_grad` of an optimizer of `fourstep.torch` sets the buffer to 0, whatever
+    its `set_to_none`. After ``model.zero_grad()``, which sets gradients to None, autograd makes gradients elsewhere,
+    and steps go tensor by tensor, until the optimizer's `zero_grad` attaches the buffer again;
+    ``model.zero_grad(set_to_none=False)`` leaves it attached.
     """
     return Arena(list(_parameters(model)))
 
@@ -164,38 +163,17 @@ def _check(params: Sequence[Any]) -> None:
         seen.add(id(p))
 
 
-class Pinned(dict[str, Any]):
-    """State whose tensors are parts of flat ones: it is written into, not replaced."""
-
-    def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise TypeError(
-            "the state of a parameter in an arena is part of one array: write into its tensors "
-            "(state['exp_avg'].copy_(...)), or replace the whole dict (optimizer.state[p] = {...})"
-        )
-
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    pop = popitem = clear = update = setdefault = _refuse
-
-    def __reduce__(self) -> Any:
-        """A copy is a plain dict."""
-        return dict, (dict(self),)
-
-
-class Flat:
-    """A group whose parameters are a run of an arena, with its state: what one call steps over."""
+class Run:
+    """Parameters that lie in an arena one after another."""
 
     def __init__(self, arena: Arena, first: int, params: Sequence[torch.Tensor]) -> None:
-        count = len(params)
-        begin, end = arena.starts[first], arena.starts[first + count]
-        self.arena, self.first, self.count = arena, first, count
-        self.params = list(params)
-        self.grads = arena.grads[first : first + count]
-        self.w, self.g = arena.data[begin:end], arena.grad[begin:end]
-        self.states: dict[str, torch.Tensor] = {}
-        self.counters: dict[str, torch.Tensor] = {}
+        begin, end = arena.starts[first], arena.starts[first + len(params)]
+        self.arena, self.params = arena, list(params)
+        self.grads = arena.grads[first : first + len(params)]
+        self.grad = arena.grad[begin:end]
 
     @classmethod
-    def of(cls, params: Sequence[torch.Tensor]) -> Flat | None:
+    def of(cls, params: Sequence[torch.Tensor]) -> Run | None:
         """Return the run that these parameters are, if they are one."""
         places = [place_of(p) for p in params]
         first = places[0] if places else None
@@ -209,48 +187,13 @@ class Flat:
             return None
         return cls(first.arena, first.index, params)
 
-    def pack(
-        self, states: Sequence[dict[str, Any]], buffers: Iterable[str], counters: Iterable[str]
-    ) -> list[Pinned] | None:
-        """Move state into flat tensors; return the dicts of its parts, or None where some parameter lacks some."""
-        buffers, counters = tuple(buffers), tuple(counters)
-        names = {*buffers, *counters}
-        if any(
-            set(state) != names
-            or any(value is None for value in state.values())
-            or any(state[key].dtype != self.w.dtype or state[key].shape != p.shape for key in buffers)
-            or any(state[key].dtype != states[0][key].dtype or state[key].numel() != 1 for key in counters)
-            for state, p in zip(states, self.params, strict=True)
-        ):
-            return None
-        parts: list[dict[str, Any]] = [{} for _ in states]
-        for key in counters:
-            flat = self.counters[key] = torch.stack([state[key].reshape(()) for state in states])
-            for part, value in zip(parts, flat.unbind(), strict=True):
-                part[key] = value
-        for key in buffers:
-            flat = self.states[key] = torch.empty_like(self.w)
-            for part, state, view in zip(
-                parts, states, self.arena.views(flat, self.first, self.first + self.count), strict=True
-            ):
-                part[key] = view.copy_(state[key])
-        return [Pinned(part) for part in parts]
-
-    def attach(self, which: Iterable[int]) -> list[int]:
-        """Copy gradients that autograd made elsewhere into the buffer; return which parameters have none at all."""
-        none = []
-        for i in which:
-            p, grad = self.params[i], self.grads[i]
-            if p.grad is None:
-                none.append(i)
-            else:
-                grad.copy_(p.grad)
-                p.grad = grad
-        return none
-
-    def zero(self) -> None:
-        """Set the gradients to 0, those in the buffer."""
+    def zero(self) -> bool:
+        """Set the gradients to 0, those in the buffer, which they are again; tells whether that can be."""
         for p, grad in zip(self.params, self.grads, strict=True):
             if p.grad is not grad:
+                if p.dtype != grad.dtype or p.stride() != grad.stride():
+                    self.arena.release()
+                    return False
                 p.grad = grad
-        self.g.zero_()
+        self.grad.zero_()
+        return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import is_
 from typing import Any, ClassVar
 
@@ -13,7 +13,8 @@ from fourstep._runtime import execution
 from fourstep.optim.busy import Busy
 from fourstep.torch import refusals
 from fourstep.torch.local import is_distributed, local
-from fourstep.torch.memory import Flat, Pinned
+from fourstep.torch.memory import Run
+from fourstep.torch.packing import API, Held, Packed
 
 Group = dict[str, Any]
 State = dict[str, Any]
@@ -24,8 +25,6 @@ Rule = tuple[str, tuple[str, ...], tuple[str, ...], dict[str, Any]]
 #: (group, parameter).
 Place = tuple[int, int]
 
-_API = torch.Tensor.__dlpack_c_exchange_api__
-
 
 class Plan:
     """A group's parameters and their state, found once and looked up at each step."""
@@ -34,10 +33,10 @@ class Plan:
         self.params: list[torch.Tensor] = list(group["params"])
         self.states: list[State] = [states.get(p, {}) for p in self.params]
         self.distributed = any(map(is_distributed, self.params))
-        #: The arrays that they are parts of, if they are all of a run of an arena.
-        self.flat = Flat.of(self.params)
-        #: Whether their state is parts of arrays too.
-        self.packed = False
+        #: Whether they lie in an arena, one after another.
+        self.run = Run.of(self.params)
+        #: Their state, where it can be flat.
+        self.packed: Packed | None = None
         # conj().imag of one number is dense, and its sign a flag that DLPack does not tell.
         self.single = [i for i, p in enumerate(self.params) if p.numel() == 1]
 
@@ -51,7 +50,9 @@ class Stepped(torch.optim.Optimizer):
     """The step of a torch optimizer, on fourstep's kernels. A subclass puts it in front of torch's class."""
 
     _plans: list[Plan] | None = None
-    _seen: list[State]
+    #: The dicts of `state` when the plans were made, and how often they had been changed.
+    _seen: tuple[list[State], int]
+    _changes: list[int]
     _busy: Busy
 
     #: What torch says a state buffer holds before its first step, where that is not 0; by name, from the group.
@@ -121,12 +122,11 @@ class Stepped(torch.optim.Optimizer):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set the gradients to None, or to 0; those of an arena to 0 in any case: their place is there."""
         plans = self._current()
-        if not any(plan.flat for plan in plans):
+        if not any(plan.run for plan in plans):
             super().zero_grad(set_to_none)
             return
         for plan in plans:
-            if plan.flat is not None:
-                plan.flat.zero()
+            if plan.run is not None and plan.run.zero():
                 continue
             for p in plan.params:
                 if set_to_none:
@@ -139,7 +139,7 @@ class Stepped(torch.optim.Optimizer):
         """Return the state as torch does."""
         whole: dict[str, Any] = super().state_dict()
         states = whole["state"]
-        states.update({key: dict(state) for key, state in states.items() if isinstance(state, Pinned)})
+        states.update({key: dict(state) for key, state in states.items() if isinstance(state, Held)})
         return whole
 
     @property
@@ -159,21 +159,70 @@ class Stepped(torch.optim.Optimizer):
     def _take(self) -> None:
         plans = self._current()
         rules = [self._rule(group) for group in self.param_groups]
-        if all(plan.packed for plan in plans) and self._take_flat(plans, rules):
-            torch.autograd.graph.increment_version(plans[0].params if len(plans) == 1 else _all(plans))
-            return
+        for plan, (_, buffers, counters, _) in zip(plans, rules, strict=True):
+            if plan.packed is not None and plan.packed.names != (*buffers, *counters):
+                plan.packed = None  # of other options
+        if all(plan.packed is not None for plan in plans):
+            skipped = self._take_packed(plans, rules)
+        else:
+            skipped = self._take_each(plans, rules)
+        _raise_versions(plans, skipped)
+
+    def _take_packed(self, plans: list[Plan], rules: list[Rule]) -> list[Place]:
+        """Step by flat state."""
+        packed = [plan.packed for plan in plans]
+        missing, skipped = self._call_packed(plans, rules, packed, [])
+        if not missing:
+            return skipped
+        for index, plan in enumerate(plans):
+            new = [i for g, i in missing if g == index]
+            if new:
+                packed[index] = self._pack(self.param_groups[index], plan, rules[index], new)
+                if packed[index] is None:
+                    return self._take_each(plans, rules)
+        _, skipped = self._call_packed(plans, rules, packed, missing)
+        for plan, now in zip(plans, packed, strict=True):
+            self._hold(plan, now)
+        self._see()
+        return skipped
+
+    def _call_packed(
+        self, plans: list[Plan], rules: list[Rule], packed: list[Packed | None], made: list[Place]
+    ) -> tuple[list[Place], list[Place]]:
+        jobs = []
+        for index, (plan, group, (rule, _, _, hyper), now) in enumerate(
+            zip(plans, self.param_groups, rules, packed, strict=True)
+        ):
+            assert now is not None
+            self._refuse_negated(index, group, plan)
+            flats = list(now.buffers.values()), list(now.counters.values())
+            fresh = [i for g, i in made if g == index]
+            hyper = {**_shared(group), **hyper}
+            jobs.append(
+                (rule, hyper, plan.params, flats, (now.starts, now.layouts), fresh, plan.run is not None)
+            )
+        try:
+            return _core.step_packed(API, jobs, execution())
+        except (ValueError, RuntimeError, BufferError) as error:
+            self._explain(rules, plans, {})
+            raise RuntimeError(f"{type(self).__name__}: {error}") from error
+
+    def _refuse_negated(self, index: int, group: Group, plan: Plan) -> None:
+        for i in plan.single:
+            if (g := plan.params[i].grad) is not None and g.is_neg():
+                name = refusals.name_of(group, index, i)
+                refusals.gradient(type(self).__name__, name, plan.params[i], g)
+
+    def _take_each(self, plans: list[Plan], rules: list[Rule]) -> list[Place]:
+        """Step by the state that each parameter has."""
         missing, skipped = self._call(rules, plans, {})
         if missing:
             made = self._make(missing, rules, plans)
             _, skipped = self._call(rules, plans, made)
             for (index, i), state in made.items():
-                p = plans[index].params[i]
-                if isinstance(self.state[p], Pinned):
-                    self.state[p] = {**self.state[p], **state}
-                else:
-                    self.state[p].update(state)
+                self.state[plans[index].params[i]].update(state)
             self._plans = None
-        _raise_versions(plans, skipped)
+        return skipped
 
     def _current(self) -> list[Plan]:
         plans = self._plans
@@ -182,65 +231,51 @@ class Stepped(torch.optim.Optimizer):
         return plans
 
     def _unchanged(self, plans: list[Plan]) -> bool:
-        states = self.state.values()
+        states, (seen, changes) = self.state.values(), self._seen
         return (
             len(plans) == len(self.param_groups)
-            and len(states) == len(self._seen)
-            and all(map(is_, states, self._seen))
+            and len(states) == len(seen)
+            and changes == self._changes[0]
+            and all(map(is_, states, seen))
             and all(map(Plan.holds, plans, self.param_groups))
         )
 
+    def _see(self) -> None:
+        self._seen = list(self.state.values()), self._changes[0]
+
     def _plan(self) -> list[Plan]:
-        for p, state in self.state.items():
-            if isinstance(p, torch.Tensor) and not isinstance(state, Pinned):
-                _lay_out(p, state)
+        self.__dict__.setdefault("_changes", [0])
         plans = [Plan(group, self.state) for group in self.param_groups]
         for group, plan in zip(self.param_groups, plans, strict=True):
-            self._pack(group, plan)
-        self._seen = list(self.state.values())
+            if not plan.distributed:
+                self._hold(plan, self._pack(group, plan, self._rule(group), ()))
+            if plan.packed is None:
+                for p, state in zip(plan.params, plan.states, strict=True):
+                    _lay_out(p, state)
+        self._see()
         return plans
 
-    def _pack(self, group: Group, plan: Plan) -> None:
-        """Make one array of the state of a group whose parameters are one; from then on they step as one."""
-        _, buffers, counters, _ = self._rule(group)
-        if plan.flat is None:
-            return
-        parts = plan.flat.pack(plan.states, buffers, counters)
-        if parts is None:
-            return
-        plan.packed = True
-        if buffers or counters:
-            plan.states = list(parts)
-            for p, part in zip(plan.params, parts, strict=True):
-                self.state[p] = part
+    def _pack(self, group: Group, plan: Plan, rule: Rule, new: Collection[int]) -> Packed | None:
+        _, buffers, counters, _ = rule
+        return Packed.of(
+            plan.params,
+            plan.states,
+            (buffers, counters),
+            new,
+            lambda key, p: self._start.get(key, _zero)(group),
+            _counter(group),
+            self._changes,
+            dense=plan.run is not None,
+        )
 
-    def _take_flat(self, plans: list[Plan], rules: list[Rule]) -> bool:
-        """Step over each group as one array, if it still is one."""
-        jobs = []
-        flats = [plan.flat for plan in plans if plan.flat is not None]
-        for flat, group, (rule, buffers, counters, hyper) in zip(
-            flats, self.param_groups, rules, strict=True
-        ):
-            if (*flat.states, *flat.counters) != (*buffers, *counters):
-                return False
-            arrays = list(flat.states.values()), list(flat.counters.values())
-            jobs.append(
-                (rule, {**_shared(group), **hyper}, (flat.w, flat.g), *arrays, (flat.params, flat.grads))
-            )
-        while True:
-            try:
-                why, index, which = _core.step_flat(_API, jobs, execution())
-            except ValueError as error:
-                raise RuntimeError(f"{type(self).__name__}: {error}") from error
-            if why == "":
-                return True
-            if why == "detached" and not flats[index].attach(which):
-                continue
-            if why == "moved":
-                flats[index].arena.release()
-                self._plans = None
-                plans[index].flat = None
-            return False
+    def _hold(self, plan: Plan, packed: Packed | None) -> None:
+        """Let the parts of flat state be the state."""
+        plan.packed = packed
+        if packed is None:
+            return
+        for i, (p, held) in enumerate(zip(plan.params, packed.held, strict=True)):
+            if held is not None:
+                self.state[p] = plan.states[i] = held
 
     def _call(
         self, rules: list[Rule], plans: list[Plan], made: Mapping[Place, State]
@@ -256,17 +291,16 @@ class Stepped(torch.optim.Optimizer):
                 for i in fresh:
                     states[i] = {**states[i], **made[index, i]}
             params, grads = plan.params, None
-            for i in plan.single:
-                if (g := params[i].grad) is not None and g.is_neg():
-                    refusals.gradient(type(self).__name__, refusals.name_of(group, index, i), params[i], g)
+            if not plan.distributed:
+                self._refuse_negated(index, group, plan)
             if plan.distributed:
                 grads = [None if p.grad is None else local(p.grad) for p in params]
                 states = [{key: local(value) for key, value in state.items()} for state in states]
                 params = [local(p) for p in params]
             job = (rule, {**_shared(group), **hyper}, (buffers, counters), (params, grads), states, fresh)
-            jobs.append((*job, plan.flat is not None))
+            jobs.append((*job, plan.run is not None))
         try:
-            return _core.step_at(_API, jobs, execution())
+            return _core.step_at(API, jobs, execution())
         except (ValueError, RuntimeError, BufferError) as error:
             self._explain(rules, plans, made)
             raise RuntimeError(f"{type(self).__name__}: {error}") from error
@@ -294,8 +328,7 @@ class Stepped(torch.optim.Optimizer):
         return made
 
     def _begin(self, key: str, p: torch.Tensor, group: Group) -> torch.Tensor:
-        start = self._start.get(key)
-        value = 0.0 if start is None else start(group)
+        value = self._start.get(key, _zero)(group)
         return torch.full_like(p, value, memory_format=torch.preserve_format, requires_grad=False)
 
     def _explain(self, rules: list[Rule], plans: list[Plan], made: Mapping[Place, State]) -> None:
@@ -330,8 +363,8 @@ def _shared(group: Group) -> dict[str, Any]:
     }
 
 
-def _all(plans: list[Plan]) -> list[torch.Tensor]:
-    return [p for plan in plans for p in plan.params]
+def _zero(_: Group) -> float:
+    return 0.0
 
 
 def number(value: Any) -> float:
@@ -363,13 +396,16 @@ def _lay_out(p: torch.Tensor, state: State) -> None:
 
 def _raise_versions(plans: list[Plan], skipped: list[Place]) -> None:
     """Tell autograd that the parameters were written to."""
-    passed = set(skipped)
-    stepped = [
-        p
-        for index, plan in enumerate(plans)
-        for i, p in enumerate(plan.params)
-        if not passed or (index, i) not in passed
-    ]
+    if not skipped and len(plans) == 1:
+        stepped = plans[0].params
+    else:
+        passed = set(skipped)
+        stepped = [
+            p
+            for index, plan in enumerate(plans)
+            for i, p in enumerate(plan.params)
+            if not passed or (index, i) not in passed
+        ]
     torch.autograd.graph.increment_version(stepped)
     if any(plan.distributed for plan in plans):
         torch.autograd.graph.increment_version([local(p) for p in stepped if is_distributed(p)])

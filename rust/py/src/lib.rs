@@ -35,5 +35,5 @@ mod _core {
     #[pymodule_export]
     use super::optim::{nadam_mu_product, pow, power, step};
     #[pymodule_export]
-    use super::tensors::{step_at, step_flat};
+    use super::tensors::{layouts, step_at, step_packed};
 }

@@ -116,6 +116,15 @@ impl Reader {
         }
     }
 
+    /// A number for how `tensor` lies in memory, which is dense.
+    pub(crate) fn layout(self, tensor: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let tensor = self.read(tensor)?;
+        if !tensor.is_dense() {
+            return Err(PyValueError::new_err("got a parameter with gaps or repeated elements, need a dense one"));
+        }
+        Ok(tensor.layout())
+    }
+
     /// Where `tensor` lies.
     fn read<'a>(self, tensor: &'a Bound<'_, PyAny>) -> PyResult<Tensor<'a>> {
         let mut raw = DlTensor {
@@ -211,6 +220,16 @@ impl<'a> Tensor<'a> {
         fills(sorted)
     }
 
+    /// A number that differs where shape or strides do, and is never 0.
+    fn layout(&self) -> u64 {
+        let mix = |hash: u64, x: i64| (hash ^ x as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+        let sizes = self.sizes().iter().fold(self.ndim as u64 + 1, |hash, &size| mix(hash, size));
+        if self.len <= 1 {
+            return sizes | 1;
+        }
+        self.steps().fold(sizes, |hash, (_, stride)| mix(hash, stride)) | 1
+    }
+
     /// Whether element by element it lies in memory as `other` does.
     fn lies_as(&self, other: &Tensor<'_>) -> bool {
         self.sizes() == other.sizes() && (self.len <= 1 || self.steps().eq(other.steps()))
@@ -241,6 +260,8 @@ pub(crate) struct Arrays<'a> {
     g: Tensor<'a>,
     /// Its state buffers.
     state: [Option<Tensor<'a>>; MAX_STATE],
+    /// Whether they are parts of flat tensors.
+    parts: bool,
 }
 
 impl<'a> Arrays<'a> {
@@ -260,7 +281,39 @@ impl<'a> Arrays<'a> {
         for (slot, tensor) in buffers.iter_mut().zip(state) {
             *slot = Some(like(&w, reader, tensor, "state")?);
         }
-        Ok(Self { w, g, state: buffers })
+        Ok(Self { w, g, state: buffers, parts: false })
+    }
+
+    /// Reads a parameter and its gradient; its state is parts of flat tensors, from element `first` on, which were laid
+    /// out for a parameter of this `layout`.
+    pub(crate) fn read_with_parts(
+        reader: Reader,
+        w: &'a Bound<'_, PyAny>,
+        g: &'a Bound<'_, PyAny>,
+        state: &[Flat<'a>],
+        (first, layout): (usize, u64),
+    ) -> PyResult<Self> {
+        let w = reader.read(w)?;
+        if w.layout() != layout {
+            return Err(PyValueError::new_err("state: got another shape or order in memory than the parameter's"));
+        }
+        let g = like(&w, reader, g, "gradient")?;
+        let mut buffers = [None; MAX_STATE];
+        for (slot, flat) in buffers.iter_mut().zip(state) {
+            if flat.0.dtype != w.dtype {
+                return Err(PyValueError::new_err("state: got another dtype than the parameter's"));
+            }
+            *slot = flat.part(first, w.len);
+            if slot.is_none() {
+                return Err(PyValueError::new_err("state: got less than the parameter needs"));
+            }
+        }
+        Ok(Self { w, g, state: buffers, parts: true })
+    }
+
+    /// How many elements the parameter has.
+    pub(crate) fn len(&self) -> usize {
+        self.w.len
     }
 
     fn state(&self) -> impl Iterator<Item = &Tensor<'a>> {
@@ -288,9 +341,12 @@ fn like<'a>(w: &Tensor<'_>, reader: Reader, owner: &'a Bound<'_, PyAny>, what: &
     Ok(tensor)
 }
 
-/// All memory that a step touches: start, end, whether it writes there.
+/// All memory that a step touches: where it writes, and where it only reads; start and end.
 #[derive(Default)]
-pub(crate) struct Touched(Vec<(usize, usize, bool)>);
+pub(crate) struct Touched {
+    writes: Vec<(usize, usize)>,
+    reads: Vec<(usize, usize)>,
+}
 
 /// The evidence that of all that a step touches nothing that it writes overlaps anything else.
 pub(crate) struct Apart(());
@@ -304,43 +360,83 @@ pub(crate) struct Run<'a> {
 }
 
 impl Touched {
-    /// A run of one parameter; `None` if it is empty.
+    /// Room for so many parameters.
+    pub(crate) fn reserve(&mut self, parameters: usize) {
+        self.writes.reserve(parameters);
+        self.reads.reserve(parameters);
+    }
+
+    /// A run of one parameter; `None` if it is empty. Its state is part of what was [`Self::flat`], or is noted here.
     pub(crate) fn run<'a>(&mut self, arrays: Arrays<'a>) -> Option<Run<'a>> {
         if arrays.w.len == 0 {
             return None;
         }
-        self.add(&arrays.w, true);
-        self.add(&arrays.g, false);
-        arrays.state().for_each(|s| self.add(s, true));
+        self.writes.push(arrays.w.bytes());
+        self.reads.push(arrays.g.bytes());
+        if !arrays.parts {
+            self.writes.extend(arrays.state().map(Tensor::bytes));
+        }
         Some(Run { first: arrays, last: arrays, len: arrays.w.len })
     }
 
     /// A counter, which the step raises.
     pub(crate) fn counter(&mut self, counter: &Scalar<'_>) {
-        self.add(&counter.0, true);
+        self.writes.push(counter.0.bytes());
     }
 
-    fn add(&mut self, tensor: &Tensor<'_>, writes: bool) {
-        let (start, end) = tensor.bytes();
-        self.0.push((start, end, writes));
+    /// A tensor, parts of which the step writes.
+    pub(crate) fn flat(&mut self, flat: &Flat<'_>) {
+        if flat.0.len > 0 {
+            self.writes.push(flat.0.bytes());
+        }
     }
 
     /// Checks that what is written overlaps nothing else.
-    pub(crate) fn check(mut self) -> PyResult<Apart> {
-        self.0.sort_unstable();
-        let (mut written, mut touched) = (0, 0);
-        for (start, end, writes) in self.0 {
-            if start < (if writes { touched } else { written }) {
-                return Err(PyValueError::new_err(
-                    "two tensors of the step overlap in memory, and one of them is written",
-                ));
-            }
-            touched = touched.max(end);
-            if writes {
-                written = written.max(end);
-            }
+    pub(crate) fn check(self) -> PyResult<Apart> {
+        let Self { mut writes, mut reads } = self;
+        // Mostly they are in order already, which the sort finds in one look.
+        writes.sort_unstable();
+        reads.sort_unstable();
+        let twice = writes.windows(2).any(|pair| pair[1].0 < pair[0].1);
+        let mut later = writes.iter().peekable();
+        let under = |&(start, end): &(usize, usize)| {
+            while later.next_if(|written| written.1 <= start).is_some() {}
+            later.peek().is_some_and(|written| written.0 < end)
+        };
+        if twice || reads.iter().any(under) {
+            return Err(PyValueError::new_err(
+                "two tensors of the step overlap in memory, and one of them is written",
+            ));
         }
         Ok(Apart(()))
+    }
+}
+
+/// A dense tensor that holds the state, or a counter, of many parameters, one after another.
+#[derive(Clone, Copy)]
+pub(crate) struct Flat<'a>(Tensor<'a>);
+
+impl<'a> Flat<'a> {
+    /// Where it lies.
+    pub(crate) fn read(reader: Reader, tensor: &'a Bound<'_, PyAny>) -> PyResult<Self> {
+        let tensor = reader.read(tensor)?;
+        if !tensor.is_dense() {
+            return Err(PyValueError::new_err("got state with gaps, need one array"));
+        }
+        Ok(Self(tensor))
+    }
+
+    fn part(&self, first: usize, len: usize) -> Option<Tensor<'a>> {
+        if first.checked_add(len).is_none_or(|end| end > self.0.len) {
+            return None;
+        }
+        let start = self.0.start.wrapping_add(first * self.0.dtype.bytes());
+        Some(Tensor { start, len, ndim: 0, ..self.0 })
+    }
+
+    /// The `i`th number of a flat counter.
+    pub(crate) fn counter(&self, i: usize) -> Option<Scalar<'a>> {
+        self.part(i, 1).map(Scalar)
     }
 }
 
@@ -365,7 +461,7 @@ impl<'a> Run<'a> {
     /// # Panics
     /// When `T` is not what its tensors hold, or are computed in.
     pub(crate) fn segment<T: Real>(self, _: &Apart) -> Segment<'a, T> {
-        let Self { first: Arrays { w, g, state }, len, .. } = self;
+        let Self { first: Arrays { w, g, state, .. }, len, .. } = self;
         let half = w.dtype == Dtype::Half;
         assert!(T::NAME == if half { f32::NAME } else { w.dtype.name() }, "the element type is the tensors'");
         let write = |tensor: Tensor<'a>| {
@@ -401,36 +497,7 @@ fn write<'a, T>(tensor: Tensor<'a>, len: usize) -> &'a mut [T] {
     elements
 }
 
-/// One buffer for many parameters, and one for their gradients: the places where they should lie, one after another.
-pub(crate) struct Cursor<'a> {
-    flat: Arrays<'a>,
-    w: usize,
-    g: usize,
-}
-
-impl<'a> Cursor<'a> {
-    /// At the start of two buffers.
-    pub(crate) fn at(flat: Arrays<'a>) -> Self {
-        Self { flat, w: flat.w.bytes().0, g: flat.g.bytes().0 }
-    }
-
-    /// Whether the next parameter lies here, with its gradient; then moves behind it.
-    pub(crate) fn passes(&mut self, next: &Arrays<'_>) -> bool {
-        let here = next.w.dtype == self.flat.w.dtype
-            && (next.w.len == 0 || (next.w.bytes().0, next.g.bytes().0) == (self.w, self.g));
-        let bytes = next.w.len * next.w.dtype.bytes();
-        (self.w, self.g) = (self.w + bytes, self.g + bytes);
-        here
-    }
-
-    /// Whether it is at the end of the buffers.
-    pub(crate) fn is_at_the_end(&self) -> bool {
-        (self.w, self.g) == (self.flat.w.bytes().1, self.flat.g.bytes().1)
-    }
-}
-
-/// A number that torch keeps in a tensor: `step`, `mu_product`. Of many parameters that lie in one buffer the numbers lie
-/// in one tensor, and are all the same.
+/// A number that torch keeps in a tensor of one element: `step`, `mu_product`.
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar<'a>(Tensor<'a>);
 
@@ -442,22 +509,6 @@ impl<'a> Scalar<'a> {
             return Err(PyValueError::new_err(format!("{name}: got {} numbers, need one", tensor.len)));
         }
         Ok(Self(tensor))
-    }
-
-    /// The number in a tensor that holds it `count` times; `None` if it holds others as well.
-    pub(crate) fn read_many(reader: Reader, count: usize, tensor: &'a Bound<'_, PyAny>) -> PyResult<Option<Self>> {
-        let tensor = reader.read(tensor)?;
-        if tensor.len != count || count == 0 || !tensor.is_dense() {
-            return Err(PyValueError::new_err(format!("got {} counters, need {count}", tensor.len)));
-        }
-        let (counter, first) = (Self(tensor), Self(Tensor { len: 1, ..tensor }).get().to_bits());
-        Ok((0..count).all(|i| counter.nth(i).get().to_bits() == first).then_some(counter))
-    }
-
-    /// The `i`th of them, `i` below their number.
-    fn nth(&self, i: usize) -> Self {
-        let start = self.0.start.wrapping_add(i * self.0.dtype.bytes());
-        Self(Tensor { start, len: 1, ..self.0 })
     }
 
     /// Its value; NaN in bfloat16, in which nothing counts beyond 256.
@@ -473,12 +524,8 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// Stores a value, rounded to its dtype, as often as it is there.
+    /// Stores a value, rounded to its dtype.
     pub(crate) fn set(&self, value: f64) {
-        (0..self.0.len).for_each(|i| self.nth(i).set_one(value));
-    }
-
-    fn set_one(&self, value: f64) {
         match self.0.dtype {
             #[allow(unsafe_code, reason = "one number")]
             // SAFETY: one aligned f32 lies there, and we are attached to the interpreter.

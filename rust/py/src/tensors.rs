@@ -7,6 +7,7 @@ use fourstep::exec::Exec;
 use fourstep::pass::{Found, Pass, Segment};
 use fourstep::real::Real;
 use fourstep::rules::Rule;
+use numpy::PyReadonlyArray1;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,7 +15,7 @@ use pyo3::types::{PyCapsule, PyDict, PyList, PyTuple};
 
 use crate::exec::{ExecArgs, resolve};
 use crate::optim::Group;
-use crate::pointers::{Apart, Arrays, Cursor, Dtype, Reader, Run, Scalar, Touched};
+use crate::pointers::{Apart, Arrays, Dtype, Flat, Reader, Run, Scalar, Touched};
 
 /// A group, as Python says it.
 #[derive(FromPyObject)]
@@ -34,6 +35,9 @@ pub(crate) struct TensorGroup<'py>(
     /// Whether neighbours in memory may be taken as one: they are of one allocation.
     bool,
 );
+
+/// `step`, `mu_product`.
+const MAX_COUNTERS: usize = 2;
 
 /// `(group, parameter)`.
 type Place = (usize, usize);
@@ -69,80 +73,78 @@ pub(crate) fn step_at(
     Ok((Vec::new(), found.skipped))
 }
 
-/// A group whose parameters should lie one after another in one buffer, and their gradients in another.
+/// A group whose state is flat: one tensor for each buffer, with a part for each parameter.
 #[derive(FromPyObject)]
-pub(crate) struct FlatGroup<'py>(
+pub(crate) struct PackedGroup<'py>(
     /// The rule.
     String,
     /// Its hyper-parameters.
     Bound<'py, PyDict>,
-    /// The buffers: of the parameters and of their gradients; of each state; of each counter.
-    (Bound<'py, PyAny>, Bound<'py, PyAny>),
-    Vec<Bound<'py, PyAny>>,
-    Vec<Bound<'py, PyAny>>,
-    /// The parameters, and the gradients that they should have.
-    (Bound<'py, PyList>, Bound<'py, PyList>),
+    /// The parameters.
+    Bound<'py, PyList>,
+    /// The flat state buffers, and the counters: a number for each parameter.
+    (Vec<Bound<'py, PyAny>>, Vec<Bound<'py, PyAny>>),
+    /// For each parameter: where its state begins, in elements (2^64 − 1: it has none), and its layout.
+    (PyReadonlyArray1<'py, u64>, PyReadonlyArray1<'py, u64>),
+    /// Places of parameters whose state was made for this step.
+    Vec<usize>,
+    /// Whether neighbours in memory may be taken as one: they are of one allocation.
+    bool,
 );
 
-/// Takes one step over such groups.
-///
-/// Returns `("", 0, [])` if it did; else why not, and of which group, and nothing was done: `"detached"`: these
-/// parameters have other gradients now; `"moved"`: a parameter or gradient lies elsewhere; `"uneven"`: the counters of
-/// its parameters differ.
+/// Numbers for how these tensors lie in memory; see [`PackedGroup`].
 #[pyfunction]
-pub(crate) fn step_flat(
+pub(crate) fn layouts(api: &Bound<'_, PyCapsule>, tensors: &Bound<'_, PyList>) -> PyResult<Vec<u64>> {
+    let reader = Reader::of(api)?;
+    tensors.iter().map(|tensor| reader.layout(&tensor)).collect()
+}
+
+/// Takes one step over such groups. Of each parameter only itself and its gradient are looked at.
+///
+/// Returns what `step_at` does.
+#[pyfunction]
+pub(crate) fn step_packed(
     py: Python<'_>,
     api: &Bound<'_, PyCapsule>,
-    groups: Vec<FlatGroup<'_>>,
+    groups: Vec<PackedGroup<'_>>,
     exec: ExecArgs,
-) -> PyResult<(&'static str, usize, Vec<usize>)> {
+) -> PyResult<(Vec<Place>, Vec<Place>)> {
     let exec = resolve(exec)?;
     let reader = Reader::of(api)?;
+    let (mut missing, mut skipped) = (Vec::new(), Vec::new());
     let mut parsed = Vec::with_capacity(groups.len());
-    let mut pairs = Vec::with_capacity(groups.len());
-    for (index, FlatGroup(rule, hyper, _, states, _, (params, grads))) in groups.iter().enumerate() {
+    let mut found = Vec::with_capacity(groups.len());
+    for (index, PackedGroup(rule, hyper, params, (states, counters), (starts, layouts), ..)) in
+        groups.iter().enumerate()
+    {
         parsed.push(Group::parse((rule.clone(), hyper.clone(), (0..states.len()).collect(), Vec::new()))?);
-        if params.len() != grads.len() {
-            return Err(PyValueError::new_err("got parameters and another number of gradients"));
+        let (starts, layouts) = (starts.as_slice()?, layouts.as_slice()?);
+        if (starts.len(), layouts.len()) != (params.len(), params.len()) || counters.len() > MAX_COUNTERS {
+            return Err(PyValueError::new_err("got parameters and another number of places"));
         }
         let mut own = Vec::with_capacity(params.len());
-        let mut detached = Vec::new();
-        for i in 0..params.len() {
-            let (p, want) = (params.get_item(i)?, grads.get_item(i)?);
-            if !p.getattr(intern!(py, "grad"))?.is(&want) {
-                detached.push(i);
+        for (i, &start) in starts.iter().enumerate() {
+            let p = params.get_item(i)?;
+            let g = p.getattr(intern!(py, "grad"))?;
+            if g.is_none() {
+                skipped.push((index, i));
+            } else if start == u64::MAX {
+                missing.push((index, i));
+            } else {
+                own.push((i, p, g));
             }
-            own.push((p, want));
         }
-        if !detached.is_empty() {
-            return Ok(("detached", index, detached));
-        }
-        pairs.push(own);
+        found.push(own);
+    }
+    if !missing.is_empty() {
+        return Ok((missing, Vec::new()));
     }
     let mut work = Work::of(parsed);
-    for (index, (FlatGroup(_, _, (w, g), states, counters, _), pairs)) in groups.iter().zip(&pairs).enumerate() {
-        let all = Arrays::read(reader, w, g, states)?;
-        let mut cursor = Cursor::at(all);
-        let here = |(p, g): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-            Arrays::read(reader, p, g, &[]).is_ok_and(|arrays| cursor.passes(&arrays))
-        };
-        if !pairs.iter().all(here) || !cursor.is_at_the_end() {
-            return Ok(("moved", index, Vec::new()));
-        }
-        let mut counts = Vec::with_capacity(counters.len());
-        for owner in counters {
-            match Scalar::read_many(reader, pairs.len(), owner)? {
-                Some(counter) => counts.push(counter),
-                None => return Ok(("uneven", index, Vec::new())),
-            }
-        }
-        let (rule, t) = work.count(&counts, index, false)?;
-        if let Some(run) = work.touched.run(all) {
-            work.add(index, rule, t, run, false);
-        }
+    for (index, (group, found)) in groups.iter().zip(&found).enumerate() {
+        work.read_packed(reader, index, group, found).map_err(|(i, e)| blame(py, (index, i), &e))?;
     }
     work.run(py, &exec)?;
-    Ok(("", 0, Vec::new()))
+    Ok((Vec::new(), skipped))
 }
 
 /// Says whose fault it is.
@@ -263,30 +265,73 @@ impl<'a> Work<'a> {
         let (buffers, counters) = (group.2.0.len(), group.2.1.len());
         let (arrays, counters) = owners[entry.first..entry.first + 2 + buffers + counters].split_at(2 + buffers);
         let arrays = Arrays::read(reader, &arrays[0], &arrays[1], &arrays[2..])?;
-        let mut counts = [None; 2];
+        let mut counts = [const { None }; MAX_COUNTERS];
         for (slot, owner) in counts.iter_mut().zip(counters) {
             *slot = Some(Scalar::read(reader, "step or mu_product", owner)?);
         }
-        let (index, fresh) = (entry.place.0, entry.fresh);
-        let (rule, t) = match counts {
-            [Some(step), Some(product)] => self.count(&[step, product], index, fresh)?,
-            [Some(step), None] => self.count(&[step], index, fresh)?,
-            _ => self.count(&[], index, fresh)?,
-        };
+        counts.iter().flatten().for_each(|counter| self.touched.counter(counter));
+        let (rule, t) = self.count(counts, entry.place.0, entry.fresh)?;
         if let Some(run) = self.touched.run(arrays) {
             self.add(entry.place.0, rule, t, run, group.6);
         }
         Ok(())
     }
 
+    /// Reads a group whose state is flat: `found` are its parameters that have a gradient, by place.
+    fn read_packed(
+        &mut self,
+        reader: Reader,
+        index: usize,
+        group: &'a PackedGroup<'_>,
+        found: &'a [(usize, Bound<'_, PyAny>, Bound<'_, PyAny>)],
+    ) -> Result<(), (usize, PyErr)> {
+        let PackedGroup(_, _, _, (states, counters), (starts, layouts), fresh, join) = group;
+        let at = |i: usize| move |error: PyErr| (i, error);
+        let flat = |tensor| Flat::read(reader, tensor).map_err(at(0));
+        let states = states.iter().map(flat).collect::<Result<Vec<_>, _>>()?;
+        let counters = counters.iter().map(flat).collect::<Result<Vec<_>, _>>()?;
+        states.iter().chain(&counters).for_each(|flat| self.touched.flat(flat));
+        self.touched.reserve(found.len());
+        let starts = starts.as_slice().map_err(|e| (0, e.into()))?;
+        let layouts = layouts.as_slice().map_err(|e| (0, e.into()))?;
+        let mut fresh = fresh.iter().copied().peekable();
+        let mut free = 0;
+        let mut counts = [const { None }; MAX_COUNTERS];
+        for (i, p, g) in found {
+            let i = *i;
+            let first = starts[i] as usize;
+            let arrays = Arrays::read_with_parts(reader, p, g, &states, (first, layouts[i])).map_err(at(i))?;
+            if first < free {
+                return Err((i, PyValueError::new_err("state: its parts overlap")));
+            }
+            free = first + arrays.len();
+            for (slot, flat) in counts.iter_mut().zip(&counters) {
+                let short = || PyValueError::new_err("got fewer counters than parameters");
+                *slot = Some(flat.counter(i).ok_or_else(short).map_err(at(i))?);
+            }
+            while fresh.next_if(|&place| place < i).is_some() {}
+            let (rule, t) = self.count(counts, index, fresh.next_if_eq(&i).is_some()).map_err(at(i))?;
+            if let Some(run) = self.touched.run(arrays) {
+                self.add(index, rule, t, run, *join);
+            }
+        }
+        Ok(())
+    }
+
     /// The rule of this step, and its number, by the counters.
-    fn count(&mut self, counters: &[Scalar<'a>], group: usize, fresh: bool) -> PyResult<(Rule, u64)> {
+    fn count(
+        &mut self,
+        counters: [Option<Scalar<'a>>; MAX_COUNTERS],
+        group: usize,
+        fresh: bool,
+    ) -> PyResult<(Rule, u64)> {
+        let [step, product] = counters;
         let mut rule = self.groups[group].rule;
         if let Rule::Momentum { first, .. } = &mut rule {
             *first = fresh;
         }
         let mut t = 1;
-        if let Some(&step) = counters.first() {
+        if let Some(step) = step {
             let done = step.get();
             if !(done >= 0.0 && done.fract() == 0.0) {
                 return Err(PyValueError::new_err(format!("step: got {done}, need a whole number >= 0")));
@@ -299,7 +344,7 @@ impl<'a> Work<'a> {
             t = done as u64 + 1;
             self.raise(step, done + 1.0);
         }
-        if let (Some(&product), Rule::Nadam(nadam)) = (counters.get(1), &mut rule) {
+        if let (Some(product), Rule::Nadam(nadam)) = (product, &mut rule) {
             nadam.mu_product = product.get();
             self.raise(product, nadam.mu_product * nadam.mu(t));
         }
@@ -307,7 +352,6 @@ impl<'a> Work<'a> {
     }
 
     fn raise(&mut self, counter: Scalar<'a>, to: f64) {
-        self.touched.counter(&counter);
         self.counters.push((counter, to));
     }
 
