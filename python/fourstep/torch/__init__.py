@@ -33,7 +33,19 @@ if not hasattr(_torch.Tensor, "__dlpack_c_exchange_api__"):
         "(Tensor.__dlpack_c_exchange_api__), a newer one does; pip install -U 'fourstep[torch]'"
     )
 
-from fourstep.torch.classes import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, RMSprop
+from fourstep.torch.classes import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
 from fourstep.torch.memory import Arena, arena
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Arena", "NAdam", "RMSprop", "arena"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Arena",
+    "NAdam",
+    "RAdam",
+    "RMSprop",
+    "arena",
+]

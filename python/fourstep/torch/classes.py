@@ -1,15 +1,16 @@
 """torch's own optimizers: its constructor, checks and state; our step.
 
-Each says which rule its groups step by, and what the rule's state and hyper-parameters are called.
+The formulas are those of the class of `fourstep.optim` that each names. The options that both have carry the same names.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 
-from fourstep.torch.optimizer import Group, Rule, Stepped, number
-
-_STEP = ("step",)
+from fourstep import optim
+from fourstep.torch.optimizer import Stepped
 
 
 class SGD(Stepped, torch.optim.SGD):
@@ -27,20 +28,12 @@ class SGD(Stepped, torch.optim.SGD):
     [0.062, -0.062]
     """
 
-    def _rule(self, group: Group) -> Rule:
-        if group["momentum"] == 0:
-            return "sgd", (), (), {}
-        hyper = {
-            "momentum": number(group["momentum"]),
-            "dampening": number(group["dampening"]),
-            "form": "nesterov" if group["nesterov"] else "torch",
-            "first": False,
-        }
-        return "momentum", ("momentum_buffer",), (), hyper
+    _ours = optim.SGD
+    _counters: ClassVar[tuple[str, ...]] = ()
 
 
 class Adam(Stepped, torch.optim.Adam):
-    """`torch.optim.Adam`; see `fourstep.optim.Adam` for the formulas.
+    """`torch.optim.Adam`, with AMSGrad; see `fourstep.optim.Adam` for the formulas.
 
     Examples
     --------
@@ -55,45 +48,44 @@ class Adam(Stepped, torch.optim.Adam):
     ['exp_avg', 'exp_avg_sq', 'step']
     """
 
-    def _rule(self, group: Group) -> Rule:
-        return "adam", ("exp_avg", "exp_avg_sq"), _STEP, {"betas": betas(group), "eps": number(group["eps"])}
+    _ours = optim.Adam
 
 
 class AdamW(Stepped, torch.optim.AdamW):
     """`torch.optim.AdamW`: Adam whose decay is w ← (1 − lr·λ)·w − η, beside the moments."""
 
-    _rule = Adam._rule
+    _ours = optim.Adam
+
+
+class Adamax(Stepped, torch.optim.Adamax):
+    """`torch.optim.Adamax`; see `fourstep.optim.Adamax` for the formulas."""
+
+    _ours = optim.Adamax
 
 
 class NAdam(Stepped, torch.optim.NAdam):
     """`torch.optim.NAdam`; see `fourstep.optim.Nadam` for the formulas."""
 
-    def _rule(self, group: Group) -> Rule:
-        hyper = {
-            "betas": betas(group),
-            "eps": number(group["eps"]),
-            "momentum_decay": number(group["momentum_decay"]),
-            "mu_product": 1.0,  # each parameter's own is read beside its step
-        }
-        return "nadam", ("exp_avg", "exp_avg_sq"), ("step", "mu_product"), hyper
+    _ours = optim.Nadam
+    _counters: ClassVar[tuple[str, ...]] = ("step", "mu_product")
+
+
+class RAdam(Stepped, torch.optim.RAdam):
+    """`torch.optim.RAdam`; see `fourstep.optim.RAdam` for the formulas."""
+
+    _ours = optim.RAdam
 
 
 class Adagrad(Stepped, torch.optim.Adagrad):
     """`torch.optim.Adagrad`; see `fourstep.optim.AdaGrad` for the formulas."""
 
-    _start = {"sum": lambda group: number(group["initial_accumulator_value"])}  # noqa: RUF012
-
-    def _rule(self, group: Group) -> Rule:
-        hyper = {"lr_decay": number(group["lr_decay"]), "eps": number(group["eps"]), "eps_inside": False}
-        return "adagrad", ("sum",), _STEP, hyper
+    _ours = optim.AdaGrad
 
 
 class Adadelta(Stepped, torch.optim.Adadelta):
     """`torch.optim.Adadelta`; see `fourstep.optim.AdaDelta` for the formulas."""
 
-    def _rule(self, group: Group) -> Rule:
-        hyper = {"rho": number(group["rho"]), "eps": number(group["eps"])}
-        return "adadelta", ("square_avg", "acc_delta"), _STEP, hyper
+    _ours = optim.AdaDelta
 
 
 class RMSprop(Stepped, torch.optim.RMSprop):
@@ -102,22 +94,4 @@ class RMSprop(Stepped, torch.optim.RMSprop):
     Where torch differs: its centred variance may round below 0, and its root is NaN then; here it stops at 0.
     """
 
-    def _rule(self, group: Group) -> Rule:
-        hyper = {
-            "alpha": number(group["alpha"]),
-            "eps": number(group["eps"]),
-            "eps_inside": False,
-            "momentum": number(group["momentum"]),
-            "centered": bool(group["centered"]),
-        }
-        names = ["square_avg"]
-        if group["centered"]:
-            names.append("grad_avg")
-        if group["momentum"] > 0:
-            names.append("momentum_buffer")
-        return "rmsprop", tuple(names), _STEP, hyper
-
-
-def betas(group: Group) -> tuple[float, ...]:
-    """Return the weights of the past; torch takes tensors as well."""
-    return tuple(number(beta) for beta in group["betas"])
+    _ours = optim.RMSProp

@@ -10,11 +10,13 @@ import torch
 
 from fourstep import _core
 from fourstep._runtime import execution
+from fourstep.optim.base import Optimizer
 from fourstep.optim.busy import Busy
 from fourstep.torch import refusals
+from fourstep.torch.counterpart import blank, plain, values
 from fourstep.torch.local import is_distributed, local
 from fourstep.torch.memory import Run
-from fourstep.torch.packing import API, Held, Packed
+from fourstep.torch.packing import API, Held, Packed, fill
 
 Group = dict[str, Any]
 State = dict[str, Any]
@@ -55,12 +57,18 @@ class Stepped(torch.optim.Optimizer):
     _changes: list[int]
     _busy: Busy
 
-    #: What torch says a state buffer holds before its first step, where that is not 0; by name, from the group.
-    _start: ClassVar[dict[str, Callable[[Group], float]]] = {}
+    #: The class of `fourstep.optim` that has the formulas; the counters that torch keeps beside the state.
+    _ours: ClassVar[type[Optimizer]]
+    _counters: ClassVar[tuple[str, ...]] = ("step",)
 
     def _rule(self, group: Group) -> Rule:
         """Return what a group does."""
-        raise NotImplementedError
+        rule, buffers, hyper = blank(self._ours)._rule(values(self._ours, group))
+        return rule, buffers, self._counters, hyper
+
+    def _begin(self, key: str, p: torch.Tensor, group: Group) -> Any:
+        """Return what a state buffer holds before the first step."""
+        return blank(self._ours)._start(values(self._ours, group), key)
 
     @torch._disable_dynamo
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -262,7 +270,7 @@ class Stepped(torch.optim.Optimizer):
             plan.states,
             (buffers, counters),
             new,
-            lambda key, p: self._start.get(key, _zero)(group),
+            lambda key, p: self._begin(key, p, group),
             _counter(group),
             self._changes,
             dense=plan.run is not None,
@@ -323,13 +331,9 @@ class Stepped(torch.optim.Optimizer):
                     key: torch.tensor(1.0 if key == "mu_product" else 0.0, dtype=_counter(group))
                     for key in counters
                 },
-                **{key: self._begin(key, p, group) for key in buffers},
+                **{key: begun(p, self._begin(key, p, group)) for key in buffers},
             }
         return made
-
-    def _begin(self, key: str, p: torch.Tensor, group: Group) -> torch.Tensor:
-        value = self._start.get(key, _zero)(group)
-        return torch.full_like(p, value, memory_format=torch.preserve_format, requires_grad=False)
 
     def _explain(self, rules: list[Rule], plans: list[Plan], made: Mapping[Place, State]) -> None:
         """Raise for the first tensor that is not as it should be."""
@@ -351,7 +355,7 @@ class Stepped(torch.optim.Optimizer):
 
 def _shared(group: Group) -> dict[str, Any]:
     """Return the hyper-parameters that all rules have."""
-    lr, weight_decay = number(group["lr"]), number(group.get("weight_decay", 0.0))
+    lr, weight_decay = plain(group["lr"]), plain(group.get("weight_decay", 0.0))
     decoupled = bool(group.get("decoupled_weight_decay", False))
     return {
         "lr": lr,
@@ -363,13 +367,11 @@ def _shared(group: Group) -> dict[str, Any]:
     }
 
 
-def _zero(_: Group) -> float:
-    return 0.0
-
-
-def number(value: Any) -> float:
-    """Return a hyper-parameter as a float; torch takes tensors of one element as well."""
-    return float(value.item() if isinstance(value, torch.Tensor) else value)
+def begun(p: torch.Tensor, value: Any) -> torch.Tensor:
+    """Return a state buffer that holds a number, or an array of them."""
+    buffer = torch.zeros_like(p, memory_format=torch.preserve_format, requires_grad=False)
+    fill(buffer, value)
+    return buffer
 
 
 def _counter(group: Group) -> torch.dtype:

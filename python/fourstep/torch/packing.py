@@ -13,9 +13,17 @@ from fourstep import _core
 API = torch.Tensor.__dlpack_c_exchange_api__
 
 #: (buffer, parameter) -> what a buffer holds before the first step.
-Start = Callable[[str, torch.Tensor], float]
+Start = Callable[[str, torch.Tensor], Any]
 
 _NONE = 2**64 - 1
+
+
+def fill(buffer: torch.Tensor, value: Any) -> None:
+    """Let a buffer of zeros hold a number, or the numbers of an array."""
+    if isinstance(value, np.ndarray):
+        buffer.copy_(torch.from_numpy(value))
+    elif value != 0:
+        buffer.fill_(value)
 
 
 class Held(dict[str, Any]):
@@ -109,8 +117,8 @@ class Packed:
             parts = {key: counts[key][i] for key in counters}
             for key, flat in self.buffers.items():
                 parts[key] = flat.as_strided(params[i].shape, params[i].stride(), int(self.starts[i]))
-                if key not in old and (value := start(key, params[i])) != 0:
-                    parts[key].fill_(value)
+                if key not in old:
+                    fill(parts[key], start(key, params[i]))
             for key in old.keys() & parts.keys():
                 parts[key].copy_(old[key])
             self.held[i] = Held({**old, **parts}, changes)

@@ -8,7 +8,11 @@ use fourstep::lanes;
 use fourstep::pass::{Cautious, Found, Grad, Origin, Pass, Segment, Sums, total};
 use fourstep::real::Real;
 use fourstep::rule::{Frame, Gradient, MAX_STATE};
-use fourstep::rules::{Rule, adadelta, adagrad, adam, lookahead, nadam, rmsprop, sgd};
+use fourstep::rules::compose::{Composed, Direction, Mix, Phi, Psi};
+use fourstep::rules::epsilon::Epsilon;
+use fourstep::rules::{
+    Rule, adabelief, adadelta, adagrad, adam, adamax, lookahead, nadam, radam, rmsprop, sgd, yogi,
+};
 use fourstep::store::{BLOCK8, Bytes, Store};
 use numpy::{
     Element, PyArrayDescrMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
@@ -120,6 +124,58 @@ pub(crate) fn step(
     let mut by_group: Vec<Vec<Sums>> = groups.iter().map(|_| Vec::new()).collect();
     sums.into_iter().for_each(|(group, _, sums)| by_group[group].push(sums));
     Ok((norms, coefficients, found.count(), found.parameter(), false, by_group))
+}
+
+/// Takes one step of one buffer, on the caller's thread, and writes g_t and η of each element beside: for those who
+/// watch single elements. `coefficient` is that of clipping by norm.
+#[pyfunction]
+pub(crate) fn probe(
+    buffer: BufferArgs<'_>,
+    group: GroupArgs<'_>,
+    coefficient: f64,
+    options: Bound<'_, PyDict>,
+    seen: (Bound<'_, PyAny>, Bound<'_, PyAny>),
+    exec: ExecArgs,
+) -> PyResult<()> {
+    fn watch<T: Real + Element>(
+        (buffer, seen): (&BufferArgs<'_>, &(Bound<'_, PyAny>, Bound<'_, PyAny>)),
+        group: Group,
+        coefficient: f64,
+        options: &Options,
+        exec: &Exec,
+    ) -> PyResult<()> {
+        let mut borrowed = Buffer::<T>::borrow(0, buffer, options.zero)?;
+        let mut g = writing::<T>(&seen.0, "seen g")?;
+        let mut eta = writing::<T>(&seen.1, "seen eta")?;
+        let (g, eta) = (elements_mut(&mut g, "seen g")?, elements_mut(&mut eta, "seen eta")?);
+        let mut slices = [borrowed.slices()?];
+        let n = slices[0].w.len();
+        if g.len() != n || eta.len() != n {
+            return Err(PyValueError::new_err(format!(
+                "seen: got {} and {} elements, need {n}",
+                g.len(),
+                eta.len()
+            )));
+        }
+        let groups = [group];
+        let found = Found::default();
+        for (.., mut segment) in cut(&groups, &mut slices) {
+            segment.probe = [&mut *g, &mut *eta];
+            let pass = groups[0].pass(coefficient, options, &found);
+            groups[0].rule.step(exec, groups[0].t, &pass, &mut [segment]);
+        }
+        Ok(())
+    }
+    let exec = Exec { threads: 1, ..resolve(exec)? };
+    let mut group = Group::parse(group)?;
+    let options = Options::parse(&Hyper(options))?;
+    let elements = buffer.1.cast::<PyUntypedArray>().map_or(0, PyUntypedArrayMethods::len);
+    group.ranges = vec![(0, 0, elements, 0, 0)];
+    if is::<f32>(&buffer.1)? {
+        watch::<f32>((&buffer, &seen), group, coefficient, &options, &exec)
+    } else {
+        watch::<f64>((&buffer, &seen), group, coefficient, &options, &exec)
+    }
 }
 
 fn is<T: Element>(array: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -359,7 +415,22 @@ impl Group {
         })
     }
 
-    /// What the rules share. `coefficient` is that of clipping by norm.
+    /// The pass over this group. `coefficient` is that of clipping by norm.
+    fn pass<'a, T: Real>(&self, coefficient: f64, options: &Options, found: &'a Found) -> Pass<'a, T> {
+        Pass {
+            frame: self.frame(coefficient, options),
+            cautious: options.cautious,
+            average: options.average,
+            flush: options.flush,
+            zero: options.zero,
+            stochastic: options.stochastic,
+            seed: options.seed,
+            step: options.step,
+            found,
+        }
+    }
+
+    /// What the rules share.
     fn frame<T: Real>(&self, coefficient: f64, options: &Options) -> Frame<T> {
         let skip = options.guard == Guard::Element;
         Frame { skip, ..self.own_frame(coefficient / options.grad_scale) }
@@ -419,34 +490,151 @@ impl<'py> Hyper<'py> {
                     eps: self.get("eps")?,
                     eps_inside: self.get("eps_inside")?,
                     momentum: self.get("momentum")?,
+                    lr_inside: self.get("lr_in_velocity")?,
                 },
                 centered: self.get("centered")?,
             },
-            "adam" => Rule::Adam(self.adam()?),
+            "adam" => {
+                let (beta1, beta2) = self.get("betas")?;
+                let (epsilon, corrected) = (self.epsilon()?, self.get("bias_correction")?);
+                Rule::Adam(adam::Adam { lr, beta1, beta2, epsilon, corrected, amsgrad: self.amsgrad()? })
+            }
             "nadam" => {
                 let (beta1, beta2) = self.get("betas")?;
-                Rule::Nadam(nadam::Nadam {
-                    lr,
-                    beta1,
-                    beta2,
-                    eps: self.get("eps")?,
-                    momentum_decay: self.get("momentum_decay")?,
-                    mu_product: self.get("mu_product")?,
-                })
+                Rule::Nadam(nadam::Nadam { lr, beta1, beta2, epsilon: self.epsilon()?, mix: self.mix()? })
             }
+            "adamax" => {
+                let (beta1, beta2) = self.get("betas")?;
+                let (eps, eps_inside) = (self.get("eps")?, self.get("eps_inside")?);
+                let corrected = self.get("bias_correction")?;
+                Rule::Adamax(adamax::Adamax { lr, beta1, beta2, eps, eps_inside, corrected })
+            }
+            "radam" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::RAdam(radam::RAdam { lr, beta1, beta2, epsilon: self.epsilon()? })
+            }
+            "adabelief" => {
+                let (beta1, beta2) = self.get("betas")?;
+                let epsilon = Epsilon { hat: self.get("eps_hat")?, ..Epsilon::outside(self.get("eps")?) };
+                let (add, corrected) = (self.get("eps_root")?, self.get("bias_correction")?);
+                Rule::AdaBelief(adabelief::AdaBelief { lr, beta1, beta2, epsilon, add, corrected })
+            }
+            "yogi" => {
+                let (beta1, beta2) = self.get("betas")?;
+                let (epsilon, corrected) = (self.epsilon()?, self.get("bias_correction")?);
+                Rule::Yogi(yogi::Yogi { lr, beta1, beta2, epsilon, corrected })
+            }
+            "four_step" => Rule::FourStep(Composed {
+                lr,
+                first: self.part("first")?.phi()?,
+                second: self.part("second")?.psi()?,
+                direction: self.part("direction")?.direction()?,
+            }),
             "along_momentum" => Rule::AlongMomentum(lookahead::AlongMomentum { lr, share: self.get("share")? }),
             "along_ratio" => {
-                Rule::AlongRatio(lookahead::AlongRatio { adam: self.adam()?, corrected: self.get("corrected")? })
+                let (beta1, beta2) = self.get("betas")?;
+                let (epsilon, corrected) = (self.epsilon()?, self.get("corrected")?);
+                Rule::AlongRatio(lookahead::AlongRatio { lr, beta1, beta2, epsilon, corrected })
             }
             _ => return Err(PyValueError::new_err(format!("rule: got {name:?}, which is none"))),
         })
     }
+
+    fn epsilon(&self) -> PyResult<Epsilon> {
+        Ok(Epsilon {
+            eps: self.get("eps")?,
+            inside: self.get("eps_inside")?,
+            hat: self.get("eps_hat")?,
+            root: self.get("eps_root")?,
+        })
+    }
+
+    fn amsgrad(&self) -> PyResult<Option<adam::Largest>> {
+        if !self.get("amsgrad")? {
+            return Ok(None);
+        }
+        match self.get::<String>("amsgrad_max")?.as_str() {
+            "raw" => Ok(Some(adam::Largest::Raw)),
+            "hat" => Ok(Some(adam::Largest::Hat)),
+            other => Err(PyValueError::new_err(format!("amsgrad_max: got {other:?}, need raw or hat"))),
+        }
+    }
+
+    fn mix(&self) -> PyResult<Mix> {
+        match self.get::<String>("form")?.as_str() {
+            "schedule" => Ok(Mix::Schedule {
+                momentum_decay: self.get("momentum_decay")?,
+                mu_product: self.get("mu_product")?,
+            }),
+            "simple" => Ok(Mix::Simple),
+            other => Err(PyValueError::new_err(format!("form: got {other:?}, need schedule or simple"))),
+        }
+    }
+
+    /// One of the four steps: its name and its own hyper-parameters.
+    fn part(&self, key: &str) -> PyResult<Part<'py>> {
+        let (name, hyper) = self.get::<(String, Bound<'py, PyDict>)>(key)?;
+        Ok(Part { name, hyper: Hyper(hyper) })
+    }
 }
 
-impl Hyper<'_> {
-    fn adam(&self) -> PyResult<adam::Adam> {
-        let (beta1, beta2) = self.get("betas")?;
-        Ok(adam::Adam { lr: self.get("lr")?, beta1, beta2, eps: self.get("eps")? })
+/// One step of a composed optimizer.
+struct Part<'py> {
+    name: String,
+    hyper: Hyper<'py>,
+}
+
+impl Part<'_> {
+    fn phi(&self) -> PyResult<Phi> {
+        let h = &self.hyper;
+        Ok(match self.name.as_str() {
+            "plain" => Phi::Plain,
+            "heavy_ball" if h.get("lr_inside")? => Phi::LrInside { momentum: h.get("momentum")? },
+            "heavy_ball" => Phi::HeavyBall {
+                momentum: h.get("momentum")?,
+                dampening: h.get("dampening")?,
+                started: h.get("started")?,
+            },
+            "ema" => Phi::Ema { beta: h.get("beta")?, corrected: h.get("bias_correction")? },
+            "nesterov" => {
+                Phi::Nesterov { momentum: h.get("momentum")?, dampening: 0.0, started: h.get("started")? }
+            }
+            "nesterov_ema" => Phi::Ahead { beta: h.get("beta")?, mix: h.mix()? },
+            other => return Err(PyValueError::new_err(format!("first: got {other:?}, which is none"))),
+        })
+    }
+
+    fn psi(&self) -> PyResult<Psi> {
+        let h = &self.hyper;
+        let beta = || h.get::<f64>("beta");
+        let corrected = || h.get::<bool>("bias_correction");
+        Ok(match self.name.as_str() {
+            "none" => Psi::None,
+            "sum_sq" => Psi::Sum,
+            "ema_sq" => Psi::Ema { beta: beta()?, corrected: corrected()? },
+            "max_sq" => {
+                Psi::Max { beta: beta()?, corrected: corrected()?, hat: h.get::<String>("over")? == "hat" }
+            }
+            "inf_norm" => Psi::Infinity { beta: beta()?, eps: h.get("eps")? },
+            "belief" => Psi::Belief { beta: beta()?, corrected: corrected()?, eps: h.get("eps")? },
+            "yogi" => Psi::Yogi { beta: beta()?, corrected: corrected()? },
+            other => return Err(PyValueError::new_err(format!("second: got {other:?}, which is none"))),
+        })
+    }
+
+    fn direction(&self) -> PyResult<Direction> {
+        let h = &self.hyper;
+        Ok(match self.name.as_str() {
+            "along" => Direction::Plain,
+            "sign" => Direction::Sign,
+            "ratio" => Direction::Ratio {
+                epsilon: h.epsilon()?,
+                lr_decay: h.get("lr_decay")?,
+                lr_last: h.get("lr_last")?,
+            },
+            "rectified" => Direction::Rectified { epsilon: h.epsilon()? },
+            other => return Err(PyValueError::new_err(format!("direction: got {other:?}, which is none"))),
+        })
     }
 }
 
@@ -511,6 +699,7 @@ fn cut<'a, T: Real>(groups: &[Group], buffers: &'a mut [Slices<'_, T>]) -> Vec<(
             average: &mut *buffer.average,
             copy: &mut *buffer.copy,
             sums: &mut [],
+            probe: Default::default(),
             origin: Origin::default(),
         };
         let mut states = buffer.state.each_mut().map(|s| Rest { store: s.reborrow(), blocks: 0 });
@@ -580,17 +769,7 @@ fn run<T: Real>(
         segments[group].push(Segment { sums: own, ..segment });
     }
     for ((group, &scale), segments) in groups.iter().zip(scales).zip(&mut segments) {
-        let pass = Pass {
-            frame: group.frame(scale, options),
-            cautious: options.cautious,
-            average: options.average,
-            flush: options.flush,
-            zero: options.zero,
-            stochastic: options.stochastic,
-            seed: options.seed,
-            step: options.step,
-            found,
-        };
+        let pass = group.pass(scale, options, found);
         group.rule.step(exec, group.t, &pass, segments);
     }
     let mut start = 0;
@@ -662,6 +841,5 @@ pub(crate) fn pow(x: f64, y: f64) -> f64 {
 /// Π_t = Π_{t−1}·μ_t of Nadam.
 #[pyfunction]
 pub(crate) fn nadam_mu_product(beta1: f64, momentum_decay: f64, t: u64, mu_product: f64) -> f64 {
-    let rule = nadam::Nadam { lr: 0.0, beta1, beta2: 0.0, eps: 0.0, momentum_decay, mu_product };
-    mu_product * rule.mu(t)
+    mu_product * Mix::mu(beta1, momentum_decay, t)
 }

@@ -12,7 +12,7 @@
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 
-use fourstep::pass::{Grad, Origin, Segment};
+use fourstep::pass::{Grad, Segment};
 use fourstep::real::Real;
 use fourstep::rule::MAX_STATE;
 use fourstep::store::Store;
@@ -471,10 +471,7 @@ impl<'a> Run<'a> {
             w: write(w),
             g: if half { Grad::ReadHalf(read(g, len)) } else { Grad::Read(read(g, len)) },
             state: state.map(|s| s.map_or_else(Store::default, write)),
-            average: &mut [],
-            copy: &mut [],
-            sums: &mut [],
-            origin: Origin::default(),
+            ..Segment::new(&mut [], &[], Default::default())
         }
     }
 }

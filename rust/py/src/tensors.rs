@@ -7,6 +7,7 @@ use fourstep::exec::Exec;
 use fourstep::pass::{Found, Pass, Segment};
 use fourstep::real::Real;
 use fourstep::rules::Rule;
+use fourstep::rules::compose::Mix;
 use numpy::PyReadonlyArray1;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -344,9 +345,11 @@ impl<'a> Work<'a> {
             t = done as u64 + 1;
             self.raise(step, done + 1.0);
         }
-        if let (Some(product), Rule::Nadam(nadam)) = (product, &mut rule) {
-            nadam.mu_product = product.get();
-            self.raise(product, nadam.mu_product * nadam.mu(t));
+        if let (Some(product), Rule::Nadam(nadam)) = (product, &mut rule)
+            && let Mix::Schedule { momentum_decay, mu_product } = &mut nadam.mix
+        {
+            *mu_product = product.get();
+            self.raise(product, *mu_product * Mix::mu(nadam.beta1, *momentum_decay, t));
         }
         Ok((rule, t))
     }
