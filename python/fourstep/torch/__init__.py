@@ -33,11 +33,13 @@ if not hasattr(_torch.Tensor, "__dlpack_c_exchange_api__"):
         "(Tensor.__dlpack_c_exchange_api__), a newer one does; pip install -U 'fourstep[torch]'"
     )
 
+from fourstep.torch.beyond import AdaBelief, Yogi
 from fourstep.torch.classes import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
 from fourstep.torch.memory import Arena, arena
 
 __all__ = [
     "SGD",
+    "AdaBelief",
     "Adadelta",
     "Adagrad",
     "Adam",
@@ -47,5 +49,6 @@ __all__ = [
     "NAdam",
     "RAdam",
     "RMSprop",
+    "Yogi",
     "arena",
 ]

@@ -46,8 +46,8 @@ def defaults(counterpart: Any) -> dict[str, Any]:
 def values(counterpart: type[Optimizer], group: Mapping[str, Any]) -> Values:
     """Return what a torch group says, as the counterpart names it."""
     own = defaults(counterpart)
-    decay = getattr(counterpart, "_decay", "l2")
-    return Values({"decay": decay, **own, **{key: plain(group[key]) for key in own if key in group}})
+    said = {key: plain(group[key]) for key in (*own, "decay") if key in group}
+    return Values({"decay": counterpart._decay, **own, **said})
 
 
 def plain(value: Any) -> Any:

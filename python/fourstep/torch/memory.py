@@ -25,6 +25,9 @@ class Place:
 #: By id, as tensors compare by element; a parameter that is gone takes its entry along.
 _places: dict[int, tuple[weakref.ref[Any], Place]] = {}
 
+#: How often parameters were put into an arena, or out of one.
+moves = [0]
+
 
 def place_of(p: torch.Tensor) -> Place | None:
     """Return where a parameter lies, if it is in an arena."""
@@ -108,6 +111,7 @@ class Arena:
         views = self.views(self.data)
         #: Of each parameter the gradient that it should have.
         self.grads = self.views(self.grad)
+        moves[0] += 1
         with torch.no_grad():
             for i, (p, view, grad) in enumerate(zip(params, views, self.grads, strict=True)):
                 view.copy_(p)
@@ -127,6 +131,7 @@ class Arena:
 
     def release(self) -> None:
         """Forget the parameters, which were given other memory; they step one by one from then on."""
+        moves[0] += 1
         for p in (ref() for ref in self._params):
             place = None if p is None else place_of(p)
             if place is not None and place.arena is self:

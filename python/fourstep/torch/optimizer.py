@@ -12,10 +12,9 @@ from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.optim.base import Optimizer
 from fourstep.optim.busy import Busy
-from fourstep.torch import refusals
+from fourstep.torch import memory, refusals
 from fourstep.torch.counterpart import blank, plain, values
 from fourstep.torch.local import is_distributed, local
-from fourstep.torch.memory import Run
 from fourstep.torch.packing import API, Held, Packed, fill
 
 Group = dict[str, Any]
@@ -36,7 +35,7 @@ class Plan:
         self.states: list[State] = [states.get(p, {}) for p in self.params]
         self.distributed = any(map(is_distributed, self.params))
         #: Whether they lie in an arena, one after another.
-        self.run = Run.of(self.params)
+        self.run = memory.Run.of(self.params)
         #: Their state, where it can be flat.
         self.packed: Packed | None = None
         # conj().imag of one number is dense, and its sign a flag that DLPack does not tell.
@@ -52,8 +51,8 @@ class Stepped(torch.optim.Optimizer):
     """The step of a torch optimizer, on fourstep's kernels. A subclass puts it in front of torch's class."""
 
     _plans: list[Plan] | None = None
-    #: The dicts of `state` when the plans were made, and how often they had been changed.
-    _seen: tuple[list[State], int]
+    #: The dicts of `state` when the plans were made, how often they had been changed, and parameters been moved.
+    _seen: tuple[list[State], int, int]
     _changes: list[int]
     _busy: Busy
 
@@ -239,17 +238,17 @@ class Stepped(torch.optim.Optimizer):
         return plans
 
     def _unchanged(self, plans: list[Plan]) -> bool:
-        states, (seen, changes) = self.state.values(), self._seen
+        states, (seen, changes, moves) = self.state.values(), self._seen
         return (
             len(plans) == len(self.param_groups)
             and len(states) == len(seen)
-            and changes == self._changes[0]
+            and (changes, moves) == (self._changes[0], memory.moves[0])
             and all(map(is_, states, seen))
             and all(map(Plan.holds, plans, self.param_groups))
         )
 
     def _see(self) -> None:
-        self._seen = list(self.state.values()), self._changes[0]
+        self._seen = list(self.state.values()), self._changes[0], memory.moves[0]
 
     def _plan(self) -> list[Plan]:
         self.__dict__.setdefault("_changes", [0])
@@ -356,11 +355,12 @@ class Stepped(torch.optim.Optimizer):
 def _shared(group: Group) -> dict[str, Any]:
     """Return the hyper-parameters that all rules have."""
     lr, weight_decay = plain(group["lr"]), plain(group.get("weight_decay", 0.0))
-    decoupled = bool(group.get("decoupled_weight_decay", False))
+    decay = group.get("decay", "decoupled" if group.get("decoupled_weight_decay", False) else "l2")
+    share = {"l2": 0.0, "decoupled": lr * weight_decay, "independent": weight_decay}[decay]
     return {
         "lr": lr,
-        "weight_decay": 0.0 if decoupled else weight_decay,
-        "keep": 1.0 - lr * weight_decay if decoupled else 1.0,
+        "weight_decay": weight_decay if decay == "l2" else 0.0,
+        "keep": 1.0 - share,
         "maximize": bool(group["maximize"]),
         "clip_value": None,
         "step": 1,  # each parameter's own is read beside it
@@ -370,7 +370,7 @@ def _shared(group: Group) -> dict[str, Any]:
 def begun(p: torch.Tensor, value: Any) -> torch.Tensor:
     """Return a state buffer that holds a number, or an array of them."""
     buffer = torch.zeros_like(p, memory_format=torch.preserve_format, requires_grad=False)
-    fill(buffer, value)
+    fill(local(buffer), value)
     return buffer
 
 
