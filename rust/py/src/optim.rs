@@ -36,11 +36,11 @@ type BufferArgs<'py> = (
 );
 
 /// `(rule, hyper-parameters, which state buffers, ranges)`.
-type GroupArgs<'py> = (String, Bound<'py, PyDict>, Vec<usize>, Vec<Range>);
+pub(crate) type GroupArgs<'py> = (String, Bound<'py, PyDict>, Vec<usize>, Vec<Range>);
 
 /// `(buffer, start, stop, parameter, first 8-bit block)`: elements of a buffer; which parameter they are, for reports
 /// and random numbers; and where its blocks begin.
-type Range = (usize, usize, usize, usize, usize);
+pub(crate) type Range = (usize, usize, usize, usize, usize);
 
 /// `(largest norm, parameters, groups, known)`: the norm of the parameters' gradients scales those of the groups.
 type ClipArgs = (f64, Vec<Range>, Vec<usize>, Vec<Known>);
@@ -378,8 +378,9 @@ impl<T: Real> Slices<'_, T> {
 }
 
 /// One group: a rule, what happens to its gradients, and the ranges that it covers.
-struct Group {
-    rule: Rule,
+pub(crate) struct Group {
+    /// The rule.
+    pub(crate) rule: Rule,
     t: u64,
     weight_decay: f64,
     keep: f64,
@@ -390,7 +391,8 @@ struct Group {
 }
 
 impl Group {
-    fn parse((name, hyper, state, ranges): GroupArgs<'_>) -> PyResult<Self> {
+    /// Reads it; an error names what is wrong.
+    pub(crate) fn parse((name, hyper, state, ranges): GroupArgs<'_>) -> PyResult<Self> {
         let h = Hyper(hyper);
         let rule = h.rule(&name)?;
         let want = rule.states().len();
@@ -433,15 +435,21 @@ impl Group {
 
     /// What the rules share.
     fn frame<T: Real>(&self, coefficient: f64, options: &Options) -> Frame<T> {
+        let skip = options.guard == Guard::Element;
+        Frame { skip, ..self.own_frame(coefficient / options.grad_scale) }
+    }
+
+    /// The same without the options of a whole step.
+    pub(crate) fn own_frame<T: Real>(&self, scale: f64) -> Frame<T> {
         Frame {
             gradient: Gradient {
-                scale: T::from_f64(self.sign * coefficient / options.grad_scale),
+                scale: T::from_f64(self.sign * scale),
                 limit: T::from_f64(self.limit),
                 weight_decay: T::from_f64(self.weight_decay),
             },
             keep: T::from_f64(self.keep),
             cautious: None,
-            skip: options.guard == Guard::Element,
+            skip: false,
         }
     }
 }
