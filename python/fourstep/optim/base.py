@@ -69,6 +69,8 @@ class Optimizer:
     #: Names of the state buffers that its rules can have, and of the scalars that a group carries from step to step.
     states: ClassVar[tuple[str, ...]] = ()
     scalars: ClassVar[tuple[str, ...]] = ()
+    #: Whether the rule looks at a parameter as a whole (its norm), so that neighbours in an arena must not be one range.
+    per_parameter: ClassVar[bool] = False
     #: Name of each hyper-parameter and its check; a subclass adds its own.
     _checks: ClassVar[dict[str, Check]] = {}
     _shared_checks: ClassVar[dict[str, Check]] = {
@@ -107,7 +109,12 @@ class Optimizer:
             )
             for spec, names in zip(specs, assign(self._layout.names, specs), strict=True)
         )
-        self._ranges = [self._layout.ranges(group["names"]) for group in self.param_groups]
+        self._ranges = [
+            [self._layout.where(name) for name in group["names"]]
+            if self.per_parameter
+            else self._layout.ranges(group["names"])
+            for group in self.param_groups
+        ]
         #: State by name, then by buffer; a buffer of parameters that never trained has none.
         self._state: dict[str, dict[int, Array]] = {}
         self._rates: dict[int, float] = {}
@@ -129,6 +136,10 @@ class Optimizer:
     def _start(self, group: ParamGroup, state: str) -> float:
         """Return what a state buffer holds before its first step."""
         return 0.0
+
+    def _start_at(self, group: ParamGroup, state: str, w: Array) -> Array | float:
+        """Return what a state buffer holds before its first step, where that depends on the parameters."""
+        return self._start(group, state)
 
     def _stepped(self, group: ParamGroup) -> None:
         """Update the scalars of a group after a step."""
@@ -368,9 +379,9 @@ class Optimizer:
         """Set the state that a group is about to use for the first time to what it starts from."""
         for name in names:
             if name not in group.started:
-                start = self._start(group, name)
                 for buffer, first, last in self._ranges[index]:
-                    self._state[name][buffer].reshape(-1)[first:last] = start
+                    w = self._layout.buffers[buffer].reshape(-1)[first:last]
+                    self._state[name][buffer].reshape(-1)[first:last] = self._start_at(group, name, w)
 
 
 def _short(names: Sequence[str]) -> str:

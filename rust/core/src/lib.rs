@@ -10,6 +10,7 @@
 //! | [`elementary`] | exp, ln, ln(1 + x), softplus, the logistic function, without a C library |
 //! | [`coefficients`] | β^t and the other scalars, in `f64`, without a C library |
 //! | [`rule`] | the four-step trait and the one loop |
+//! | [`measure`] | a dry run of a rule, summed over fixed lanes |
 //! | [`rules`] | one rule family a file |
 //! | [`norm`] | batch normalisation |
 //! | [`layers`] | table look-ups and random masks |
@@ -25,6 +26,7 @@ pub mod exec;
 pub mod isa;
 pub mod lanes;
 pub mod layers;
+pub mod measure;
 pub mod metrics;
 pub mod norm;
 pub mod pool;

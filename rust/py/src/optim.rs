@@ -7,7 +7,10 @@ use fourstep::exec::Exec;
 use fourstep::lanes;
 use fourstep::real::Real;
 use fourstep::rule::{Gradient, MAX_STATE, Segment};
-use fourstep::rules::{Rule, adadelta, adagrad, adam, lookahead, nadam, rmsprop, sgd};
+use fourstep::rules::{
+    Rule, adadelta, adagrad, adam, adan, ademamix, adopt, ftrl, lamb, lars, lion, lookahead, nadam, rmsprop,
+    rprop, schedule_free, sgd, signum,
+};
 use numpy::{
     Element, PyArrayDescrMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
 };
@@ -236,6 +239,62 @@ impl<'py> Hyper<'py> {
                     mu_product: self.get("mu_product")?,
                 })
             }
+            "signum" => Rule::Signum(signum::Signum { lr, momentum: self.get("momentum")? }),
+            "lion" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::Lion(lion::Lion { lr, beta1, beta2 })
+            }
+            "adan" => {
+                let (beta1, beta2, beta3) = self.get("betas")?;
+                let (eps, no_prox) = (self.get("eps")?, self.get("no_prox")?);
+                Rule::Adan(adan::Adan { lr, beta1, beta2, beta3, eps, no_prox })
+            }
+            "adopt" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::Adopt(adopt::Adopt { lr, beta1, beta2, eps: self.get("eps")?, clip: self.get("clip")? })
+            }
+            "ademamix" => {
+                let (beta1, beta2, beta3) = self.get("betas")?;
+                let (alpha, eps) = (self.get("alpha")?, self.get("eps")?);
+                Rule::AdEmaMix(ademamix::AdEmaMix { lr, beta1, beta2, beta3, alpha, eps })
+            }
+            "rprop" => Rule::Rprop(rprop::Rprop { etas: self.get("etas")?, step_sizes: self.get("step_sizes")? }),
+            "ftrl" => Rule::Ftrl(ftrl::Ftrl {
+                lr,
+                power: self.get("power")?,
+                l1: self.get("l1")?,
+                l2: self.get("l2")?,
+                shrinkage: self.get("shrinkage")?,
+                beta: self.get("beta")?,
+            }),
+            "schedule_free_sgd" => Rule::ScheduleFreeSgd(self.schedule_free()?),
+            "schedule_free_adamw" => {
+                let scaling = schedule_free::Scaling { beta2: self.get("beta2")?, eps: self.get("eps")? };
+                Rule::ScheduleFreeAdamW(self.schedule_free()?, scaling)
+            }
+            "lamb" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::Lamb(lamb::Lamb {
+                    lr,
+                    beta1,
+                    beta2,
+                    eps: self.get("eps")?,
+                    weight_decay: self.get("ratio_decay")?,
+                    bias_correction: self.get("bias_correction")?,
+                    adapt: self.get("adapt")?,
+                })
+            }
+            "lars" => Rule::Lars(lars::Lars {
+                lr,
+                momentum: self.get("momentum")?,
+                dampening: self.get("dampening")?,
+                nesterov: self.get("nesterov")?,
+                weight_decay: self.get("ratio_decay")?,
+                trust_coefficient: self.get("trust_coefficient")?,
+                eps: self.get("eps")?,
+                adapt: self.get("adapt")?,
+                first: self.get("first")?,
+            }),
             "along_momentum" => Rule::AlongMomentum(lookahead::AlongMomentum { lr, share: self.get("share")? }),
             "along_ratio" => {
                 Rule::AlongRatio(lookahead::AlongRatio { adam: self.adam()?, corrected: self.get("corrected")? })
@@ -249,6 +308,15 @@ impl Hyper<'_> {
     fn adam(&self) -> PyResult<adam::Adam> {
         let (beta1, beta2) = self.get("betas")?;
         Ok(adam::Adam { lr: self.get("lr")?, beta1, beta2, eps: self.get("eps")? })
+    }
+
+    fn schedule_free(&self) -> PyResult<schedule_free::ScheduleFree> {
+        Ok(schedule_free::ScheduleFree {
+            rate: self.get("rate")?,
+            beta: self.get("beta")?,
+            share: self.get("share")?,
+            decay: self.get("y_decay")?,
+        })
     }
 }
 

@@ -7,11 +7,23 @@
 pub mod adadelta;
 pub mod adagrad;
 pub mod adam;
+pub mod adan;
+pub mod ademamix;
+pub mod adopt;
 pub mod epsilon;
+pub mod ftrl;
+pub mod lamb;
+pub mod lars;
+pub mod lion;
 pub mod lookahead;
 pub mod nadam;
 pub mod rmsprop;
+pub mod rprop;
+pub mod schedule_free;
 pub mod sgd;
+pub mod sign;
+pub mod signum;
+pub mod trust;
 
 use crate::exec::Exec;
 use crate::real::Real;
@@ -45,6 +57,28 @@ pub enum Rule {
     Adam(adam::Adam),
     /// Nadam.
     Nadam(nadam::Nadam),
+    /// Signum.
+    Signum(signum::Signum),
+    /// Lion.
+    Lion(lion::Lion),
+    /// Adan.
+    Adan(adan::Adan),
+    /// ADOPT.
+    Adopt(adopt::Adopt),
+    /// AdEMAMix.
+    AdEmaMix(ademamix::AdEmaMix),
+    /// Rprop.
+    Rprop(rprop::Rprop),
+    /// FTRL-Proximal.
+    Ftrl(ftrl::Ftrl),
+    /// Schedule-Free SGD.
+    ScheduleFreeSgd(schedule_free::ScheduleFree),
+    /// Schedule-Free AdamW.
+    ScheduleFreeAdamW(schedule_free::ScheduleFree, schedule_free::Scaling),
+    /// LAMB; each segment is one parameter array.
+    Lamb(lamb::Lamb),
+    /// LARS; each segment is one parameter array.
+    Lars(lars::Lars),
     /// The look-ahead, and the update, of NAG.
     AlongMomentum(lookahead::AlongMomentum),
     /// The look-ahead, and the update, of the notes' Nadam.
@@ -67,6 +101,17 @@ impl Rule {
                 (true, true) => &["square_avg", "grad_avg", "momentum_buffer"],
             },
             Self::Adam(_) | Self::Nadam(_) | Self::AlongRatio(_) => &["exp_avg", "exp_avg_sq"],
+            Self::Signum(_) => &["momentum_buffer"],
+            Self::Lion(_) => &["exp_avg"],
+            Self::Adan(_) => &["exp_avg", "exp_avg_diff", "exp_avg_sq", "neg_pre_grad"],
+            Self::Adopt(_) | Self::Lamb(_) => &["exp_avg", "exp_avg_sq"],
+            Self::AdEmaMix(_) => &["exp_avg_fast", "exp_avg_slow", "exp_avg_sq"],
+            Self::Rprop(_) => &["prev", "step_size"],
+            Self::Ftrl(_) => &["accumulator", "linear"],
+            Self::ScheduleFreeSgd(_) => &["z"],
+            Self::ScheduleFreeAdamW(..) => &["z", "exp_avg_sq"],
+            Self::Lars(r) if r.momentum > 0.0 => &["momentum_buffer"],
+            Self::Lars(_) => &[],
         }
     }
 
@@ -88,6 +133,18 @@ impl Rule {
             },
             Self::Adam(r) => step(exec, r.at(t), gradient, segments),
             Self::Nadam(r) => step(exec, r.at(t), gradient, segments),
+            Self::Signum(r) => step(exec, r.at(), gradient, segments),
+            Self::Lion(r) => step(exec, r.at(), gradient, segments),
+            Self::Adan(r) => step(exec, r.at(t), gradient, segments),
+            Self::Adopt(r) => step(exec, r.at(t), gradient, segments),
+            Self::AdEmaMix(r) => step(exec, r.at(t), gradient, segments),
+            Self::Rprop(r) => step(exec, r.at(), gradient, segments),
+            Self::Ftrl(r) if r.power == 0.5 => step(exec, r.at::<T, true>(), gradient, segments),
+            Self::Ftrl(r) => step(exec, r.at::<T, false>(), gradient, segments),
+            Self::ScheduleFreeSgd(r) => step(exec, r.at(), gradient, segments),
+            Self::ScheduleFreeAdamW(r, scaling) => step(exec, r.scaled(*scaling), gradient, segments),
+            Self::Lamb(r) => r.step(exec, t, gradient, segments),
+            Self::Lars(r) => r.step(exec, gradient, segments),
             Self::AlongMomentum(r) => step(exec, r.at(), gradient, segments),
             Self::AlongRatio(r) => step(exec, r.at(t), gradient, segments),
         }
