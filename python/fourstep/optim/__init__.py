@@ -16,6 +16,19 @@
 | `Adam` | w | EMA of g | EMA of g² | α·m̂/(√V̂ + ε) |
 | `Nadam` | w, looking ahead | EMA of g | EMA of g² | α·(m̂ and g mixed)/(√V̂ + ε) |
 
+Where the frame leaks:
+
+| class | leak |
+|---|---|
+| `Signum`, `Lion` | the direction is a sign; Lion's needs the moment of the step before |
+| `Rprop` | signs alone; the state holds the step |
+| `Adan` | the difference of gradients stands for a look-ahead |
+| `ADOPT` | momentum of g/√V, with the V of the step before |
+| `AdEMAMix` | two φ; their coefficients are functions of the step |
+| `LAMB`, `LARS` | the step has the size of the array: norms first |
+| `FTRL` | w is solved for, not moved |
+| `SGDScheduleFree`, `AdamWScheduleFree` | gradients at y, steps of z, results in their average x |
+
 Names and defaults are PyTorch's. torch's spellings (`Adagrad`, `Adadelta`, `RMSprop`, `NAdam`) work too.
 """
 
@@ -24,11 +37,21 @@ from __future__ import annotations
 from fourstep.optim.adadelta import AdaDelta
 from fourstep.optim.adagrad import AdaGrad
 from fourstep.optim.adam import Adam
+from fourstep.optim.adan import Adan
+from fourstep.optim.ademamix import AdEMAMix
+from fourstep.optim.adopt import ADOPT
 from fourstep.optim.base import Optimizer
+from fourstep.optim.ftrl import FTRL
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.lamb import LAMB
+from fourstep.optim.lars import LARS
+from fourstep.optim.lion import Lion
 from fourstep.optim.nadam import Nadam
 from fourstep.optim.rmsprop import RMSProp
+from fourstep.optim.rprop import Rprop
+from fourstep.optim.schedule_free import AdamWScheduleFree, SGDScheduleFree
 from fourstep.optim.sgd import NAG, SGD
+from fourstep.optim.signum import Signum
 
 Adagrad = AdaGrad
 Adadelta = AdaDelta
@@ -36,17 +59,28 @@ RMSprop = RMSProp
 NAdam = Nadam
 
 __all__ = [
+    "ADOPT",
+    "FTRL",
+    "LAMB",
+    "LARS",
     "NAG",
     "SGD",
+    "AdEMAMix",
     "AdaDelta",
     "AdaGrad",
     "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamWScheduleFree",
+    "Adan",
+    "Lion",
     "NAdam",
     "Nadam",
     "Optimizer",
     "ParamGroup",
     "RMSProp",
     "RMSprop",
+    "Rprop",
+    "SGDScheduleFree",
+    "Signum",
 ]

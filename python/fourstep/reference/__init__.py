@@ -16,12 +16,22 @@ from __future__ import annotations
 from fourstep.reference.adadelta import AdaDelta
 from fourstep.reference.adagrad import AdaGrad
 from fourstep.reference.adam import Adam
+from fourstep.reference.adan import Adan
+from fourstep.reference.ademamix import AdEMAMix
+from fourstep.reference.adopt import ADOPT
 from fourstep.reference.base import Optimizer
 from fourstep.reference.batch_norm import BatchNorm
 from fourstep.reference.dropout import dropout
+from fourstep.reference.ftrl import FTRL
+from fourstep.reference.lamb import LAMB
+from fourstep.reference.lars import LARS
+from fourstep.reference.lion import Lion
 from fourstep.reference.nadam import Nadam
 from fourstep.reference.rmsprop import RMSProp
+from fourstep.reference.rprop import Rprop
+from fourstep.reference.schedule_free import AdamWScheduleFree, SGDScheduleFree
 from fourstep.reference.sgd import NAG, SGD
+from fourstep.reference.signum import Signum
 
 Adagrad = AdaGrad
 Adadelta = AdaDelta
@@ -29,18 +39,29 @@ RMSprop = RMSProp
 NAdam = Nadam
 
 __all__ = [
+    "ADOPT",
+    "FTRL",
+    "LAMB",
+    "LARS",
     "NAG",
     "SGD",
+    "AdEMAMix",
     "AdaDelta",
     "AdaGrad",
     "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamWScheduleFree",
+    "Adan",
     "BatchNorm",
+    "Lion",
     "NAdam",
     "Nadam",
     "Optimizer",
     "RMSProp",
     "RMSprop",
+    "Rprop",
+    "SGDScheduleFree",
+    "Signum",
     "dropout",
 ]

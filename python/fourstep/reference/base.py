@@ -110,3 +110,18 @@ def root(v: Array, eps: float, inside: bool) -> Array:
     """Return √v + ε, or √(v + ε)."""
     result: Array = np.sqrt(v + eps) if inside else np.sqrt(v) + eps
     return result
+
+
+def sign(x: Array) -> Array:
+    """Return 1 above zero, −1 below, and x itself at ±0 and NaN."""
+    one = x.dtype.type(1)
+    result: Array = np.where(x > 0, one, np.where(x < 0, -one, x))
+    return result
+
+
+def clamp(x: Array, low: float, high: float) -> Array:
+    """Return x limited to [low, high] by comparison: NaN stays NaN."""
+    least, most = x.dtype.type(low), x.dtype.type(high)
+    x = np.where(x < least, least, x)
+    result: Array = np.where(x > most, most, x)
+    return result
