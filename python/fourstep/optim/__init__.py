@@ -47,6 +47,7 @@ from fourstep.optim.lamb import LAMB
 from fourstep.optim.lars import LARS
 from fourstep.optim.lion import Lion
 from fourstep.optim.nadam import Nadam
+from fourstep.optim.report import Last, NonFiniteWarning
 from fourstep.optim.rmsprop import RMSProp
 from fourstep.optim.rprop import Rprop
 from fourstep.optim.schedule_free import AdamWScheduleFree, SGDScheduleFree
@@ -73,9 +74,11 @@ __all__ = [
     "Adam",
     "AdamWScheduleFree",
     "Adan",
+    "Last",
     "Lion",
     "NAdam",
     "Nadam",
+    "NonFiniteWarning",
     "Optimizer",
     "ParamGroup",
     "RMSProp",

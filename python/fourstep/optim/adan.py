@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class Adan(Optimizer):
@@ -61,6 +62,7 @@ class Adan(Optimizer):
     """
 
     states: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_diff", "exp_avg_sq", "neg_pre_grad")
+    _decay: ClassVar[str] = "decoupled"
     _checks: ClassVar[dict[str, Check]] = {
         "betas": checks.three_betas,
         "eps": checks.non_negative,

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Unpack
 
 from fourstep.exact_math import exp, log
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class AdEMAMix(Optimizer):
@@ -64,6 +65,7 @@ class AdEMAMix(Optimizer):
     """
 
     states: ClassVar[tuple[str, ...]] = ("exp_avg_fast", "exp_avg_slow", "exp_avg_sq")
+    _decay: ClassVar[str] = "decoupled"
     _checks: ClassVar[dict[str, Check]] = {
         "betas": checks.three_betas,
         "alpha": checks.non_negative,

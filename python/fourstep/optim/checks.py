@@ -69,6 +69,11 @@ def count_or_none(name: str, value: Any) -> int | None:
     return None if value is None else count(name, value)
 
 
+def fraction_or_none(name: str, value: Any) -> float | None:
+    """Accept None, or a number in [0, 1)."""
+    return None if value is None else fraction(name, value)
+
+
 def fraction(name: str, value: Any) -> float:
     """Accept a number in [0, 1): a weight of the past."""
     result = number(name, value)

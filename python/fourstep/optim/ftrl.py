@@ -15,9 +15,10 @@ import numpy as np
 from fourstep.arena import Array
 from fourstep.exact_math import pow
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class FTRL(Optimizer):
@@ -81,6 +82,7 @@ class FTRL(Optimizer):
     """
 
     states: ClassVar[tuple[str, ...]] = ("accumulator", "linear")
+    refused: ClassVar[dict[str, str]] = {"cautious": "w is solved for, there is no step to leave out"}
     _checks: ClassVar[dict[str, Check]] = {
         "lr": checks.positive_rate,
         "lr_power": checks.non_positive,
@@ -124,6 +126,11 @@ class FTRL(Optimizer):
         super().__init__(params, defaults, **shared)
 
     def _check_together(self, values: Mapping[str, Any]) -> None:
+        if values["decay"] != "l2" and values["weight_decay"] > 0:
+            raise ValueError(
+                f"decay: got {values['decay']!r}, need 'l2' for FTRL: w is solved for, and a decay of it would be "
+                "forgotten; take l2 or l2_shrinkage"
+            )
         divisors = ("initial_accumulator_value", "beta", "l2")
         if values["lr_power"] < 0 and not any(values[key] for key in divisors):
             raise ValueError(

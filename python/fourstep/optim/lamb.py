@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class LAMB(Optimizer):
@@ -35,7 +36,8 @@ class LAMB(Optimizer):
     eps : float
         ε, outside the root.
     weight_decay : float
-        λ, inside the ratio: not L2, and not AdamW's.
+        λ. With ``decay="decoupled"``, the default, it stands inside the ratio, as above; ``"l2"`` and ``"independent"``
+        are what they are for all.
     bias_correction : bool
         Correct the moments for their start at zero.
     adapt : bool
@@ -63,6 +65,7 @@ class LAMB(Optimizer):
 
     states: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     per_parameter: ClassVar[bool] = True
+    _decay: ClassVar[str] = "decoupled"
     _checks: ClassVar[dict[str, Check]] = {
         "betas": checks.betas,
         "eps": checks.non_negative,
@@ -94,4 +97,6 @@ class LAMB(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         hyper = {key: group[key] for key in ("betas", "eps", "bias_correction", "adapt")}
-        return "lamb", self.states, {**hyper, "weight_decay": 0.0, "ratio_decay": group["weight_decay"]}
+        if group["decay"] == "decoupled":
+            hyper.update(ratio_decay=group["weight_decay"], keep=1.0)
+        return "lamb", self.states, {"ratio_decay": 0.0, **hyper}

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class LARS(Optimizer):
@@ -37,7 +38,8 @@ class LARS(Optimizer):
     dampening : float
         The new gradient counts 1 less this; ignored at the first step, as in torch's SGD.
     weight_decay : float
-        λ, inside the factor.
+        λ. With ``decay="l2"``, the default, it stands inside the factor, as above; ``"decoupled"`` and ``"independent"``
+        are what they are for all.
     nesterov : bool
         Step by :math:`\alpha (d_t + \gamma m_t)`.
     trust_coefficient : float
@@ -113,7 +115,8 @@ class LARS(Optimizer):
         hyper = {
             **{key: group[key] for key in keys},
             "first": "momentum_buffer" not in group.started,
-            "weight_decay": 0.0,
-            "ratio_decay": group["weight_decay"],
+            "ratio_decay": 0.0,
         }
+        if group["decay"] == "l2":
+            hyper.update(ratio_decay=group["weight_decay"], weight_decay=0.0)
         return "lars", ("momentum_buffer",) if group["momentum"] > 0 else (), hyper

@@ -15,9 +15,11 @@ from typing import Any, ClassVar, Unpack
 from fourstep.arena import Array
 from fourstep.exact_math import pow, power
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
+from fourstep.optim.precision import Coded
 from fourstep.state import StateError
 
 _MODES = ("train", "eval")
@@ -32,6 +34,9 @@ class ScheduleFree(Optimizer):
     """
 
     scalars: ClassVar[tuple[str, ...]] = ("weight_sum", "lr_max")
+    refused: ClassVar[dict[str, str]] = {
+        "cautious": "y would leave the line between z and x",
+    }
     #: Steps of the warm-up, and the weight (t^r)·(lr_max^weight_lr_power) of step t in the average.
     _checks: ClassVar[dict[str, Check]] = {
         "warmup_steps": checks.count,
@@ -39,6 +44,14 @@ class ScheduleFree(Optimizer):
         "weight_lr_power": checks.non_negative,
     }
     _training = True
+
+    def _check_options(self) -> None:
+        super()._check_options()
+        if self.options.state_dtype not in (None, "float32"):
+            raise ValueError(
+                f"state_dtype: got {self.options.state_dtype!r}, need None or 'float32': z is no moment, "
+                "it is the parameters themselves"
+            )
 
     def _beta(self, group: ParamGroup) -> float:
         """Return β of y = (1 − β)·z + β·x."""
@@ -146,9 +159,10 @@ class ScheduleFree(Optimizer):
 
     def _places(self, index: int, *states: str) -> Iterator[tuple[Array, ...]]:
         """Yield the parameters of a group and these states of it, flat."""
-        for buffer, start, stop in self._ranges[index]:
-            arrays = [self._layout.buffers[buffer], *(self._state[name][buffer] for name in states)]
-            yield tuple(array.reshape(-1)[start:stop] for array in arrays)
+        for buffer, start, stop, *_ in self._merged[index]:
+            state = (self._state[name][buffer] for name in states)
+            full = [self._layout.buffers[buffer], *(s for s in state if not isinstance(s, Coded))]
+            yield tuple(array.reshape(-1)[start:stop] for array in full)
 
     def _averaging(self, state: str) -> list[tuple[int, ParamGroup]]:
         return [(i, group) for i, group in enumerate(self.param_groups) if state in group.started]
@@ -167,7 +181,9 @@ class ScheduleFree(Optimizer):
 
     def _hyper(self, group: ParamGroup) -> Hyper:
         rate, share, _ = self._moving(group, group.steps + 1)
-        return {"rate": rate, "share": share, "beta": self._beta(group)}
+        hyper = {"rate": rate, "share": share, "beta": self._beta(group), "keep": 1.0}
+        of_step = {"l2": 0.0, "decoupled": rate, "independent": 1.0}[group["decay"]]
+        return {**hyper, "y_decay": of_step * group["weight_decay"]}
 
     def _stepped(self, group: ParamGroup) -> None:
         *_, group.scalars = self._moving(group, group.steps)
@@ -193,7 +209,7 @@ class SGDScheduleFree(ScheduleFree):
     Parameters
     ----------
     params, weight_decay, maximize, clip_value, clip_norm, groups
-        See `Optimizer`. The decay is taken at y.
+        See `Optimizer`. The decay is taken at y, and so in z too; ``"decoupled"`` is the same as ``"l2"`` here.
     lr : float or schedule
         Larger than that of SGD with a schedule.
     momentum : float
@@ -260,7 +276,7 @@ class SGDScheduleFree(ScheduleFree):
         return float(group["momentum"])
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
-        return "schedule_free_sgd", ("z",), {**self._hyper(group), "y_decay": 0.0}
+        return "schedule_free_sgd", ("z",), self._hyper(group)
 
 
 class AdamWScheduleFree(ScheduleFree):
@@ -277,7 +293,7 @@ class AdamWScheduleFree(ScheduleFree):
     Parameters
     ----------
     params, weight_decay, maximize, clip_value, clip_norm, groups
-        See `Optimizer`.
+        See `Optimizer`. The decay, decoupled, is taken at y: γ·λ·y is a part of the step of z, as in the authors' code.
     lr : float or schedule
         1 to 10 times that of AdamW with a schedule.
     betas : (float, float)
@@ -307,6 +323,7 @@ class AdamWScheduleFree(ScheduleFree):
     """
 
     states: ClassVar[tuple[str, ...]] = ("z", "exp_avg_sq", "y")
+    _decay: ClassVar[str] = "decoupled"
     _checks: ClassVar[dict[str, Check]] = {
         "betas": checks.betas,
         "eps": checks.non_negative,
@@ -348,4 +365,4 @@ class AdamWScheduleFree(ScheduleFree):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         scaling = {"beta2": group["betas"][1], "eps": group["eps"]}
-        return "schedule_free_adamw", ("z", "exp_avg_sq"), {**self._hyper(group), **scaling, "y_decay": 0.0}
+        return "schedule_free_adamw", ("z", "exp_avg_sq"), {**self._hyper(group), **scaling}

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class Signum(Optimizer):
@@ -47,6 +48,7 @@ class Signum(Optimizer):
     """
 
     states: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
+    _decay: ClassVar[str] = "decoupled"
     _checks: ClassVar[dict[str, Check]] = {
         "momentum": checks.fraction,
     }

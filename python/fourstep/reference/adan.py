@@ -35,7 +35,7 @@ class Adan(Optimizer):
         no_prox: bool = False,
         **shared: Any,
     ) -> None:
-        super().__init__(params, lr, weight_decay, **shared)
+        super().__init__(params, lr, weight_decay, **{"decay": "decoupled", **shared})
         self.beta1, self.beta2, self.beta3 = betas
         self.eps = eps
         self.no_prox = no_prox

@@ -37,7 +37,7 @@ class AdEMAMix(Optimizer):
         weight_decay: float = 0.0,
         **shared: Any,
     ) -> None:
-        super().__init__(params, lr, weight_decay, **shared)
+        super().__init__(params, lr, weight_decay, **{"decay": "decoupled", **shared})
         self.beta1, self.beta2, self.last_beta3 = betas
         self.last_alpha = alpha
         self.beta3_warmup = beta3_warmup

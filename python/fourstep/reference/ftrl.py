@@ -15,6 +15,7 @@ import numpy as np
 from fourstep.exact_math import pow
 from fourstep.reference.base import Array, Optimizer, State, clamp
 from fourstep.reference.elementary import exp, log
+from fourstep.schedules import evaluate
 
 
 class FTRL(Optimizer):
@@ -47,16 +48,15 @@ class FTRL(Optimizer):
 
     def begin(self) -> None:
         """Count the step; before the first, set n₀ and z₀."""
+        if self.t == 0:
+            lr, n = evaluate(self.schedule, 0), self.initial_accumulator_value
+            for name, w in self.params.items():
+                self.state[name]["accumulator"][...] = n
+                if self.initial_linear == "weights":
+                    quadratic = (self.beta + pow(n, self.power)) / lr + self.l2
+                    with np.errstate(all="ignore"):
+                        self.state[name]["linear"][...] = np.sign(w) * -self.l1 - w * quadratic
         super().begin()
-        if self.t > 1:
-            return
-        n = self.initial_accumulator_value
-        for name, w in self.params.items():
-            self.state[name]["accumulator"][...] = n
-            if self.initial_linear == "weights":
-                quadratic = (self.beta + pow(n, self.power)) / self.lr + self.l2
-                with np.errstate(all="ignore"):
-                    self.state[name]["linear"][...] = np.sign(w) * -self.l1 - w * quadratic
 
     def raised(self, n: Array) -> Array:
         """n^p: a root, or e^(p·ln n) in float64."""

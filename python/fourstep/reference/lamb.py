@@ -18,7 +18,20 @@ from fourstep.reference.base import Array, Optimizer, State
 from fourstep.reference.lanes import sum_of_squares
 
 
-class LAMB(Optimizer):
+class Ratio(Optimizer):
+    """What LAMB and LARS share: elements that are skipped do not count in a norm."""
+
+    def element_wise(self, w: Array, raw: Array, s: State, scale: float) -> None:
+        """Take the four steps of one array."""
+        self.skipped = ~np.isfinite(raw) if self.skip_nonfinite == "element" else np.zeros(raw.shape, bool)
+        super().element_wise(w, raw, s, scale)
+
+    def counted(self, x: Array) -> Array:
+        """Return x with zeros where it is skipped."""
+        return np.where(self.skipped, x.dtype.type(0), x)
+
+
+class LAMB(Ratio):
     """Twin of `fourstep.optim.LAMB`."""
 
     states = ("exp_avg", "exp_avg_sq")
@@ -35,12 +48,17 @@ class LAMB(Optimizer):
         adapt: bool = True,
         **shared: Any,
     ) -> None:
-        super().__init__(params, lr, **shared)
+        super().__init__(params, lr, weight_decay, **{"decay": "decoupled", **shared})
         self.beta1, self.beta2 = betas
         self.eps = eps
-        self.ratio_decay = weight_decay
+        self.ratio_decay = weight_decay if self.decay == "decoupled" else 0.0
         self.bias_correction = bias_correction
         self.adapt = adapt
+
+    @property
+    def keep(self) -> float:
+        """1 where the decay stands inside the ratio."""
+        return 1.0 if self.decay == "decoupled" else super().keep
 
     def moments(self, s: State, w: Array, g: Array) -> None:
         """Update m and v."""
@@ -54,7 +72,7 @@ class LAMB(Optimizer):
         u = 1 / of1 * s["exp_avg"] / (np.sqrt(s["exp_avg_sq"]) * (1 / math.sqrt(of2)) + self.eps)
         if w.dtype.type(self.ratio_decay) != 0:
             u = u + self.ratio_decay * w
-        a, b = norm(w), norm(u)
+        a, b = norm(w), norm(self.counted(u))
         return self.lr * (a / b if self.adapt and usable(a, b) else 1.0) * u
 
 

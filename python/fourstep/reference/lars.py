@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fourstep.reference.base import Array, Optimizer, State
-from fourstep.reference.lamb import norm, usable
+from fourstep.reference.base import Array, State
+from fourstep.reference.lamb import Ratio, norm, usable
 
 
-class LARS(Optimizer):
+class LARS(Ratio):
     """Twin of `fourstep.optim.LARS`."""
 
-    states = ("momentum_buffer",)
+    states: tuple[str, ...] = ("momentum_buffer",)
 
     def __init__(
         self,
@@ -34,10 +34,13 @@ class LARS(Optimizer):
         adapt: bool = True,
         **shared: Any,
     ) -> None:
-        super().__init__(params, lr, **shared)
+        if momentum == 0:
+            self.states = ()
+        inside = shared.get("decay", "l2") == "l2"
+        super().__init__(params, lr, 0.0 if inside else weight_decay, **shared)
         self.momentum = momentum
         self.dampening = dampening
-        self.ratio_decay = weight_decay
+        self.ratio_decay = weight_decay if inside else 0.0
         self.nesterov = nesterov
         self.trust_coefficient = trust_coefficient
         self.eps = eps
@@ -45,7 +48,7 @@ class LARS(Optimizer):
 
     def scaled(self, w: Array, g: Array) -> Array:
         """Return d."""
-        a, b = norm(w), norm(g)
+        a, b = norm(w), norm(self.counted(g))
         trust = 1.0
         if self.adapt and usable(a, b):
             trust = self.trust_coefficient * a / (b + self.ratio_decay * a + self.eps)
@@ -55,6 +58,8 @@ class LARS(Optimizer):
 
     def moments(self, s: State, w: Array, g: Array) -> None:
         """Update m."""
+        if self.momentum == 0:
+            return
         new = 1 if self.t == 1 else 1 - self.dampening
         s["momentum_buffer"][...] = self.momentum * s["momentum_buffer"] + new * self.scaled(w, g)
 

@@ -26,7 +26,7 @@ class Lion(Optimizer):
         weight_decay: float = 0.0,
         **shared: Any,
     ) -> None:
-        super().__init__(params, lr, weight_decay, **shared)
+        super().__init__(params, lr, weight_decay, **{"decay": "decoupled", **shared})
         self.beta1, self.beta2 = betas
 
     def direction(self, s: State, w: Array, g: Array) -> Array:

@@ -1,7 +1,7 @@
 """Schedule-Free SGD and AdamW.
 
 n = g                                  AdamW: v ← β₂·v + (1 − β₂)·g², n = g/(√v + ε)
-s = γ·n                                γ: the rate, warmed up; AdamW: · √(1 − β₂^t)
+s = γ·n + d·y                          γ: the rate, warmed up; AdamW: · √(1 − β₂^t); d = γ·λ with decoupled decay
 η = c·(y − z) + (1 − β·(1 − c))·s      the parameters hold y
 z ← z − s                              c: the share of this step in the average x
 
@@ -59,6 +59,11 @@ class SGDScheduleFree(Optimizer):
         self.weight_sum += weight
         self.share = weight / self.weight_sum if self.weight_sum > 0 else 0.0
 
+    @property
+    def keep(self) -> float:
+        """1: the decay is a part of the step."""
+        return 1.0
+
     def scaled(self, s: State, g: Array) -> Array:
         """Return n."""
         return g
@@ -66,6 +71,9 @@ class SGDScheduleFree(Optimizer):
     def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return η, and update z."""
         step = self.rate * self.scaled(s, g)
+        decay = {"l2": 0.0, "decoupled": self.rate, "independent": 1.0}[self.decay] * self.weight_decay
+        if w.dtype.type(decay) != 0:
+            step = step + decay * w
         eta: Array = self.share * (w - s["z"]) + (1 - self.beta * (1 - self.share)) * step
         s["z"][...] = s["z"] - step
         return eta
@@ -94,6 +102,7 @@ class AdamWScheduleFree(SGDScheduleFree):
         weight_lr_power: float = 2.0,
         **shared: Any,
     ) -> None:
+        shared = {"decay": "decoupled", **shared}
         super().__init__(params, lr, betas[0], weight_decay, warmup_steps, r, weight_lr_power, **shared)
         self.beta2 = betas[1]
         self.eps = eps

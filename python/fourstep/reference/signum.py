@@ -25,7 +25,7 @@ class Signum(Optimizer):
         weight_decay: float = 0.0,
         **shared: Any,
     ) -> None:
-        super().__init__(params, lr, weight_decay, **shared)
+        super().__init__(params, lr, weight_decay, **{"decay": "decoupled", **shared})
         self.momentum = momentum
 
     def moments(self, s: State, w: Array, g: Array) -> None:

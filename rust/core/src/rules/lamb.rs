@@ -11,12 +11,13 @@
 //! ([`crate::measure`]), so the arrays are read twice and written once.
 
 use super::adam::Moments;
-use super::trust::{per_array, ratio, square};
+use super::trust::{before_caution, per_array, ratio, square};
 use crate::coefficients::power;
 use crate::exec::Exec;
 use crate::measure::measure;
+use crate::pass::{Pass, Segment};
 use crate::real::Real;
-use crate::rule::{FourStep, Gradient, Segment};
+use crate::rule::FourStep;
 
 /// Hyper-parameters.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -64,18 +65,18 @@ impl Lamb {
     }
 
     /// Takes step `t` over arrays, each a segment.
-    pub fn step<T: Real>(&self, exec: &Exec, t: u64, gradient: Gradient<T>, segments: &mut [Segment<'_, T>]) {
-        per_array(exec, gradient, segments, |array| {
-            self.at(t, self.lr * if self.adapt { self.trust(exec, t, gradient, array) } else { 1.0 })
+    pub fn step<T: Real>(&self, exec: &Exec, t: u64, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
+        per_array(exec, pass, segments, |array| {
+            self.at(t, self.lr * if self.adapt { self.trust(exec, t, pass, array) } else { 1.0 })
         });
     }
 
     /// r = ‖w‖/‖u‖.
-    fn trust<T: Real>(&self, exec: &Exec, t: u64, gradient: Gradient<T>, array: &Segment<'_, T>) -> f64 {
+    fn trust<T: Real>(&self, exec: &Exec, t: u64, pass: &Pass<'_, T>, array: &Segment<'_, T>) -> f64 {
         let [w, u] = measure(
             exec,
             self.at(t, 1.0),
-            gradient,
+            before_caution(pass.frame),
             array,
             #[inline(always)]
             |w: T, _, eta: T| [square(w), square(eta)],

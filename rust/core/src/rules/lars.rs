@@ -10,11 +10,12 @@
 //! The frame leaks: r needs the norms before the first element is written. They are measured first, so w and g are
 //! read twice.
 
-use super::trust::{per_array, ratio, square};
+use super::trust::{before_caution, per_array, ratio, square};
 use crate::exec::Exec;
 use crate::measure::measure;
+use crate::pass::{Pass, Segment};
 use crate::real::Real;
-use crate::rule::{FourStep, Gradient, Segment};
+use crate::rule::FourStep;
 
 /// Hyper-parameters.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -65,26 +66,25 @@ impl Lars {
     }
 
     /// Takes a step over arrays, each a segment.
-    pub fn step<T: Real>(&self, exec: &Exec, gradient: Gradient<T>, segments: &mut [Segment<'_, T>]) {
-        let at = |array: &Segment<'_, T>| {
-            self.at::<T>(if self.adapt { self.trust(exec, gradient, array) } else { 1.0 })
-        };
+    pub fn step<T: Real>(&self, exec: &Exec, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
+        let at =
+            |array: &Segment<'_, T>| self.at::<T>(if self.adapt { self.trust(exec, pass, array) } else { 1.0 });
         if self.momentum > 0.0 {
-            per_array(exec, gradient, segments, at);
+            per_array(exec, pass, segments, at);
         } else {
-            per_array(exec, gradient, segments, |array| LarsPlain(at(array)));
+            per_array(exec, pass, segments, |array| LarsPlain(at(array)));
         }
     }
 
     /// r.
-    fn trust<T: Real>(&self, exec: &Exec, gradient: Gradient<T>, array: &Segment<'_, T>) -> f64 {
+    fn trust<T: Real>(&self, exec: &Exec, pass: &Pass<'_, T>, array: &Segment<'_, T>) -> f64 {
         let [w, g] = measure(
             exec,
-            LarsPlain(self.at(1.0)),
-            gradient,
+            LarsPlain(Self { lr: 1.0, weight_decay: 0.0, ..*self }.at(1.0)), // whose η is g
+            before_caution(pass.frame),
             array,
             #[inline(always)]
-            |w: T, g: T, _| [square(w), square(g)],
+            |w: T, _, g: T| [square(w), square(g)],
         )
         .map(f64::sqrt);
         ratio(w, g, self.trust_coefficient * w / (g + self.weight_decay * w + self.eps))

@@ -1,9 +1,10 @@
 //! What LAMB and LARS share: coefficients that differ from array to array, and norms that are measured first.
 
 use crate::exec::Exec;
+use crate::pass::{Pass, Segment, step};
 use crate::pool;
 use crate::real::Real;
-use crate::rule::{FourStep, Gradient, Segment, step};
+use crate::rule::{FourStep, Frame};
 
 /// `value`, or 1 where one of the norms that it is made from is 0 or not finite: such an array steps as it would without.
 #[must_use]
@@ -19,16 +20,22 @@ pub fn square<T: Real>(x: T) -> f64 {
     x.to_f64() * x.to_f64()
 }
 
+/// The frame of a dry run: a cautious step is so after its ratio is known.
+#[must_use]
+pub fn before_caution<T>(frame: Frame<T>) -> Frame<T> {
+    Frame { cautious: None, ..frame }
+}
+
 /// Steps each array by the rule that `rule` makes for it.
 pub fn per_array<T: Real, R: FourStep<T, S>, const S: usize>(
     exec: &Exec,
-    gradient: Gradient<T>,
+    pass: &Pass<'_, T>,
     arrays: &mut [Segment<'_, T>],
     rule: impl Fn(&Segment<'_, T>) -> R + Send + Sync,
 ) {
-    let total: usize = arrays.iter().map(|a| a.w.len()).sum();
+    let total: usize = arrays.iter().map(Segment::len).sum();
     pool::for_each(exec.threads_for(total), arrays, |array| {
-        step(exec, rule(array), gradient, std::slice::from_mut(array));
+        step(exec, rule(array), pass, std::slice::from_mut(array));
     });
 }
 
@@ -37,6 +44,7 @@ mod tests {
     use super::*;
     use crate::isa::Level;
     use crate::lanes::sum_of_squares;
+    use crate::pass::Found;
     use crate::rules::lamb::Lamb;
     use crate::rules::lars::Lars;
 
@@ -62,13 +70,15 @@ mod tests {
                 .iter_mut()
                 .zip(&g)
                 .zip(m.iter_mut().zip(&mut v))
-                .map(|((w, g), (m, v))| Segment { w, g, state: [m, v, &mut [], &mut []] })
+                .map(|((w, g), (m, v))| Segment::new(w, g, [m, v, &mut [], &mut []]))
                 .collect();
+            let found = Found::default();
+            let pass = Pass::plain(&found);
             match ratios {
-                None => lamb.step(exec, 3, Gradient::plain(), &mut arrays),
+                None => lamb.step(exec, 3, &pass, &mut arrays),
                 Some(ratios) => {
                     for (array, ratio) in arrays.iter_mut().zip(ratios) {
-                        step(exec, lamb.at(3, lr * ratio), Gradient::plain(), std::slice::from_mut(array));
+                        step(exec, lamb.at(3, lr * ratio), &pass, std::slice::from_mut(array));
                     }
                 }
             }
@@ -105,8 +115,9 @@ mod tests {
         let trust = trust_coefficient * norms[0] / (norms[1] + weight_decay * norms[0] + eps);
         let want: Vec<f32> =
             w.iter().zip(&g).map(|(w, g)| w - 0.5 * (trust as f32 * (g + weight_decay as f32 * w))).collect();
-        let array = Segment { w: &mut w, g: &g, state: Default::default() };
-        lars.step(&Exec { threads: 3, ..EXEC }, Gradient::plain(), &mut [array]);
+        let found = Found::default();
+        let array = Segment::new(&mut w, &g, Default::default());
+        lars.step(&Exec { threads: 3, ..EXEC }, &Pass::plain(&found), &mut [array]);
         assert_eq!(w, want, "r is {trust}");
     }
 
