@@ -351,6 +351,16 @@ def test_the_warm_up_of_beta3_stays_in_range(betas: tuple[float, float, float]) 
     assert values[9:] == [betas[2], betas[2]]
 
 
+def test_the_leak_of_each_is_named(rule: Any, dtype: Any) -> None:
+    """An optimizer that is no triple says why, and what state it has beside that of its steps."""
+    optimizer = rule.make([np.zeros(2, dtype)])
+    four = optimizer.as_four_steps()
+    if rule.name in {name for name, *_ in CASES}:
+        assert four.fits == (rule.name == "Signum")
+        assert len(four.states) == len(rule.states)
+    assert str(four).startswith(rule.name)
+
+
 def test_lion_rests_where_there_is_nothing(dtype: Any) -> None:
     """Trap 17: sign(0) = 0, so padding and frozen rows do not drift."""
     w = np.array([1.0, -2.0, 0.0], dtype)

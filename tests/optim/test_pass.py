@@ -354,8 +354,10 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         state = [before.get(key, start[key]) for key in states]
         seen = np.empty(n, dtype), np.empty(n, dtype)
         columns = list(range(len(states)))
-        call: Any = ("w", w, g, state, None, None), (name, {**shared, **hyper}, columns, [])
-        _core.probe(*call, 1.0, optimizer._pass_options(True, True), seen, execution())
+        spec: Any = (name, {**shared, **hyper}, columns, [])
+        _core.probe(
+            ("w", w, g, state, None, None), spec, 1.0, optimizer._pass_options(True, True), seen, execution()
+        )
         optimizer.step({"w": g})
         assert same_bits(w, ours["w"])
         assert all(

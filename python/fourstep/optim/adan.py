@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -90,3 +92,12 @@ class Adan(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adan", self.states, {key: group[key] for key in ("betas", "eps", "no_prox")}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        beta1, beta2, beta3 = group["betas"]
+        leak = Leak(
+            "difference",
+            f"d = g − g₋₁ has an average u of its own, with β₂ = {beta2:g}: V is of g + β₂·d, and divides m̂ + β₂·û",
+        )
+        second, direction = steps.ema_sq(beta3), steps.ratio(group["eps"])
+        return Triple(steps.ema(beta1), second, direction, (leak,), ("exp_avg_diff", "neg_pre_grad"))

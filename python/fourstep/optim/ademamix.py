@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.exact_math import exp, log
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -103,6 +105,15 @@ class AdEMAMix(Optimizer):
         beta3 = warmed_beta(t, beta1, beta3, group["beta3_warmup"])
         alpha = group["alpha"] * _share(t, group["alpha_warmup"])
         return "ademamix", self.states, {"betas": (beta1, beta2, beta3), "alpha": alpha, "eps": group["eps"]}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        beta1, beta2, beta3 = group["betas"]
+        leak = Leak(
+            "second φ",
+            f"a slow average m₂ with β₃ = {beta3:g} is added to m̂, {group['alpha']:g} times; both may depend on t",
+        )
+        second, direction = steps.ema_sq(beta2), steps.ratio(group["eps"])
+        return Triple(steps.ema(beta1), second, direction, (leak,), ("exp_avg_slow",))
 
 
 def warmed_beta(t: int, start: float, end: float, warmup: int | None) -> float:

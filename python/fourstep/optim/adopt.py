@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -89,3 +91,13 @@ class ADOPT(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adopt", self.states, {key: group[key] for key in ("betas", "eps", "clip")}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        beta1, beta2 = group["betas"]
+        leak = Leak(
+            "division inside φ",
+            f"m averages g/max(√V, {group['eps']:g}), with the V of the step before: step 2 divides, not step 3; the "
+            "first step only sets V",
+        )
+        first, second = steps.ema(beta1, bias_correction=False), steps.ema_sq(beta2, bias_correction=False)
+        return Triple(first, second, steps.along(), (leak,))

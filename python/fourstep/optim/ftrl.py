@@ -12,11 +12,13 @@ from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 
+from fourstep import steps
 from fourstep.arena import Array
 from fourstep.exact_math import pow
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -140,6 +142,13 @@ class FTRL(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "ftrl", self.states, self._hyper(group)
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        leak = Leak(
+            "solved for",
+            "w is the minimum of a function that z and n hold, 0 exactly where |z| <= λ₁; step 4 takes it as it is",
+        )
+        return Triple(steps.plain(), steps.sum_sq(), steps.ratio(group["beta"]), (leak,), ("linear",))
 
     def _hyper(self, group: ParamGroup) -> Hyper:
         if group["lr"] == 0:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -100,3 +102,15 @@ class LAMB(Optimizer):
         if group["decay"] == "decoupled":
             hyper.update(ratio_decay=group["weight_decay"], keep=1.0)
         return "lamb", self.states, {"ratio_decay": 0.0, **hyper}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        correction = group["bias_correction"]
+        first, second = (
+            steps.ema(group["betas"][0], correction),
+            steps.ema_sq(group["betas"][1], correction),
+        )
+        leak = Leak(
+            "trust ratio",
+            "η is multiplied by ‖w‖/‖u‖ over the array, u = η/α + λ·w: all directions come before the first step",
+        )
+        return Triple(first, second, steps.ratio(group["eps"]), (leak,))

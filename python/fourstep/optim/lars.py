@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -120,3 +122,16 @@ class LARS(Optimizer):
         if group["decay"] == "l2":
             hyper.update(ratio_decay=group["weight_decay"], weight_decay=0.0)
         return "lars", ("momentum_buffer",) if group["momentum"] > 0 else (), hyper
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        momentum = group["momentum"]
+        first: steps.FirstStep = steps.heavy_ball(momentum, group["dampening"])
+        if momentum == 0:
+            first = steps.plain()
+        elif group["nesterov"]:
+            first = steps.nesterov(momentum)
+        leak = Leak(
+            "trust ratio",
+            "g is multiplied by c·‖w‖/(‖g‖ + λ·‖w‖ + ε) over the array: both norms come before the first element",
+        )
+        return Triple(first, steps.none(), steps.along(), (leak,))

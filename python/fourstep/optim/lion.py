@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -74,3 +76,12 @@ class Lion(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "lion", ("exp_avg",), {"betas": group["betas"]}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        beta1, beta2 = group["betas"]
+        leak = Leak(
+            "two memories",
+            f"the step takes m with β₁, the state keeps it with β₂ = {beta2:g}: the direction needs the m of the step "
+            "before, so step 3 writes state",
+        )
+        return Triple(steps.ema(beta1, bias_correction=False), steps.none(), steps.sign(), (leak,))

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -90,6 +92,14 @@ class Rprop(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "rprop", self.states, {key: group[key] for key in ("etas", "step_sizes")}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        leak = Leak(
+            "step size",
+            "the state holds the step itself, which grows or shrinks by the signs of this gradient and the last; "
+            "the step after a turn is skipped, and α is no more than the first size",
+        )
+        return Triple(steps.plain(), steps.none(), steps.sign(), (leak,), self.states)
 
     def _start(self, group: ParamGroup, state: str) -> float:
         return float(group["lr"]) if state == "step_size" else 0.0

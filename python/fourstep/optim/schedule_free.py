@@ -12,17 +12,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.arena import Array
 from fourstep.exact_math import pow, power
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 from fourstep.optim.precision import Coded
 from fourstep.state import StateError
 
 _MODES = ("train", "eval")
+_LEAK = Leak(
+    "three points",
+    "gradients are taken at y = (1 − β)·z + β·x, steps are z's, and the result is x, the average of z: the step of y is "
+    "c·(y − z) + (1 − β·(1 − c))·γ·n",
+)
 
 
 class ScheduleFree(Optimizer):
@@ -278,6 +285,9 @@ class SGDScheduleFree(ScheduleFree):
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "schedule_free_sgd", ("z",), self._hyper(group)
 
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        return Triple(steps.plain(), steps.none(), steps.along(), (_LEAK,), ("z",))
+
 
 class AdamWScheduleFree(ScheduleFree):
     r"""Schedule-Free AdamW: Schedule-Free SGD over the scaled gradient.
@@ -366,3 +376,7 @@ class AdamWScheduleFree(ScheduleFree):
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         scaling = {"beta2": group["betas"][1], "eps": group["eps"]}
         return "schedule_free_adamw", ("z", "exp_avg_sq"), {**self._hyper(group), **scaling}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        second = steps.ema_sq(group["betas"][1])
+        return Triple(steps.plain(), second, steps.ratio(group["eps"], eps_hat=True), (_LEAK,), ("z",))

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -70,3 +72,7 @@ class Signum(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "signum", ("momentum_buffer",), {"momentum": group["momentum"]}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        first = steps.ema(group["momentum"], bias_correction=False)
+        return Triple(first, steps.none(), steps.sign())

@@ -10,7 +10,6 @@
 //! The frame leaks: r needs u of every element before the first is written. A dry run measures both norms
 //! ([`crate::measure`]), so the arrays are read twice and written once.
 
-use super::adam::Moments;
 use super::trust::{before_caution, per_array, ratio, square};
 use crate::coefficients::power;
 use crate::exec::Exec;
@@ -41,7 +40,8 @@ pub struct Lamb {
 /// The coefficients of one step. State: `exp_avg`, `exp_avg_sq`.
 #[derive(Clone, Copy, Debug)]
 pub struct LambStep<T> {
-    moments: Moments<T>,
+    beta: [T; 2],
+    one_minus_beta: [T; 2],
     correction: T,
     root: T,
     eps: T,
@@ -55,7 +55,8 @@ impl Lamb {
     pub fn at<T: Real>(&self, t: u64, rate: f64) -> LambStep<T> {
         let of = |beta| if self.bias_correction { 1.0 - power(beta, t) } else { 1.0 };
         LambStep {
-            moments: Moments::new(self.beta1, self.beta2),
+            beta: [self.beta1, self.beta2].map(T::from_f64),
+            one_minus_beta: [self.beta1, self.beta2].map(|b| T::from_f64(1.0 - b)),
             correction: T::from_f64(1.0 / of(self.beta1)),
             root: T::from_f64(1.0 / of(self.beta2).sqrt()),
             eps: T::from_f64(self.eps),
@@ -88,8 +89,8 @@ impl Lamb {
 
 impl<T: Real> FourStep<T, 2> for LambStep<T> {
     #[inline(always)]
-    fn moments(self, _: T, g: T, state: [T; 2]) -> [T; 2] {
-        self.moments.after(g, state)
+    fn moments(self, _: T, g: T, [m, v]: [T; 2]) -> [T; 2] {
+        [self.beta[0] * m + self.one_minus_beta[0] * g, self.beta[1] * v + self.one_minus_beta[1] * (g * g)]
     }
 
     #[inline(always)]

@@ -65,6 +65,12 @@ impl Lars {
         }
     }
 
+    /// The coefficients without momentum.
+    #[must_use]
+    pub fn plain<T: Real>(&self, trust: f64) -> LarsPlain<T> {
+        LarsPlain(self.at(trust))
+    }
+
     /// Takes a step over arrays, each a segment.
     pub fn step<T: Real>(&self, exec: &Exec, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
         let at =

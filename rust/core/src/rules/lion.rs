@@ -6,7 +6,7 @@
 //! m ← β₂·m + (1 − β₂)·g          the frame leaks: the direction needs the old m
 //! ```
 
-use super::sign::sign;
+use super::triple::sign;
 use crate::real::Real;
 use crate::rule::FourStep;
 

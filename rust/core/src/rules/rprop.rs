@@ -10,7 +10,7 @@
 //!
 //! The frame leaks: α is the first s only, and the state holds the step itself.
 
-use super::sign::sign;
+use super::triple::sign;
 use crate::real::Real;
 use crate::rule::FourStep;
 
