@@ -25,7 +25,8 @@ Where the frame leaks:
 
 | class | leak |
 |---|---|
-| `Signum`, `Lion` | the direction is a sign; Lion's needs the moment of the step before |
+| `Signum` | none: the direction is a sign |
+| `Lion` | its sign needs the moment of the step before |
 | `Rprop` | signs alone; the state holds the step |
 | `Adan` | the difference of gradients stands for a look-ahead |
 | `ADOPT` | momentum of g/√V, with the V of the step before |
@@ -34,7 +35,7 @@ Where the frame leaks:
 | `FTRL` | w is solved for, not moved |
 | `SGDScheduleFree`, `AdamWScheduleFree` | gradients at y, steps of z, results in their average x |
 
-Names and defaults are PyTorch's. torch's spellings (`Adagrad`, `Adadelta`, `RMSprop`, `NAdam`) work too.
+Names and defaults are PyTorch's, or where it has none those of the authors' code. torch's spellings (`Adagrad`, `Adadelta`, `RMSprop`, `NAdam`) work too.
 """
 
 from __future__ import annotations

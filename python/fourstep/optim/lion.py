@@ -48,8 +48,8 @@ class Lion(Optimizer):
 
     Notes
     -----
-    State: ``exp_avg``. The frame leaks twice: the direction is a sign, and it needs the moment of the step before. Chen
-    et al. 2023, arXiv:2302.06675, algorithm 2. Where others differ: DeepSpeed's kernel copies the sign bit, so that a
+    State: ``exp_avg``. The frame leaks: the direction needs the moment of the step before. Chen et al. 2023,
+    arXiv:2302.06675, algorithm 2. Where others differ: DeepSpeed's kernel copies the sign bit, so that a
     sum of 0 moves by lr, and padding and frozen rows drift.
     """
 

@@ -45,7 +45,7 @@ class Signum(Optimizer):
 
     Notes
     -----
-    State: ``momentum_buffer``. The frame leaks: the direction is a sign, and no moment measures the size of a gradient.
+    State: ``momentum_buffer``. It is the triple of an average, no second moment and the sign.
     Bernstein et al. 2018, arXiv:1802.04434.
     """
 
