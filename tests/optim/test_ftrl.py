@@ -105,3 +105,22 @@ def test_a_schedule_that_reaches_zero_is_refused_before_anything_is_written() ->
         optimizer.step([np.ones(2)])
     assert np.array_equal(w, before)
     assert optimizer.step_count == 1
+
+
+def test_rows_of_a_table_step_as_they_would_alone(noise: Any, same_bits: Any) -> None:
+    """Only the rows that are named move, also those that are seen for the first time at a later step."""
+    options: dict[str, Any] = {"lr": 0.1, "l1": 0.05, "beta": 1.0}
+    table = noise(0, (6, 4), np.float32)
+    alone = {f"{row}": table[row].copy() for row in range(6)}
+    before = table.copy()
+    optimizer = fs.optim.FTRL({"table": table}, groups=[{"params": ..., "sparse": True}], **options)
+    each = {name: fs.optim.FTRL({name: w}, **options) for name, w in alone.items()}
+    for t, rows in enumerate(([0, 3], [3], [5, 0], [3, 5])):
+        grads = noise(10 + t, (len(rows), 4), np.float32)
+        optimizer.step_rows("table", np.array(rows), grads)
+        for row, g in zip(rows, grads, strict=True):
+            each[f"{row}"].step({f"{row}": g})
+    for row in (0, 3, 5):
+        assert same_bits(table[row], alone[f"{row}"]), row
+    for row in (1, 2, 4):
+        assert same_bits(table[row], before[row]), row

@@ -35,7 +35,10 @@ Where the frame leaks:
 | `FTRL` | w is solved for, not moved |
 | `SGDScheduleFree`, `AdamWScheduleFree` | gradients at y, steps of z, results in their average x |
 
-Names and defaults are PyTorch's, or where it has none those of the authors' code. torch's spellings (`Adagrad`, `Adadelta`, `RMSprop`, `NAdam`) work too.
+For tables of which a batch touches few rows (`Optimizer.step_rows`): `SGD`, `AdaGrad`, `RowwiseAdagrad`, `LazyAdam`.
+
+Names and defaults are PyTorch's, or where it has none those of the authors' code. torch's spellings (`Adagrad`,
+`Adadelta`, `RMSprop`, `NAdam`) work too.
 """
 
 from __future__ import annotations
@@ -57,11 +60,13 @@ from fourstep.optim.ftrl import FTRL
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lamb import LAMB
 from fourstep.optim.lars import LARS
+from fourstep.optim.lazy_adam import LazyAdam
 from fourstep.optim.lion import Lion
 from fourstep.optim.nadam import Nadam
 from fourstep.optim.radam import RAdam
 from fourstep.optim.report import Last, NonFiniteWarning
 from fourstep.optim.rmsprop import RMSProp
+from fourstep.optim.rowwise_adagrad import RowwiseAdagrad
 from fourstep.optim.rprop import Rprop
 from fourstep.optim.schedule_free import AdamWScheduleFree, SGDScheduleFree
 from fourstep.optim.sgd import NAG, SGD, SGDW
@@ -100,6 +105,7 @@ __all__ = [
     "FourStep",
     "FourSteps",
     "Last",
+    "LazyAdam",
     "Leak",
     "Lion",
     "NAdam",
@@ -110,6 +116,7 @@ __all__ = [
     "RAdam",
     "RMSProp",
     "RMSprop",
+    "RowwiseAdagrad",
     "Rprop",
     "SGDScheduleFree",
     "Signum",

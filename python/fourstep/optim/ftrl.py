@@ -21,6 +21,7 @@ from fourstep.optim.checks import Check
 from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
+from fourstep.optim.rows import RowRule
 
 
 class FTRL(Optimizer):
@@ -84,6 +85,7 @@ class FTRL(Optimizer):
     """
 
     states: ClassVar[tuple[str, ...]] = ("accumulator", "linear")
+    starts_at_w: ClassVar[tuple[str, ...]] = ("linear",)
     refused: ClassVar[dict[str, str]] = {"cautious": "w is solved for, there is no step to leave out"}
     _checks: ClassVar[dict[str, Check]] = {
         "lr": checks.positive_rate,
@@ -149,6 +151,10 @@ class FTRL(Optimizer):
             "w is the minimum of a function that z and n hold, 0 exactly where |z| <= λ₁; step 4 takes it as it is",
         )
         return Triple(steps.plain(), steps.sum_sq(), steps.ratio(group["beta"]), (leak,), ("linear",))
+
+    def row_rule(self, group: ParamGroup) -> RowRule:
+        """Return the same rule: z and n of a row change with its gradient alone."""
+        return RowRule(*self._rule(group))
 
     def _hyper(self, group: ParamGroup) -> Hyper:
         if group["lr"] == 0:

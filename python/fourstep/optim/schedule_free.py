@@ -41,6 +41,7 @@ class ScheduleFree(Optimizer):
     """
 
     scalars: ClassVar[tuple[str, ...]] = ("weight_sum", "lr_max")
+    starts_at_w: ClassVar[tuple[str, ...]] = ("z",)
     refused: ClassVar[dict[str, str]] = {
         "cautious": "y would leave the line between z and x",
     }
@@ -122,10 +123,10 @@ class ScheduleFree(Optimizer):
             if before:
                 self.train()
 
-    def step(self, grads: Any = None) -> Any:
+    def step(self, grads: Any = None, **rows: Any) -> Any:
         """Take one step; see `Optimizer.step`. Refused in evaluation."""
         self._check_training()
-        return super().step(grads)
+        return super().step(grads, **rows)
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of everything that the next step depends on, and the mode.
