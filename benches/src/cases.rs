@@ -9,8 +9,8 @@ use fourstep::rules::compose::{Composed, Direction, Mix, Phi, Psi};
 use fourstep::rules::epsilon::Epsilon;
 use fourstep::rules::schedule_free::{Scaling, ScheduleFree};
 use fourstep::rules::{
-    Rule, adabelief, adadelta, adagrad, adam, adamax, adan, ademamix, adopt, ftrl, lion, nadam, radam, rmsprop, rprop,
-    sgd, yogi,
+    Rule, adabelief, adadelta, adagrad, adam, adamax, adan, ademamix, adopt, ftrl, lion, nadam, radam, rmsprop,
+    rprop, sgd, yogi,
 };
 
 /// The step that is measured: not the first, so that no coefficient is 0 or 1 by accident.
@@ -37,8 +37,7 @@ pub fn rules() -> Vec<(&'static str, Rule)> {
         second: Psi::Sum,
         direction: Direction::Ratio { epsilon, lr_decay: 0.0, lr_last: false },
     };
-    let ftrl =
-        |power| Rule::Ftrl(ftrl::Ftrl { lr: 0.1, power, l1: 0.01, l2: 0.01, shrinkage: 0.0, beta: 1.0 });
+    let ftrl = |power| Rule::Ftrl(ftrl::Ftrl { lr: 0.1, power, l1: 0.01, l2: 0.01, shrinkage: 0.0, beta: 1.0 });
     let free = ScheduleFree { rate: lr, beta: 0.9, share: 1.0 / STEP as f64, decay: 0.0 };
     vec![
         ("sgd", Rule::Sgd(sgd::Sgd { lr })),

@@ -174,6 +174,25 @@ impl Rule {
         }
     }
 
+    /// Whether rows of a table can step by it: of the triples, the plain ones; and FTRL.
+    #[must_use]
+    pub fn has_rows(&self) -> bool {
+        matches!(self, Self::Ftrl(_)) || self.composed().is_some_and(|composed| composed.at(1).is_plain())
+    }
+
+    /// Gives the kernel of step `t` to `visitor`, if rows can step by it.
+    ///
+    /// # Panics
+    /// Where [`Self::has_rows`] is not true.
+    pub(crate) fn visit_rows<T: Real, V: Visitor<T>>(&self, t: u64, visitor: V) -> V::Out {
+        match (self, self.composed()) {
+            (_, Some(composed)) => composed.at(t).visit_plain(visitor),
+            (Self::Ftrl(r), _) if r.power == 0.5 => visitor.with(r.at::<T, true>()),
+            (Self::Ftrl(r), _) => visitor.with(r.at::<T, false>()),
+            _ => panic!("{self:?} has no kernel for rows"),
+        }
+    }
+
     /// Gives the kernel of step `t` to `visitor`.
     pub(crate) fn visit<T: Real, V: Visitor<T>>(&self, t: u64, visitor: V) -> V::Out {
         if let Some(composed) = self.composed() {
