@@ -19,21 +19,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fourstep import data, metrics, nn, optim, plot, reference, schedules, train
+    from fourstep import data, functions, metrics, nn, optim, plot, reference, schedules, train
     from fourstep._runtime import Runtime, num_threads, runtime, set_num_threads
     from fourstep.arena import Arena
     from fourstep.state import load, save
     from fourstep.train.run import Run, load_run
+    from fourstep.trajectory import Trajectory, minimize
 
     __version__: str
 
-_MODULES = ("data", "metrics", "nn", "optim", "plot", "reference", "schedules", "train")
+_MODULES = ("data", "functions", "metrics", "nn", "optim", "plot", "reference", "schedules", "train")
 _NAMES = {
     "Arena": "arena",
     "Run": "train.run",
     "Runtime": "_runtime",
+    "Trajectory": "trajectory",
     "load": "state",
     "load_run": "train.run",
+    "minimize": "trajectory",
     "num_threads": "_runtime",
     "runtime": "_runtime",
     "save": "state",
@@ -44,10 +47,13 @@ __all__ = [
     "Arena",
     "Run",
     "Runtime",
+    "Trajectory",
     "data",
+    "functions",
     "load",
     "load_run",
     "metrics",
+    "minimize",
     "nn",
     "num_threads",
     "optim",
