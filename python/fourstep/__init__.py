@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fourstep._runtime import Runtime, num_threads, runtime, set_num_threads
     from fourstep.arena import Arena
     from fourstep.state import load, save
+    from fourstep.tracing import Trace, trace
     from fourstep.train.run import Run, load_run
     from fourstep.trajectory import Trajectory, minimize
 
@@ -33,6 +34,7 @@ _NAMES = {
     "Arena": "arena",
     "Run": "train.run",
     "Runtime": "_runtime",
+    "Trace": "tracing",
     "Trajectory": "trajectory",
     "load": "state",
     "load_run": "train.run",
@@ -41,12 +43,14 @@ _NAMES = {
     "runtime": "_runtime",
     "save": "state",
     "set_num_threads": "_runtime",
+    "trace": "tracing",
 }
 
 __all__ = [
     "Arena",
     "Run",
     "Runtime",
+    "Trace",
     "Trajectory",
     "data",
     "functions",
@@ -63,6 +67,7 @@ __all__ = [
     "save",
     "schedules",
     "set_num_threads",
+    "trace",
     "train",
 ]
 

@@ -284,4 +284,4 @@ class RingedBasin(Trap):
         """Uniform in the disc r < 0.9."""
         rng = np.random.default_rng(seed)
         drawn = rng.uniform(-1, 1, (4 * n + 32, 2))  # of the square; π/4 of them lie in the disc
-        return self._inner * drawn[(drawn**2).sum(1) < 1][:n]
+        return np.asarray(self._inner * drawn[(drawn**2).sum(1) < 1][:n])

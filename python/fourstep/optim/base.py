@@ -25,6 +25,10 @@ Hyper = dict[str, Any]
 #: (group, rule, state buffers, hyper-parameters): what one group does in one call.
 Job = tuple[int, str, tuple[str, ...], Hyper]
 
+#: What the kernels take: (name, w, g, state buffers), and (rule, hyper-parameters, which state buffers, ranges).
+Buffers = list[tuple[str, Array, Array, list[Array]]]
+Groups = list[tuple[str, Hyper, list[int], list[Range]]]
+
 #: Gradients by buffer.
 Gradients = Mapping[int, Array]
 
@@ -305,7 +309,7 @@ class Optimizer:
         place = {buffer: i for i, buffer in enumerate(used)}
         columns = {name: i for i, name in enumerate(states)}
 
-        groups: list[tuple[str, Hyper, list[int], list[Range]]] = []
+        groups: Groups = []
         for index, rule, names, hyper in jobs:
             group = self.param_groups[index]
             self._fill(group, index, names)
@@ -328,11 +332,15 @@ class Optimizer:
             for buffer in used
         ]
         try:
-            _core.step(buffers, groups, self._clip(jobs, place) if clip else None, execution())
+            self._call(buffers, groups, self._clip(jobs, place) if clip else None)
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}{self._first_not_finite(gradients, jobs)}") from None
         for index, _, names, _ in jobs:
             self.param_groups[index].started |= set(names)
+
+    def _call(self, buffers: Buffers, groups: Groups, clip: tuple[float, list[Range]] | None) -> float | None:
+        """Call the kernels, once; `fourstep.trace` looks on here, and at `_begin` and `_advance`."""
+        return _core.step(buffers, groups, clip, execution())
 
     def _clip(self, jobs: Sequence[Job], place: Mapping[int, int]) -> tuple[float, list[Range]] | None:
         if self.clip_norm is None:
