@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 #: A letter or a word with accents, primes, and a subscript: m, m̂, β₁, lr, μ_t, Π_{t−1}.
 _SYMBOL = r"[A-Za-zα-ωΑ-Ω]+[\u0300-\u036f]*(?:[₀-₉]+|_\w+|_\{[^}]*\})?[\u0300-\u036f]*"
@@ -107,9 +108,9 @@ class Equation:
     >>> print(line.right.filled({"β₁": "0.9", "m": "1", "g": "2"}))
     0.9·1 + (1 − 0.9)·2
     >>> print(line.latex())
-    m \\leftarrow \\beta_{1}\\, m + \\left(1 - \\beta_{1}\\right)\\, g
+    m \\leftarrow \\beta_{1} \\, m + \\left(1 - \\beta_{1}\\right) \\, g
     >>> print(equation("η = α·m̂/(√v̂ + ε)").latex())
-    \\eta = \\frac{\\alpha\\, \\hat{m}}{\\sqrt{\\hat{v}} + \\epsilon}
+    \\eta = \\frac{\\alpha \\, \\hat{m}}{\\sqrt{\\hat{v}} + \\epsilon}
     """
 
     left: str
@@ -123,12 +124,13 @@ class Equation:
     def latex(self) -> str:
         """Write it in LaTeX."""
         return (
-            f"{_symbol(self.left)} {chr(92)}leftarrow {self.right.latex()}"
+            f"{symbol_latex(self.left)} {chr(92)}leftarrow {self.right.latex()}"
             if self.sign == "←"
-            else (f"{_symbol(self.left)} = {self.right.latex()}")
+            else (f"{symbol_latex(self.left)} = {self.right.latex()}")
         )
 
 
+@cache
 def equation(text: str) -> Equation:
     """Read an equation.
 
@@ -143,6 +145,7 @@ def equation(text: str) -> Equation:
     return Equation(found[1], found[2], expression(found[3]))
 
 
+@cache
 def expression(text: str) -> Node:
     """Read the right side of an equation."""
     reader = _Reader(unicodedata.normalize("NFD", text))
@@ -269,13 +272,16 @@ def _leads(node: Node) -> bool:
 
 def _latex(node: Node) -> str:
     if node.op == "number":
-        return node.text.replace("−", "-")
+        digits, _, exponent = node.text.replace("−", "-").partition("e")
+        power = f"10^{{{int(exponent)}}}" if exponent else ""
+        return power if power and digits == "1" else f"{digits} \\cdot {power}" if power else digits
     if node.op == "symbol":
-        return _symbol(node.text)
+        return symbol_latex(node.text)
     bare = [
         _latex(part.parts[0] if part.op == "()" else part) for part in node.parts
     ]  # where a bar or a root brackets
     parts = [_latex(part) for part in node.parts]
+    times = "\\cdot" if _numeric(node.parts[-1]) else "\\,"
     name = f"\\operatorname{{{node.text}}}" if node.text == "sign" else f"\\{node.text}"
     return {
         "()": lambda: f"\\left({parts[0]}\\right)",
@@ -285,14 +291,33 @@ def _latex(node: Node) -> str:
         "√": lambda: f"\\sqrt{{{bare[0]}}}",
         "+": lambda: f"{parts[0]} + {parts[1]}",
         "−": lambda: f"{parts[0]} - {parts[1]}",
-        "·": lambda: f"{parts[0]}\\, {parts[1]}",
+        "·": lambda: f"{parts[0]} {times} {parts[1]}",
         "/": lambda: f"\\frac{{{bare[0]}}}{{{bare[1]}}}",
         "^": lambda: f"{parts[0]}^{{{bare[1]}}}",
         "call": lambda: f"{name}\\left({', '.join(parts)}\\right)",
     }[node.op]()
 
 
-def _symbol(text: str) -> str:
+def _numeric(node: Node) -> bool:
+    """Tell whether a factor begins with a digit, so that it needs a dot before it."""
+    while node.parts and node.op in ("·", "/", "^", "²"):
+        if node.op == "/":
+            return False
+        node = node.parts[0]
+    return node.op == "number"
+
+
+def width(text: str) -> int:
+    """Count the columns of a text: an accent takes none."""
+    return sum(not unicodedata.combining(c) for c in text)
+
+
+def padded(text: str, columns: int) -> str:
+    """Fill up with blanks."""
+    return text + " " * (columns - width(text))
+
+
+def symbol_latex(text: str) -> str:
     """Write a symbol in LaTeX: its letter, its accent, its subscript."""
     found = re.fullmatch(
         r"([A-Za-zα-ωΑ-Ω]+)([\u0300-\u036f]*)([₀-₉]*)(?:_\{?([^}]*)\}?)?([\u0300-\u036f]*)", text

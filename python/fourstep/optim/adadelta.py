@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
@@ -76,6 +77,19 @@ class AdaDelta(Optimizer):
             "weight_decay": weight_decay,
         }
         super().__init__(params, defaults, **shared)
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        return Formulas(
+            ("v ← ρ·v + (1 − ρ)·g²",),
+            ("δ = √(u + ε)/√(v + ε)·g", "u ← ρ·u + (1 − ρ)·δ²", "η = α·δ"),
+            symbols={"ρ": Symbol(group["rho"], "rho"), "ε": Symbol(group["eps"], "eps")},
+            states={"v": "square_avg", "u": "acc_delta"},
+            second=("v", "u"),
+            windows=("ρ",),
+            leaks=(
+                "u, the size of past updates, stands where α would, and needs the direction: step 3 writes state",
+            ),
+        )
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adadelta", ("square_avg", "acc_delta"), {"rho": group["rho"], "eps": group["eps"]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
@@ -84,6 +85,17 @@ class AdaGrad(Optimizer):
             "eps_inside": eps_inside,
         }
         super().__init__(params, defaults, **shared)
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        root = "√(V + ε)" if group["eps_inside"] else "(√V + ε)"
+        decay = ("α_t = α/(1 + (t − 1)·λ_α)",) if group["lr_decay"] else ()
+        return Formulas(
+            ("V ← V + g²",),
+            (*decay, f"η = {'α_t' if decay else 'α'}·g/{root}"),
+            symbols={"λ_α": Symbol(group["lr_decay"], "lr_decay"), "ε": Symbol(group["eps"], "eps")},
+            states={"V": "sum"},
+            second=("V", "α_t"),
+        )
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         hyper = {key: group[key] for key in ("lr_decay", "eps", "eps_inside")}

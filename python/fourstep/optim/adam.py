@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep.explain.moments import gain
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
@@ -74,5 +76,26 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults, **shared)
 
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        return Formulas(
+            ("m ← β₁·m + (1 − β₁)·g", "v ← β₂·v + (1 − β₂)·g²", "m̂ = m/(1 − β₁^t)", "v̂ = v/(1 − β₂^t)"),
+            ("η = α·m̂/(√v̂ + ε)",),
+            symbols=adam_symbols(group),
+            states={"m": "exp_avg", "v": "exp_avg_sq"},
+            second=("v", "v̂"),
+            windows=("β₁", "β₂"),
+            gain=gain(group["betas"][0], 1 - group["betas"][0], unit="α"),
+        )
+
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adam", ("exp_avg", "exp_avg_sq"), {"betas": group["betas"], "eps": group["eps"]}
+
+
+def adam_symbols(group: ParamGroup) -> dict[str, Symbol]:
+    """Return the hyper-parameters in Adam's formulas."""
+    beta1, beta2 = group["betas"]
+    return {
+        "β₁": Symbol(beta1, "betas[0]"),
+        "β₂": Symbol(beta2, "betas[1]"),
+        "ε": Symbol(group["eps"], "eps"),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 import numpy as np
 
@@ -20,6 +20,11 @@ from fourstep.optim.layout import ArenaLayout, Range, layout_of
 from fourstep.optim.state import dump, restore
 from fourstep.schedules import evaluate
 
+if TYPE_CHECKING:
+    from fourstep.explain.general import Explanation
+    from fourstep.explain.numbers import StepExplanation
+    from fourstep.explain.steps import Formulas
+
 Hyper = dict[str, Any]
 
 #: (group, rule, state buffers, hyper-parameters): what one group does in one call.
@@ -28,6 +33,8 @@ Job = tuple[int, str, tuple[str, ...], Hyper]
 #: What the kernels take: (name, w, g, state buffers), and (rule, hyper-parameters, which state buffers, ranges).
 Buffers = list[tuple[str, Array, Array, list[Array]]]
 Groups = list[tuple[str, Hyper, list[int], list[Range]]]
+#: (largest norm, the parameters over which it is taken).
+Clip = tuple[float, list[Range]] | None
 
 #: Gradients by buffer.
 Gradients = Mapping[int, Array]
@@ -137,6 +144,10 @@ class Optimizer:
     def _stepped(self, group: ParamGroup) -> None:
         """Update the scalars of a group after a step."""
 
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        """Return steps 2 to 4 of a group as formulas; `ahead`: as with a closure, where there are two forms."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it steps")
+
     # What a user calls.
 
     @property
@@ -227,6 +238,39 @@ class Optimizer:
             for key, buffers in self._state.items()
             if key in group.started
         }
+
+    def explain(
+        self,
+        step: int | None = None,
+        name: str | None = None,
+        index: int | tuple[int, ...] = (),
+        grads: Any = None,
+    ) -> Explanation | StepExplanation:
+        """Say how this optimizer steps: its four steps as formulas, or with `name` one element's step in numbers.
+
+        Parameters
+        ----------
+        step : int, optional
+            The step to put into numbers: by default the next one, from the gradients at hand; an earlier one is read from
+            the trace inside whose ``with`` this is called (`fourstep.trace`).
+        name, index
+            The element: a parameter, and an index in it.
+        grads : optional
+            Gradients as `step` takes them; nothing for an arena.
+
+        Returns
+        -------
+        Explanation or StepExplanation
+            Either prints itself as text, and has ``text()``, ``latex()`` and ``markdown()``.
+
+        Raises
+        ------
+        ValueError
+            A step that is neither the next one nor in a trace; an element that is not there or is frozen.
+        """
+        from fourstep.explain import explain
+
+        return explain(self, step, name, index, grads)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Refuse: a copy would step the copied parameters or the same ones, and nobody could tell which."""
@@ -338,11 +382,11 @@ class Optimizer:
         for index, _, names, _ in jobs:
             self.param_groups[index].started |= set(names)
 
-    def _call(self, buffers: Buffers, groups: Groups, clip: tuple[float, list[Range]] | None) -> float | None:
+    def _call(self, buffers: Buffers, groups: Groups, clip: Clip) -> float | None:
         """Call the kernels, once; `fourstep.trace` looks on here, and at `_begin` and `_advance`."""
         return _core.step(buffers, groups, clip, execution())
 
-    def _clip(self, jobs: Sequence[Job], place: Mapping[int, int]) -> tuple[float, list[Range]] | None:
+    def _clip(self, jobs: Sequence[Job], place: Mapping[int, int]) -> Clip:
         if self.clip_norm is None:
             return None
         names = {name for index, *_ in jobs for name in self.param_groups[index]["names"]}

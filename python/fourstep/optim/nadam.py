@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Unpack
 
 from fourstep import _core
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
+from fourstep.optim.adam import adam_symbols
 from fourstep.optim.base import Shared
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
@@ -96,6 +98,41 @@ class Nadam(LookAhead):
 
     def _looks_ahead(self, group: ParamGroup) -> bool:
         return bool(group["lookahead"] == "notes")
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        moments = ("m ← β₁·m + (1 − β₁)·g", "v ← β₂·v + (1 − β₂)·g²")
+        shared: dict[str, Any] = {
+            "states": {"m": "exp_avg", "v": "exp_avg_sq"},
+            "second": ("v", "v̂", "μ_t", "μ_{t+1}", "Π_t", "Π_{t+1}"),
+            "windows": ("β₁", "β₂"),
+        }
+        if ahead and self._looks_ahead(group):
+            return Formulas(
+                (*moments, "m̂ = m/(1 − β₁^t)", "v̂ = v/(1 − β₂^t)"),
+                ("η = α·m̂/(√v̂ + ε)",),
+                symbols=adam_symbols(group),
+                point="w − α·m/(√v + ε)",
+                leaks=("the gradient is taken at another point than w: step(closure)",),
+                **shared,
+            )
+        symbols = {
+            **adam_symbols(group),
+            "ψ": Symbol(group["momentum_decay"], "momentum_decay"),
+            "Π_{t−1}": Symbol(group.scalars.get("mu_product", 1.0), "μ_1·…·μ_{t−1}"),
+        }
+        return Formulas(
+            (
+                *moments,
+                "v̂ = v/(1 − β₂^t)",
+                "μ_t = β₁·(1 − 0.5·0.96^(t·ψ))",
+                "μ_{t+1} = β₁·(1 − 0.5·0.96^((t + 1)·ψ))",
+                "Π_t = Π_{t−1}·μ_t",
+                "Π_{t+1} = Π_t·μ_{t+1}",
+            ),
+            ("η = α·((1 − μ_t)/(1 − Π_t)·g + μ_{t+1}/(1 − Π_{t+1})·m)/(√v̂ + ε)",),
+            symbols=symbols,
+            **shared,
+        )
 
     def _rule(self, group: ParamGroup) -> Move:
         hyper = {key: group[key] for key in ("betas", "eps", "momentum_decay")}

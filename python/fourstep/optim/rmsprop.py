@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep.explain.moments import gain
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
@@ -89,6 +91,33 @@ class RMSProp(Optimizer):
             "eps_inside": eps_inside,
         }
         super().__init__(params, defaults, **shared)
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        square = "max(v − ḡ², 0)" if group["centered"] else "v"
+        inside = group["eps_inside"]
+        root = f"√({square} + ε)" if inside else f"√{square if square == 'v' else f'({square})'} + ε"
+        average = ("ḡ ← α·ḡ + (1 − α)·g",) if group["centered"] else ()
+        moving = group["momentum"] > 0
+        step = ("b ← μ·b + g/a", "η = lr·b") if moving else ("η = lr·g/a",)
+        return Formulas(
+            ("v ← α·v + (1 − α)·g²", *average),
+            (f"a = {root}", *step),
+            symbols={
+                "α": Symbol(group["alpha"], "alpha"),
+                "μ": Symbol(group["momentum"], "momentum"),
+                "ε": Symbol(group["eps"], "eps"),
+            },
+            states={
+                "v": "square_avg",
+                **({"ḡ": "grad_avg"} if group["centered"] else {}),
+                **({"b": "momentum_buffer"} if moving else {}),
+            },
+            second=("v", "ḡ", "a"),
+            windows=("α", "μ") if moving else ("α",),
+            gain=None if group["centered"] else gain(group["momentum"], 1.0, unit="lr"),
+            leaks=("momentum comes after the division: step 3 writes state",) if moving else (),
+            rate="lr",
+        )
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         states = ["square_avg"]

@@ -10,8 +10,11 @@ NAG          m ← γ·m + g at the look-ahead point, η = α·m                
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Unpack
 
+from fourstep.explain.moments import gain
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer, Shared
 from fourstep.optim.checks import Check
@@ -104,6 +107,13 @@ class SGD(Optimizer):
                 f"dampening {dampening}"
             )
 
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        if group["momentum"] == 0:
+            return Formulas((), ("η = α·g",), gain=gain(0.0, 1.0))
+        return momentum_formulas(
+            group, "nesterov" if group["nesterov"] else group["momentum_form"], group["dampening"]
+        )
+
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         if group["momentum"] == 0:
             return "sgd", (), {}
@@ -116,6 +126,27 @@ def momentum_rule(group: ParamGroup, form: str, dampening: float = 0.0) -> tuple
     first = "momentum_buffer" not in group.started
     hyper = {"momentum": group["momentum"], "dampening": dampening, "form": form, "first": first}
     return "momentum", ("momentum_buffer",), hyper
+
+
+def momentum_formulas(group: ParamGroup, form: str, dampening: float = 0.0) -> Formulas:
+    """Return the formulas of a group that has momentum."""
+    keep = group["momentum"]
+    symbol = "β₁" if form == "ema" else "γ"
+    damped = dampening > 0 and "momentum_buffer" in group.started
+    moment = {
+        "ema": "m ← β₁·m + (1 − β₁)·g",
+        "lr_inside": "m ← γ·m + α·g",
+    }.get(form, "m ← γ·m + (1 − d)·g" if damped else "m ← γ·m + g")
+    direction = {"lr_inside": "η = m", "nesterov": "η = α·(g + γ·m)"}.get(form, "η = α·m")
+    take = 1 - keep if form == "ema" else 1 - dampening
+    return Formulas(
+        (moment,),
+        (direction,),
+        symbols={symbol: Symbol(keep, "momentum"), "d": Symbol(dampening, "dampening")},
+        states={"m": "momentum_buffer"},
+        windows=(symbol,),
+        gain=gain(keep, take, *((1.0, keep) if form == "nesterov" else ())),
+    )
 
 
 class NAG(LookAhead):
@@ -187,6 +218,16 @@ class NAG(LookAhead):
             raise ValueError(
                 "momentum: got 0.0, need 0 < momentum < 1: without momentum there is nothing to look along"
             )
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        if not ahead:
+            return momentum_formulas(group, "nesterov")
+        share = "α·m" if group["lookahead"] == "notes" else "α·γ·m"
+        return replace(
+            momentum_formulas(group, "torch"),
+            point=f"w − {share}",
+            leaks=("the gradient is taken at another point than w: step(closure)",),
+        )
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return momentum_rule(group, "nesterov")

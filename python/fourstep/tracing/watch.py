@@ -10,37 +10,45 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fourstep._table import table
 from fourstep.arena import Array
-from fourstep.optim.base import Buffers, Groups, Hyper, Optimizer
-from fourstep.optim.layout import Range
-from fourstep.optim.probe import clip_scale, probe
-from fourstep.tracing.coordinates import Coordinate
+from fourstep.explain.numbers import StepExplanation, substitute
+from fourstep.explain.steps import Steps, steps_of
+from fourstep.optim.base import Buffers, Clip, Groups, Hyper, Optimizer
+from fourstep.optim.probe import Probed, clip_scale, probe
+from fourstep.tracing.coordinates import Coordinate, Index
 
 #: What a first and a second moment are called, where a rule has them.
 FIRST = ("momentum_buffer", "exp_avg")
 SECOND = ("sum", "square_avg", "exp_avg_sq", "exp_inf")
 
+#: Methods of an optimizer that a trace stands before.
+HOOKS = ("_begin", "_call", "_advance")
+
 #: Rules of a move without a gradient: to the look-ahead point, and back from it.
 _MOVES = "along_"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Moment:
     """One step: a row of the ring.
 
-    `values` has a field for each number and an element for each coordinate; `rules` has what each group stepped by.
+    `values` has a field for each number and an element for each coordinate; `steps` has the formulas of each group as
+    they were, without and with a look ahead; `counts` its t.
     """
 
     step: int
     values: Array
-    rules: dict[int, tuple[str, Hyper]]
-    scale: float
+    steps: dict[int, tuple[Steps, Steps]] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+    #: What clipping by norm needed, and whether a look ahead was taken.
+    norm: float | None = None
+    ahead: bool = False
 
 
 class Trace:
@@ -86,7 +94,7 @@ class Trace:
     def __exit__(self, *_: object) -> None:
         """Stop; what was seen stays."""
         watched = vars(self.opt)
-        for name in ("_begin", "_call", "_advance"):
+        for name in HOOKS:
             watched.pop(name, None)
         self._pending = None
 
@@ -98,20 +106,23 @@ class Trace:
         if self.opt.step_count % self.every == 0:
             values = np.full(len(self.coordinates), np.nan, self._dtype)
             values["w"] = self._gather(self.opt._layout.buffers)
-            self._pending = Moment(self.opt.step_count + 1, values, {}, 1.0)
+            self._pending = Moment(self.opt.step_count + 1, values)
         return active
 
-    def _call(self, buffers: Buffers, groups: Groups, clip: tuple[float, list[Range]] | None) -> float | None:
+    def _call(self, buffers: Buffers, groups: Groups, clip: Clip) -> float | None:
         if self._pending is None:
             return type(self.opt)._call(self.opt, buffers, groups, clip)
         looks = list(self._looks(buffers, groups))
-        norm = type(self.opt)._call(self.opt, buffers, groups, clip)
-        scale = clip_scale(clip, norm)
-        for look in looks:
-            self._see(look, scale)
+        norm = self._run(buffers, groups, clip)
         if clip is not None:
-            self._pending = Moment(self._pending.step, self._pending.values, self._pending.rules, scale)
+            self._pending.norm = norm
+        for look in looks:
+            self._see(look, clip_scale(clip, norm))
         return norm
+
+    def _run(self, buffers: Buffers, groups: Groups, clip: Clip) -> float | None:
+        """Call the kernels."""
+        return type(self.opt)._call(self.opt, buffers, groups, clip)
 
     def _advance(self, active: Sequence[int]) -> None:
         type(self.opt)._advance(self.opt, active)
@@ -159,26 +170,34 @@ class Trace:
                     )
 
     def _see(self, look: _Look, scale: float) -> None:
-        """Write down what the step did, and by which rule."""
+        """Write down what the step did, and by which formulas."""
         assert self._pending is not None
-        values = self._pending.values
-        moves = look.rule.startswith(_MOVES)
-        seen = probe(
-            look.rule, look.hyper, look.w, np.zeros_like(look.w) if moves else look.g, look.state, scale
-        )
+        values, moves = self._pending.values, look.rule.startswith(_MOVES)
+        g = np.zeros_like(look.w) if moves else look.g
+        seen = probe(look.rule, look.hyper, look.w, g, look.state, scale)
         values["eta"][look.at] = seen.eta
         values["lr"][look.at] = look.hyper["lr"]
-        if not moves:
-            values["at"][look.at] = look.w
-            values["gradient"][look.at] = look.g
-            values["g"][look.at] = seen.g
-        for name, before, (array, offsets) in zip(look.names, look.state, look.where, strict=True):
+        for name, before, after in zip(look.names, look.state, self._after(look, seen), strict=True):
             if not moves:
                 values[f"{name}.before"][look.at] = before
-            values[name][look.at] = array[offsets]
-        if not moves:
-            for i in look.at:
-                self._pending.rules[self.coordinates[i].group] = (look.rule, look.hyper)
+            values[name][look.at] = after
+        if moves:
+            self._pending.ahead = True
+            return
+        values["at"][look.at] = look.w
+        values["gradient"][look.at] = look.g
+        values["g"][look.at] = seen.g
+        for index in {self.coordinates[i].group for i in look.at} - set(self._pending.steps):
+            group = self.opt.param_groups[index]
+            self._pending.steps[index] = (
+                steps_of(self.opt, group, ahead=False),
+                steps_of(self.opt, group, ahead=True),
+            )
+            self._pending.counts[index] = group.steps + 1
+
+    def _after(self, look: _Look, seen: Probed) -> list[Array]:
+        """Return the state after the step."""
+        return [array[offsets] for array, offsets in look.where]
 
     # What was seen.
 
@@ -242,6 +261,49 @@ class Trace:
             for i, c in enumerate(self.coordinates)
         ]
         return table(tuple(head), rows)
+
+    def explain(self, step: int, name: str, index: Index = ()) -> StepExplanation:
+        """Return a step of one element, with its numbers in the formulas.
+
+        Parameters
+        ----------
+        step : int
+            One of `steps`.
+        name, index
+            One of the coordinates.
+
+        Raises
+        ------
+        ValueError
+            The step is not held, the element is not watched, or its group was frozen.
+        """
+        moment = next((m for m in self._ring if m.step == step), None)
+        if moment is None:
+            held = f"from {self.steps[0]} to {self.steps[-1]}" if self._ring else "none yet"
+            raise ValueError(f"step: got {step}, need one that this trace holds: {held}, every {self.every}")
+        key = (name, index if isinstance(index, tuple) else (index,))
+        if key not in self._place:
+            raise ValueError(
+                f"this trace does not watch {name}{list(key[1])}; name it when you make the trace"
+            )
+        return self._explain(moment, self._place[key])
+
+    def _explain(self, moment: Moment, place: int) -> StepExplanation:
+        coordinate = self.coordinates[place]
+        if coordinate.group not in moment.steps:
+            raise ValueError(f"{coordinate.name}: its group was frozen at step {moment.step}")
+        steps = moment.steps[coordinate.group][moment.ahead]
+        row = {key: float(moment.values[key][place]) for key in self._dtype.names or ()}
+        t = moment.counts[coordinate.group]
+        before = {"w": row["w"], "g": row["gradient"], "t": float(t)}
+        if moment.norm is not None:
+            before["norm"] = moment.norm
+        after = {"g": row["g"], "η": row["eta"], "w": row["w_next"]}
+        for symbol, state in steps.formulas.states.items():
+            before[symbol], after[symbol] = row[f"{state}.before"], row[state]
+        return substitute(
+            steps, before, after, at=row["at"], head=(type(self.opt).__name__, str(coordinate), t)
+        )
 
     def __repr__(self) -> str:
         """Return a line: of whom, how many, how large."""
