@@ -17,7 +17,7 @@ from functools import cache
 
 #: A letter or a word with accents, primes, and a subscript: m, m̂, β₁, lr, μ_t, Π_{t−1}.
 _SYMBOL = r"[A-Za-zα-ωΑ-Ω]+[\u0300-\u036f]*(?:[₀-₉]+|_\w+|_\{[^}]*\})?[\u0300-\u036f]*"
-_TOKEN = re.compile(rf"\s*(?:(\d+\.?\d*(?:e[-−]?\d+)?)|({_SYMBOL})|(.))")
+_TOKEN = re.compile(rf"\s*(?:(\d+\.?\d*(?:e[-−]?\d+)?|½)|({_SYMBOL}|‖{_SYMBOL}‖)|(.))")
 
 _FUNCTIONS: dict[str, Callable[..., float]] = {
     "max": max,
@@ -72,7 +72,7 @@ class Node:
             A symbol that has no value.
         """
         if self.op == "number":
-            return float(self.text.replace("−", "-"))
+            return 0.5 if self.text == "½" else float(self.text.replace("−", "-"))
         if self.op == "symbol":
             return values[self.text]
         return _work(self.op, self.text, [part.value(values) for part in self.parts])
@@ -271,6 +271,8 @@ def _leads(node: Node) -> bool:
 
 
 def _latex(node: Node) -> str:
+    if node.text == "½":
+        return r"\tfrac12"
     if node.op == "number":
         digits, _, exponent = node.text.replace("−", "-").partition("e")
         power = f"10^{{{int(exponent)}}}" if exponent else ""

@@ -123,7 +123,7 @@ def substitute(
     ----------
     steps : Steps
     before : dict
-        ``w``, ``g`` as it came, ``t``, ``norm`` where it matters, and each state symbol before the step.
+        ``w``, ``g`` as it came, ``t``, ``‖g‖`` where it matters, and each state symbol before the step.
     after : dict
         ``g`` after step 1, each state symbol, ``η``, ``w`` after the step: the kernels' own numbers.
     at : float

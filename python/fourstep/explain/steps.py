@@ -125,7 +125,7 @@ def _gradient(opt: Optimizer, group: ParamGroup) -> tuple[tuple[str, ...], dict[
     """Return step 1: what is done to the gradient."""
     lines, symbols = list[str](), dict[str, Symbol]()
     if opt.clip_norm is not None:
-        lines += ["κ = min(1, N/(norm + 1e-6))", "g ← κ·g"]
+        lines += ["κ = min(1, N/(‖g‖ + 1e-6))", "g ← κ·g"]
         symbols["N"] = Symbol(opt.clip_norm, "clip_norm")
     if group["maximize"]:
         lines.append("g ← −g")

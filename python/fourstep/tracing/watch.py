@@ -297,7 +297,7 @@ class Trace:
         t = moment.counts[coordinate.group]
         before = {"w": row["w"], "g": row["gradient"], "t": float(t)}
         if moment.norm is not None:
-            before["norm"] = moment.norm
+            before["‖g‖"] = moment.norm
         after = {"g": row["g"], "η": row["eta"], "w": row["w_next"]}
         for symbol, state in steps.formulas.states.items():
             before[symbol], after[symbol] = row[f"{state}.before"], row[state]
