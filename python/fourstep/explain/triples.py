@@ -92,6 +92,8 @@ def formulas_of(
         moments = [line for line in moments if line not in ("m = g", "V = 1")]
     steps = _lines(text)
     steps.sort(key=lambda line: line.startswith("η"))  # what η needs stands before it
+    if len(steps) > 1 and any("α" in line for line in moments):
+        moments.insert(0, steps.pop(0))
     holders = (*(("m",) if first.states else ()), *_held(second))
     return Formulas(
         tuple(moments),
@@ -139,5 +141,5 @@ def _gain(first: Any, second: Any, direction: Any) -> Gain | None:
     if first.kind == "nesterov":
         return gain(first.momentum, 1.0, 1.0, first.momentum, unit=unit)
     beta = first.beta
-    mixed = (1 - beta, beta) if first.kind == "nesterov_ema" else ()
-    return gain(beta, 1 - beta, *mixed, unit=unit)
+    by_g, by_m = (1 - beta, beta) if first.kind == "nesterov_ema" else (0.0, 1.0)
+    return gain(beta, 1 - beta, by_g, by_m, unit)
