@@ -14,10 +14,10 @@ from fourstep import _core
 from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.adam import adam_symbols
-from fourstep.optim.base import Shared
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
+from fourstep.optim.options import Shared
 
 _STATES = ("exp_avg", "exp_avg_sq")
 
