@@ -27,6 +27,7 @@ __all__ = [
     "nadam_mu_product",
     "pow",
     "power",
+    "probe",
     "runtime",
     "set_num_threads",
     "step",
@@ -110,13 +111,24 @@ def metrics_loss(
 _Range = tuple[int, int, int, int, int]
 _State = Array | tuple[Array, Array, bool]
 
+_Buffer = tuple[str, Array, Array, Sequence[_State], Array | None, Array | None]
+_Group = tuple[str, dict[str, Any], list[int], list[_Range]]
+
 def step(
-    buffers: Sequence[tuple[str, Array, Array, Sequence[_State], Array | None, Array | None]],
-    groups: list[tuple[str, dict[str, Any], list[int], list[_Range]]],
+    buffers: Sequence[_Buffer],
+    groups: list[_Group],
     clips: list[tuple[float, list[_Range], list[int]]],
     options: dict[str, Any],
     exec: Exec,
 ) -> tuple[list[float], list[float], int, int | None, bool, list[list[list[float]]]]: ...
+def probe(
+    buffer: _Buffer,
+    group: _Group,
+    coefficient: float,
+    options: dict[str, Any],
+    seen: tuple[Array, Array],
+    exec: Exec,
+) -> None: ...
 def power(base: float, exponent: int) -> float: ...
 def pow(x: float, y: float) -> float: ...
 def nadam_mu_product(beta1: float, momentum_decay: float, t: int, mu_product: float) -> float: ...

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fourstep as fs
-from fourstep._runtime import override
+from fourstep import _core
+from fourstep._runtime import execution, override
 from fourstep.reference import lanes
 
 STEPS = 6
@@ -328,3 +329,38 @@ def test_eight_bit_moments_stay_near_the_full_ones(noise: Any) -> None:
     assert np.log(ratio).std() < 0.35
     moved = np.abs(eight["w"] - full["w"]).mean() / np.abs(full["w"]).mean()
     assert moved < 0.05
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"weight_decay": 0.1, "maximize": True, "clip_value": 0.2}], ids=["plain", "all"]
+)
+def test_a_probe_shows_the_step_that_a_pass_takes(
+    rule: Any, dtype: Any, options: Any, noise: Any, same_bits: Any
+) -> None:
+    """g_t and η of `_core.probe` are the twin's; w and the state after it are those of a step."""
+    n = 67
+    ours, theirs = {"w": noise(0, n, dtype)}, {"w": noise(0, n, dtype)}
+    optimizer, twin = rule.make(ours, **options), rule.twin(theirs, **options)
+    for t in range(3):
+        g = noise(1 + t, n, dtype)
+        group = optimizer.param_groups[0]
+        optimizer._begin()
+        name, states, hyper = optimizer._rule(group)
+        shared = {"lr": group["lr"], **optimizer._decays(group, group["lr"], True), "step": t + 1}
+        shared |= {key: group.raw(key) for key in ("maximize", "clip_value")}
+        before = {key: value.copy() for key, value in optimizer.state_of("w").items()}
+        w = ours["w"].copy()
+        state = [before.get(key, np.full(n, optimizer._start(group, key), dtype)) for key in states]
+        seen = np.empty(n, dtype), np.empty(n, dtype)
+        columns = list(range(len(states)))
+        call: Any = ("w", w, g, state, None, None), (name, {**shared, **hyper}, columns, [])
+        _core.probe(*call, 1.0, optimizer._pass_options(True, True), seen, execution())
+        optimizer.step({"w": g})
+        assert same_bits(w, ours["w"])
+        assert all(
+            same_bits(value, optimizer.state_of("w")[key]) for key, value in zip(states, state, strict=True)
+        )
+        assert same_bits(seen[0], twin.gradient(theirs["w"], g, twin.scale({"w": g})))
+        old = theirs["w"].copy()
+        twin.step({"w": g})
+        assert same_bits(twin.update(old, seen[1], 1.0), w)

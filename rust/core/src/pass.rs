@@ -27,7 +27,7 @@ use crate::lanes::{self, LANES};
 use crate::measure::measure;
 use crate::pool;
 use crate::real::Real;
-use crate::rule::{Elements, FourStep, Frame, MAX_STATE};
+use crate::rule::{Elements, FourStep, Frame, MAX_STATE, Probe};
 use crate::store::{Random, Store, from_half};
 
 /// Elements of a block: six arrays of `f32` fit the first level of cache.
@@ -142,6 +142,8 @@ pub struct Segment<'a, T> {
     pub copy: &'a mut [u16],
     /// What the pass saw, for each block of [`lanes::BLOCK`] elements.
     pub sums: &'a mut [Sums],
+    /// g_t and η of each element, for those who watch.
+    pub probe: [&'a mut [T]; 2],
     /// Which parameter this is, and which of its elements is the first here: for [`Found`] and [`Random`].
     pub origin: Origin,
 }
@@ -166,6 +168,7 @@ impl<'a, T: Real> Segment<'a, T> {
             average: &mut [],
             copy: &mut [],
             sums: &mut [],
+            probe: Default::default(),
             origin: Origin::default(),
         }
     }
@@ -193,6 +196,10 @@ impl<'a, T: Real> Segment<'a, T> {
         }
         let (average0, average1) = self.average.split_at_mut(at.min(self.average.len()));
         let (copy0, copy1) = self.copy.split_at_mut(at.min(self.copy.len()));
+        let [(seen0, seen1), (eta0, eta1)] = self.probe.map(|p| {
+            let at = at.min(p.len());
+            p.split_at_mut(at)
+        });
         let (sums0, sums1) = self.sums.split_at_mut((at / lanes::BLOCK).min(self.sums.len()));
         let origin = Origin { first: self.origin.first + at, ..self.origin };
         (
@@ -203,9 +210,19 @@ impl<'a, T: Real> Segment<'a, T> {
                 average: average0,
                 copy: copy0,
                 sums: sums0,
+                probe: [seen0, eta0],
                 origin: self.origin,
             },
-            Self { w: w1, g: g1, state: state.1, average: average1, copy: copy1, sums: sums1, origin },
+            Self {
+                w: w1,
+                g: g1,
+                state: state.1,
+                average: average1,
+                copy: copy1,
+                sums: sums1,
+                probe: [seen1, eta1],
+                origin,
+            },
         )
     }
 
@@ -228,6 +245,7 @@ impl<'a, T: Real> Segment<'a, T> {
             average: self.average,
             copy: self.copy,
             sums: self.sums,
+            probe: self.probe.each_mut().map(|p| &mut **p),
             origin: self.origin,
         }
     }
@@ -239,7 +257,11 @@ impl<'a, T: Real> Segment<'a, T> {
 
     /// Whether, besides, nothing else hangs on the pass.
     fn is_bare(&self) -> bool {
-        self.is_full() && self.average.is_empty() && self.copy.is_empty() && self.sums.is_empty()
+        self.is_full()
+            && self.average.is_empty()
+            && self.copy.is_empty()
+            && self.sums.is_empty()
+            && self.probe[0].is_empty()
     }
 
     fn check(&self, states: usize) {
@@ -249,7 +271,9 @@ impl<'a, T: Real> Segment<'a, T> {
             self.state[..states].iter().all(|b| b.len() == n),
             "a state buffer has the length of its parameters"
         );
-        for (what, len) in [("average", self.average.len()), ("copy", self.copy.len())] {
+        for (what, len) in
+            [("average", self.average.len()), ("copy", self.copy.len()), ("probe", self.probe[0].len())]
+        {
             assert!(len == 0 || len == n, "the {what} has the length of its parameters");
         }
         let blocks = self.sums.len();
@@ -525,7 +549,7 @@ fn stages<T: Real, R: FourStep<T, S>, const S: usize>(
     scratch: &mut [[T; STAGE]; MAX_STATE + 3],
     seen: Option<&mut Seen>,
 ) {
-    let Segment { w: mut w_store, g: mut g_store, state: mut states, average, copy, origin, .. } = segment;
+    let Segment { w: mut w_store, g: mut g_store, state: mut states, average, copy, probe, origin, .. } = segment;
     let [w_scratch, g_scratch, old, state_scratch @ ..] = scratch;
     let w = w_store.open(level, w_scratch);
     let g = g_store.view(0..g_store.len(), g_scratch);
@@ -535,6 +559,10 @@ fn stages<T: Real, R: FourStep<T, S>, const S: usize>(
     }
     let mut open = states.iter_mut().zip(state_scratch.iter_mut()).map(|(s, scratch)| s.open(level, scratch));
     let mut state: [&mut [T]; S] = std::array::from_fn(|_| open.next().unwrap_or_default());
+    if !probe[0].is_empty() {
+        let state = state.each_ref().map(|s| &**s);
+        level.run(Probe { rule, frame: pass.frame, w, g, state, seen: probe });
+    }
     let reborrowed = state.each_mut().map(|s| &mut **s);
     let alarm = level.run(Elements { rule, frame: pass.frame, w: &mut *w, g, state: reborrowed });
     let not_finite = if alarm { pass.found.count_in(g, origin) } else { 0 };

@@ -198,3 +198,30 @@ fn elements<T: Real, const S: usize>(
     }
     T::alarmed(alarm)
 }
+
+/// g_t and η of each element, written beside; w and the state stay as they are.
+pub(crate) struct Probe<'a, T, R, const S: usize> {
+    pub(crate) rule: R,
+    pub(crate) frame: Frame<T>,
+    pub(crate) w: &'a [T],
+    pub(crate) g: &'a [T],
+    pub(crate) state: [&'a [T]; S],
+    pub(crate) seen: [&'a mut [T]; 2],
+}
+
+impl<T: Real, R: FourStep<T, S>, const S: usize> Kernel for Probe<'_, T, R, S> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { rule, frame, w, g, state, seen: [seen_g, seen_eta] } = self;
+        for i in 0..w.len() {
+            let mut s = [T::ZERO; S];
+            for k in 0..S {
+                s[k] = state[k][i];
+            }
+            seen_g[i] = frame.gradient.of(w[i], g[i]);
+            (_, _, seen_eta[i]) = element(rule, frame, w[i], g[i], s);
+        }
+    }
+}

@@ -122,6 +122,58 @@ pub(crate) fn step(
     Ok((norms, coefficients, found.count(), found.parameter(), false, by_group))
 }
 
+/// Takes one step of one buffer, on the caller's thread, and writes g_t and η of each element beside: for those who
+/// watch single elements. `coefficient` is that of clipping by norm.
+#[pyfunction]
+pub(crate) fn probe(
+    buffer: BufferArgs<'_>,
+    group: GroupArgs<'_>,
+    coefficient: f64,
+    options: Bound<'_, PyDict>,
+    seen: (Bound<'_, PyAny>, Bound<'_, PyAny>),
+    exec: ExecArgs,
+) -> PyResult<()> {
+    fn watch<T: Real + Element>(
+        (buffer, seen): (&BufferArgs<'_>, &(Bound<'_, PyAny>, Bound<'_, PyAny>)),
+        group: Group,
+        coefficient: f64,
+        options: &Options,
+        exec: &Exec,
+    ) -> PyResult<()> {
+        let mut borrowed = Buffer::<T>::borrow(0, buffer, options.zero)?;
+        let mut g = writing::<T>(&seen.0, "seen g")?;
+        let mut eta = writing::<T>(&seen.1, "seen eta")?;
+        let (g, eta) = (elements_mut(&mut g, "seen g")?, elements_mut(&mut eta, "seen eta")?);
+        let mut slices = [borrowed.slices()?];
+        let n = slices[0].w.len();
+        if g.len() != n || eta.len() != n {
+            return Err(PyValueError::new_err(format!(
+                "seen: got {} and {} elements, need {n}",
+                g.len(),
+                eta.len()
+            )));
+        }
+        let groups = [group];
+        let found = Found::default();
+        for (.., mut segment) in cut(&groups, &mut slices) {
+            segment.probe = [&mut *g, &mut *eta];
+            let pass = groups[0].pass(coefficient, options, &found);
+            groups[0].rule.step(exec, groups[0].t, &pass, &mut [segment]);
+        }
+        Ok(())
+    }
+    let exec = Exec { threads: 1, ..resolve(exec)? };
+    let mut group = Group::parse(group)?;
+    let options = Options::parse(&Hyper(options))?;
+    let elements = buffer.1.cast::<PyUntypedArray>().map_or(0, PyUntypedArrayMethods::len);
+    group.ranges = vec![(0, 0, elements, 0, 0)];
+    if is::<f32>(&buffer.1)? {
+        watch::<f32>((&buffer, &seen), group, coefficient, &options, &exec)
+    } else {
+        watch::<f64>((&buffer, &seen), group, coefficient, &options, &exec)
+    }
+}
+
 fn is<T: Element>(array: &Bound<'_, PyAny>) -> PyResult<bool> {
     let untyped =
         array.cast::<PyUntypedArray>().map_err(|_| PyTypeError::new_err("parameters are NumPy arrays"))?;
@@ -357,7 +409,22 @@ impl Group {
         })
     }
 
-    /// What the rules share. `coefficient` is that of clipping by norm.
+    /// The pass over this group. `coefficient` is that of clipping by norm.
+    fn pass<'a, T: Real>(&self, coefficient: f64, options: &Options, found: &'a Found) -> Pass<'a, T> {
+        Pass {
+            frame: self.frame(coefficient, options),
+            cautious: options.cautious,
+            average: options.average,
+            flush: options.flush,
+            zero: options.zero,
+            stochastic: options.stochastic,
+            seed: options.seed,
+            step: options.step,
+            found,
+        }
+    }
+
+    /// What the rules share.
     fn frame<T: Real>(&self, coefficient: f64, options: &Options) -> Frame<T> {
         Frame {
             gradient: Gradient {
@@ -503,6 +570,7 @@ fn cut<'a, T: Real>(groups: &[Group], buffers: &'a mut [Slices<'_, T>]) -> Vec<(
             average: &mut *buffer.average,
             copy: &mut *buffer.copy,
             sums: &mut [],
+            probe: Default::default(),
             origin: Origin::default(),
         };
         let mut states = buffer.state.each_mut().map(|s| Rest { store: s.reborrow(), blocks: 0 });
@@ -572,17 +640,7 @@ fn run<T: Real>(
         segments[group].push(Segment { sums: own, ..segment });
     }
     for ((group, &scale), segments) in groups.iter().zip(scales).zip(&mut segments) {
-        let pass = Pass {
-            frame: group.frame(scale, options),
-            cautious: options.cautious,
-            average: options.average,
-            flush: options.flush,
-            zero: options.zero,
-            stochastic: options.stochastic,
-            seed: options.seed,
-            step: options.step,
-            found,
-        };
+        let pass = group.pass(scale, options, found);
         group.rule.step(exec, group.t, &pass, segments);
     }
     let mut start = 0;
