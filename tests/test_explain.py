@@ -264,3 +264,59 @@ def test_what_explain_refuses(noise: Noise) -> None:
         opt.explain(name="w1", index=(1, 1))
     with pytest.raises(TypeError, match="takes its gradient at the look-ahead point"):
         fs.optim.NAG(arena, lookahead="notes").explain(name="w1", index=(1, 1))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"grad_scale": 4.0, "clip_norm": 0.25},
+        {"weight_decay": 0.1, "decay": "decoupled"},
+        {"weight_decay": 0.1, "decay": "independent", "maximize": True},
+        {"cautious": True},
+        {"cautious": "mask"},
+        {"groups": [{"params": "w1", "clip_norm": 0.125}, {"params": ...}], "clip_norm": 8.0},
+    ],
+    ids=str,
+)
+def test_what_the_pass_does_beside_is_in_the_formulas(rule: Any, options: Any, noise: Noise) -> None:
+    """Worked out line by line, as above; and a preview says the same."""
+    arena = arena_of(noise)
+    opt = rule.make(arena, **options)
+    with fs.trace(opt, "w1") as t:
+        for step in range(1, 4):
+            fill(arena, noise, step)
+            said = step_of(opt, name="w1", index=(2, 3))
+            opt.step()
+            assert said.terms == t.explain(step, "w1", (2, 3)).terms
+    for c in t.coordinates:
+        for term in t.explain(3, c.name, c.index).terms:
+            size = max(1e-3, *map(abs, numbers(term.filled)), abs(term.value)) if term.filled else 1.0
+            assert abs(term.worked - term.value) <= 1e-12 * size, term
+
+
+def test_state_of_fewer_bits_is_told_as_it_was_computed(noise: Noise) -> None:
+    for dtype in ("bfloat16", "int8"):
+        arena = arena_of(noise, np.float32)
+        opt = fs.optim.Adam(arena, state_dtype=dtype)
+        walk(opt, arena, noise, 3)
+        fill(arena, noise, 4)
+        said = step_of(opt, name="w1", index=(1, 1))
+        before = opt.state_of("w1")["exp_avg"][1, 1]
+        opt.step()
+        assert said["w"] == arena["w1"][1, 1]
+        m = next(term for term in said.terms if term.left == "m")
+        assert m.filled.startswith(f"0.9·{before:.6g}".replace("-", "(−").replace("·(−", "·(−"))
+        for term in said.terms:
+            assert term.worked == pytest.approx(term.value, rel=1e-5, abs=1e-8)
+
+
+def test_a_preview_counts_nothing(noise: Noise) -> None:
+    arena = arena_of(noise)
+    opt = fs.optim.Adam(arena, skip_nonfinite="element", ema_decay=0.9)
+    fill(arena, noise, 0)
+    arena.grad["w1"][0, 0] = np.nan
+    said = step_of(opt, name="w1", index=(0, 0))
+    assert said["w"] == arena["w1"][0, 0]
+    assert said["η"] == 0
+    assert opt.nonfinite.steps == 0
+    assert all(not group.started for group in opt.param_groups)

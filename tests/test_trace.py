@@ -79,6 +79,77 @@ def test_what_is_written_down_is_what_happened(
         assert found, key
 
 
+PASSES: dict[str, dict[str, Any]] = {
+    "scale": {"grad_scale": 3.0, "clip_norm": 0.5},
+    "decoupled": {"weight_decay": 0.1, "decay": "decoupled", "maximize": True},
+    "independent": {"weight_decay": 0.1, "decay": "independent"},
+    "cautious": {"cautious": True, "clip_norm": 0.5},
+    "mask": {"cautious": "mask"},
+    "element": {"skip_nonfinite": "element", "clip_norm": 0.5},
+    "error": {"skip_nonfinite": "error"},
+    "average": {"ema_decay": 0.9, "zero_grad": True, "track": True},
+    "flush": {"flush_subnormals": True},
+    "copy": {"copy_out": "bfloat16", "stochastic_rounding": True, "seed": 3},
+    "half": {"state_dtype": "bfloat16"},
+    "rounded": {"state_dtype": "bfloat16", "stochastic_rounding": True},
+    "byte": {"state_dtype": "int8"},
+}
+
+
+@pytest.mark.parametrize("options", PASSES.values(), ids=PASSES)
+def test_whatever_the_pass_does_beside(rule: Any, options: Any, noise: Noise, same_bits: SameBits) -> None:
+    """The walk has the same bits; w and w_next are the parameters; η leads from one to the other."""
+    ends = []
+    for watched in (False, True):
+        arena = arena_of(noise)
+        opt = rule.make(arena, **options)
+        if watched:
+            indices: Any = {"w1": [(3, 2), (0, 0), (1, 4)], "b1": [1]}
+            with fs.trace(opt, ["w1", "b1"], indices) as t:
+                walk(opt, arena, noise, 4)
+        else:
+            walk(opt, arena, noise, 4)
+        ends.append([a.copy() for a in bits_of(opt, arena)])
+    assert all(same_bits(a, b) for a, b in zip(*ends, strict=True))
+    seen = t.to_numpy()
+    assert same_bits(seen["w"][1:], seen["w_next"][:-1])
+    assert same_bits(seen["w_next"][-1], np.array([arena[c.name][c.index] for c in t.coordinates]))
+    lr = opt.param_groups[0]["lr"]
+    share = {"decoupled": 0.1 * lr, "independent": 0.1}.get(options.get("decay", ""), 0.0)
+    keep = np.float32(1 - share)
+    assert same_bits(keep * seen["w"] - seen["eta"], seen["w_next"])
+    if "cautious" not in options:
+        assert (seen["eta"] != 0).all()
+    assert np.isfinite(seen["gradient"]).all()
+    assert (seen["gradient"] != 0).all()
+
+
+def test_elements_that_are_left_alone(noise: Noise) -> None:
+    arena = arena_of(noise)
+    opt = fs.optim.Adam(arena, skip_nonfinite="element", weight_decay=0.1, decay="decoupled")
+    with fs.trace(opt, "b1", [0, 1]) as t:
+        walk(opt, arena, noise, 1)
+        arena.grad["b1"][0] = np.nan
+        opt.step()
+    row = t.to_numpy()[1]
+    assert np.isnan(row["gradient"][0])
+    assert row["eta"].tolist()[0] == 0
+    assert row["w_next"][0] == row["w"][0]
+    assert row["w_next"][1] != row["w"][1]
+    assert row["m"][0] == t.to_numpy()[0]["m"][0]
+
+
+def test_steps_that_are_skipped_are_not_recorded(noise: Noise) -> None:
+    arena = arena_of(noise)
+    opt = fs.optim.Adam(arena, skip_nonfinite="step")
+    with fs.trace(opt, "b1", [0, 1]) as t:
+        walk(opt, arena, noise, 1)
+        arena.grad["b1"][0] = np.nan
+        opt.step()
+        walk(opt, arena, noise, 1)
+    assert t.steps == [1, 2]
+
+
 def test_g_is_the_gradient_after_step_one(noise: Noise) -> None:
     """Scaled to the norm, negated, clipped, plus decay: by the reference's step 1."""
     arena = arena_of(noise, np.float64)
@@ -93,6 +164,7 @@ def test_g_is_the_gradient_after_step_one(noise: Noise) -> None:
     opt = fs.optim.SGD(arena, **options)
     with fs.trace(opt) as t:
         walk(opt, arena, noise, 1)
+    twin.begin()
     scale = twin.scale(dict(arena.grad))
     wanted = [twin.gradient(w, arena.grad[name], scale).ravel() for name, w in twin.params.items()]
     assert (t.to_numpy()["g"][0] == np.concatenate(wanted)).all()

@@ -114,8 +114,15 @@ def steps_of(opt: Optimizer, group: ParamGroup, *, ahead: bool = True) -> Steps:
     """Return how a group steps next; with `ahead`, one that can look ahead does."""
     own = opt._formulas(group, ahead=ahead)
     gradient, symbols = _gradient(opt, group)
+    update, direction = own.update, own.direction
+    if group["decay"] != "l2" and group["weight_decay"]:
+        symbols["λ"] = Symbol(group["weight_decay"], "weight_decay")
+        share = f"{own.rate}·λ" if group["decay"] == "decoupled" else "λ"
+        update = tuple(line.replace("w ← w", f"w ← (1 − {share})·w") for line in update)
+    if opt.options.cautious:
+        direction = (*direction, f"η ← {'k·' if opt.options.cautious is True else ''}max(sign(η·g), 0)·η")
     symbols = {**symbols, own.rate: Symbol(group["lr"], "lr"), **own.symbols}
-    steps = (gradient, own.moments, own.direction, own.update)
+    steps = (gradient, own.moments, direction, update)
     lines = tuple(Line(i, equation(text)) for i, texts in enumerate(steps, 1) for text in texts)
     shown = {s for line in lines for s in line.equation.right.symbols()} | expression(own.point).symbols()
     return Steps(lines, {key: value for key, value in symbols.items() if key in shown}, own)
@@ -124,15 +131,19 @@ def steps_of(opt: Optimizer, group: ParamGroup, *, ahead: bool = True) -> Steps:
 def _gradient(opt: Optimizer, group: ParamGroup) -> tuple[tuple[str, ...], dict[str, Symbol]]:
     """Return step 1: what is done to the gradient."""
     lines, symbols = list[str](), dict[str, Symbol]()
-    if opt.clip_norm is not None:
+    limit = opt.clip_norm if group["clip_norm"] is None else group["clip_norm"]
+    if opt.options.grad_scale != 1:
+        lines.append("g ← g/s")
+        symbols["s"] = Symbol(opt.options.grad_scale, "grad_scale")
+    if limit is not None:
         lines += ["κ = min(1, N/(‖g‖ + 1e-6))", "g ← κ·g"]
-        symbols["N"] = Symbol(opt.clip_norm, "clip_norm")
+        symbols["N"] = Symbol(limit, "clip_norm")
     if group["maximize"]:
         lines.append("g ← −g")
     if group["clip_value"] is not None:
         lines.append("g ← min(max(g, −c), c)")
         symbols["c"] = Symbol(group["clip_value"], "clip_value")
-    if group["weight_decay"]:
+    if group["weight_decay"] and group["decay"] == "l2":
         lines.append("g ← g + λ·w")
         symbols["λ"] = Symbol(group["weight_decay"], "weight_decay")
     return tuple(lines), symbols

@@ -557,9 +557,7 @@ class Optimizer:
             "step": self.step_count + 1,
         }
 
-    def _clips(
-        self, jobs: Sequence[Job], place: Mapping[int, int]
-    ) -> Clips:
+    def _clips(self, jobs: Sequence[Job], place: Mapping[int, int]) -> Clips:
         """Return each norm that has to be known before the pass: its limit, its parameters, the groups that it scales."""
         own = {i: self.param_groups[index].raw("clip_norm") for i, (index, *_) in enumerate(jobs)}
         shared = [i for i, limit in own.items() if limit is None]

@@ -1,11 +1,12 @@
 """What the kernels make of a few elements: the same rule on copies, so that the real step is not touched.
 
-Rules are elementwise and give the same bits in any layout: what a copy of an element does is what the element does.
+Most rules are elementwise and give the same bits in any layout: what a copy of an element does is what the element does.
+Where a step needs something of a whole parameter, the copy is of the whole parameter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,9 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.arena import Array
+
+#: Options that are not for a copy: what is kept beside w, and how state is stored.
+_OFF = {"ema_decay": 0.0, "zero_grad": False, "track": False, "stochastic_rounding": False}
 
 
 class Probed(NamedTuple):
@@ -25,43 +29,30 @@ class Probed(NamedTuple):
 
 
 def probe(
-    rule: str, hyper: dict[str, Any], w: Array, g: Array, state: Sequence[Array], scale: float = 1.0
+    rule: str,
+    hyper: dict[str, Any],
+    w: Array,
+    g: Array,
+    state: Sequence[Array],
+    coefficient: float,
+    options: Mapping[str, Any],
 ) -> Probed:
     """Take one step on copies of some elements.
 
     Parameters
     ----------
-    rule, hyper
+    rule, hyper, options
         As the kernels take them.
     w, g : ndarray, shape (n,)
         Parameters and gradients, as they are before step 1.
     state : sequence of ndarray, shape (n,)
-        In the order of the rule.
-    scale : float
-        The coefficient of clipping by norm.
+        In the order of the rule, in the dtype of w.
+    coefficient : float
+        That of clipping by norm.
     """
-    gradient = step_one(w, g, hyper, scale)
-    plain = {**hyper, "weight_decay": 0.0, "maximize": False, "clip_value": None}
-    moved, after = np.zeros_like(w), [s.copy() for s in state]
-    group = (rule, plain, list(range(len(after))), [(0, 0, w.size)])
-    _core.step([("w", moved, gradient, after)], [group], None, execution())
-    with np.errstate(all="ignore"):
-        eta = w.dtype.type(0) - moved
-        return Probed(gradient, after, eta, w - eta)
-
-
-def step_one(w: Array, g: Array, hyper: dict[str, Any], scale: float = 1.0) -> Array:
-    """Return g_t = clip(scale·g, ±c) + λ·w, as `rule::Gradient` does."""
-    with np.errstate(all="ignore"):
-        x = w.dtype.type(-scale if hyper["maximize"] else scale) * g
-        if hyper["clip_value"] is not None:
-            c = w.dtype.type(hyper["clip_value"])
-            x = np.where(x > c, c, x)
-            x = np.where(x < -c, -c, x)
-        decay = w.dtype.type(hyper["weight_decay"])
-        return np.asarray(x if decay == 0 else x + decay * w)
-
-
-def clip_scale(clip: tuple[float, Any] | None, norm: float | None) -> float:
-    """Return the coefficient of clipping by norm."""
-    return 1.0 if clip is None or norm is None else min(clip[0] / (norm + 1e-6), 1.0)
+    moved, after = w.copy(), [s.copy() for s in state]
+    seen = np.empty_like(w), np.empty_like(w)
+    buffer = "the probe", moved, np.ascontiguousarray(g), after, None, None
+    which = list(range(len(after)))
+    _core.probe(buffer, (rule, hyper, which, []), coefficient, {**options, **_OFF}, seen, execution())
+    return Probed(seen[0], after, seen[1], moved)

@@ -8,6 +8,7 @@ Nothing of it is there when no trace is: an optimizer is watched by three attrib
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,9 @@ from fourstep._table import table
 from fourstep.arena import Array
 from fourstep.explain.numbers import StepExplanation, substitute
 from fourstep.explain.steps import Steps, steps_of
-from fourstep.optim.base import Buffers, Clip, Groups, Hyper, Optimizer
-from fourstep.optim.probe import Probed, clip_scale, probe
+from fourstep.optim import precision
+from fourstep.optim.base import Buffers, Clips, Groups, Hyper, Optimizer, Report
+from fourstep.optim.probe import Probed, probe
 from fourstep.tracing.coordinates import Coordinate, Index
 
 #: What a first and a second moment are called, where a rule has them.
@@ -38,16 +40,17 @@ _MOVES = "along_"
 class Moment:
     """One step: a row of the ring.
 
-    `values` has a field for each number and an element for each coordinate; `steps` has the formulas of each group as
-    they were, without and with a look ahead; `counts` its t.
+    `values` has a field for each number and an element for each coordinate. By group: `steps`, its formulas as they
+    were, without and with a look ahead; `counts`, its t; `norms`, what clipping needed. By coordinate: `boosts`, what a
+    cautious step was multiplied by.
     """
 
     step: int
     values: Array
     steps: dict[int, tuple[Steps, Steps]] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
-    #: What clipping by norm needed, and whether a look ahead was taken.
-    norm: float | None = None
+    norms: dict[int, float] = field(default_factory=dict)
+    boosts: dict[int, float] = field(default_factory=dict)
     ahead: bool = False
 
 
@@ -109,20 +112,30 @@ class Trace:
             self._pending = Moment(self.opt.step_count + 1, values)
         return active
 
-    def _call(self, buffers: Buffers, groups: Groups, clip: Clip) -> float | None:
+    def _call(self, buffers: Buffers, groups: Groups, clips: Clips, options: dict[str, Any]) -> Report:
         if self._pending is None:
-            return type(self.opt)._call(self.opt, buffers, groups, clip)
-        looks = list(self._looks(buffers, groups))
-        norm = self._run(buffers, groups, clip)
-        if clip is not None:
-            self._pending.norm = norm
-        for look in looks:
-            self._see(look, clip_scale(clip, norm))
-        return norm
+            return type(self.opt)._call(self.opt, buffers, groups, clips, options)
+        looks = list(self._looks(buffers, groups, options))
+        report = type(self.opt)._call(self.opt, buffers, groups, clips, options)
+        if not report[4]:
+            self._note(looks, clips, report[0], report[1], options)
+        return report
 
-    def _run(self, buffers: Buffers, groups: Groups, clip: Clip) -> float | None:
-        """Call the kernels."""
-        return type(self.opt)._call(self.opt, buffers, groups, clip)
+    def _note(
+        self,
+        looks: Sequence[_Look],
+        clips: Clips,
+        norms: Sequence[float],
+        coefficients: Sequence[float],
+        options: dict[str, Any],
+    ) -> None:
+        """Write down what each group did."""
+        scaled = {job: i for i, (_, _, jobs) in enumerate(clips) for job in jobs}
+        for look in looks:
+            found = scaled.get(look.job)
+            self._see(look, 1.0 if found is None else coefficients[found], options)
+            if found is not None and self._pending is not None:
+                self._pending.norms[look.group] = norms[found]
 
     def _advance(self, active: Sequence[int]) -> None:
         type(self.opt)._advance(self.opt, active)
@@ -140,64 +153,91 @@ class Trace:
             found[chosen] = arrays[buffer].reshape(-1)[self._offsets[chosen]]
         return found
 
-    def _looks(self, buffers: Buffers, groups: Groups) -> Iterator[_Look]:
+    def _looks(self, buffers: Buffers, groups: Groups, options: dict[str, Any]) -> Iterator[_Look]:
         """Copy what each group is about to do to the coordinates in it."""
-        places = {id(w): place for place, (_, w, _, _) in enumerate(buffers)}
-        states = {id(array): name for name, of in self.opt._state.items() for array in of.values()}
-        for buffer, chosen in self._by_buffer.items():
-            place = places.get(id(self.opt._layout.buffers[buffer]))
-            if place is None:
+        opt = self.opt
+        places = {id(buffer[1]): place for place, buffer in enumerate(buffers)}
+        names = {id(array): name for name, of in opt._state.items() for array in of.values()}
+        jobs = {r[:2]: job for job, group in enumerate(groups) for r in group[3]}  # by where a range begins
+        begins: dict[int, list[int]] = {}
+        for where, start in sorted(jobs):
+            begins.setdefault(where, []).append(start)
+        together: dict[tuple[int, int, str], list[int]] = {}
+        coupled = opt.per_parameter or options["cautious"] == "rescaled"
+        for i, c in enumerate(self.coordinates):
+            place = places.get(id(opt._layout.buffers[c.buffer]), -1)
+            if place not in begins:
                 continue
-            _, w, g, every_state = buffers[place]
-            for rule, hyper, columns, ranges in groups:
-                inside = np.zeros(len(chosen), bool)
-                for where, start, stop in ranges:
-                    if where == place:
-                        inside |= (self._offsets[chosen] >= start) & (self._offsets[chosen] < stop)
-                if inside.any():
-                    at = chosen[inside]
-                    offsets = self._offsets[at]
-                    arrays = [every_state[column].reshape(-1) for column in columns]
-                    yield _Look(
-                        at,
-                        rule,
-                        hyper,
-                        w.reshape(-1)[offsets],
-                        g.reshape(-1)[offsets],
-                        [array[offsets] for array in arrays],
-                        [states[id(every_state[column])] for column in columns],
-                        [(array, offsets) for array in arrays],
-                    )
+            begin = begins[place][bisect_right(begins[place], c.offset) - 1]
+            job = jobs[place, begin]
+            if any(r[0] == place and r[1] <= c.offset < r[2] for r in groups[job][3]):
+                low = opt.options.state_dtype in ("bfloat16", "int8")
+                key = (place, job, c.name if coupled or low else "")
+                together.setdefault(key, []).append(i)
+        for (place, job, name), chosen in together.items():
+            rule, hyper, columns, _ = groups[job]
+            _, w, g, every_state, *_ = buffers[place]
+            states = [every_state[column] for column in columns]
+            at = np.array(chosen)
+            offsets = self._offsets[at]
+            chosen_from: Any = slice(*opt._own_ranges[name][1:3]) if name else offsets
+            kept = [names[id(state)] for state in states]
+            yield _Look(
+                at,
+                self.coordinates[chosen[0]].group,
+                job,
+                rule,
+                hyper,
+                w.reshape(-1)[chosen_from].copy(),
+                g.reshape(-1)[chosen_from].copy(),
+                [self._read(name, state, key, chosen_from) for key, state in zip(kept, states, strict=True)],
+                kept,
+                offsets - chosen_from.start if name else np.arange(len(at)),
+                [(state, offsets) for state in states],
+            )
 
-    def _see(self, look: _Look, scale: float) -> None:
+    def _read(self, parameter: str, buffer: Any, key: str, where: Any) -> Array:
+        """Return a copy of state: of chosen elements, or of a whole parameter, decoded."""
+        if not parameter:
+            return np.asarray(buffer.reshape(-1)[where])
+        start, stop, _, block = self.opt._own_ranges[parameter][1:]
+        parts = precision.stored(key, buffer, (start, stop), block, (stop - start,))
+        return precision.decoded(key, parts, key in precision.SIGNED).copy()
+
+    def _see(self, look: _Look, coefficient: float, options: dict[str, Any]) -> None:
         """Write down what the step did, and by which formulas."""
         assert self._pending is not None
-        values, moves = self._pending.values, look.rule.startswith(_MOVES)
-        g = np.zeros_like(look.w) if moves else look.g
-        seen = probe(look.rule, look.hyper, look.w, g, look.state, scale)
-        values["eta"][look.at] = seen.eta
+        pending, pick = self._pending, look.pick
+        values, moves = pending.values, look.rule.startswith(_MOVES)
+        seen = probe(look.rule, look.hyper, look.w, look.g, look.state, coefficient, options)
+        values["eta"][look.at] = seen.eta[pick]
         values["lr"][look.at] = look.hyper["lr"]
         for name, before, after in zip(look.names, look.state, self._after(look, seen), strict=True):
             if not moves:
-                values[f"{name}.before"][look.at] = before
+                values[f"{name}.before"][look.at] = before[pick]
             values[name][look.at] = after
         if moves:
-            self._pending.ahead = True
+            pending.ahead = True
             return
-        values["at"][look.at] = look.w
-        values["gradient"][look.at] = look.g
-        values["g"][look.at] = seen.g
-        for index in {self.coordinates[i].group for i in look.at} - set(self._pending.steps):
-            group = self.opt.param_groups[index]
-            self._pending.steps[index] = (
+        values["at"][look.at] = look.w[pick]
+        values["gradient"][look.at] = look.g[pick]
+        values["g"][look.at] = seen.g[pick]
+        if options["cautious"] == "rescaled":
+            boost = look.w.size / (float((seen.eta * seen.g > 0).sum()) + 1.0)
+            pending.boosts.update(dict.fromkeys(look.at.tolist(), boost))
+        if look.group not in pending.steps:
+            group = self.opt.param_groups[look.group]
+            pending.steps[look.group] = (
                 steps_of(self.opt, group, ahead=False),
                 steps_of(self.opt, group, ahead=True),
             )
-            self._pending.counts[index] = group.steps + 1
+            pending.counts[look.group] = group.steps + 1
 
     def _after(self, look: _Look, seen: Probed) -> list[Array]:
-        """Return the state after the step."""
-        return [array[offsets] for array, offsets in look.where]
+        """Return the state after the step: as it is stored, or in fewer bits as it was before it was stored."""
+        if self.opt.options.state_dtype in ("bfloat16", "int8"):
+            return [state[look.pick] for state in seen.state]
+        return [array.reshape(-1)[offsets] for array, offsets in look.where]
 
     # What was seen.
 
@@ -296,8 +336,10 @@ class Trace:
         row = {key: float(moment.values[key][place]) for key in self._dtype.names or ()}
         t = moment.counts[coordinate.group]
         before = {"w": row["w"], "g": row["gradient"], "t": float(t)}
-        if moment.norm is not None:
-            before["‖g‖"] = moment.norm
+        if coordinate.group in moment.norms:
+            before["‖g‖"] = moment.norms[coordinate.group]
+        if place in moment.boosts:
+            before["k"] = moment.boosts[place]
         after = {"g": row["g"], "η": row["eta"], "w": row["w_next"]}
         for symbol, state in steps.formulas.states.items():
             before[symbol], after[symbol] = row[f"{state}.before"], row[state]
@@ -318,16 +360,22 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """Coordinates of one group in one buffer, before a call; and where their state will be after it."""
+    """Coordinates of one group in one buffer before a call: their elements, or the parameter that they are in.
+
+    `pick` are the coordinates among the elements; `where` is their state after the call.
+    """
 
     at: Array
+    group: int
+    job: int
     rule: str
     hyper: Hyper
     w: Array
     g: Array
     state: list[Array]
     names: list[str]
-    where: list[tuple[Array, Array]]
+    pick: Array
+    where: list[tuple[Any, Array]]
 
 
 def watching(opt: Optimizer) -> Trace | None:
