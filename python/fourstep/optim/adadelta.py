@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
-from fourstep.explain.steps import Formulas, Symbol
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -79,18 +80,15 @@ class AdaDelta(Optimizer):
         }
         super().__init__(params, defaults, **shared)
 
-    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
-        return Formulas(
-            ("v ← ρ·v + (1 − ρ)·g²",),
-            ("δ = √(u + ε)/√(v + ε)·g", "u ← ρ·u + (1 − ρ)·δ²", "η = α·δ"),
-            symbols={"ρ": Symbol(group["rho"], "rho"), "ε": Symbol(group["eps"], "eps")},
-            states={"v": "square_avg", "u": "acc_delta"},
-            second=("v", "u"),
-            windows=("ρ",),
-            leaks=(
-                "u, the size of past updates, stands where α would, and needs the direction: step 3 writes state",
-            ),
-        )
-
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adadelta", ("square_avg", "acc_delta"), {"rho": group["rho"], "eps": group["eps"]}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        leak = Leak(
+            "numerator",
+            "δ = √(U + ε)·g/√(V + ε) with U the average of past δ²: U needs the direction before it can be updated, "
+            "so step 3 writes state (O14)",
+        )
+        second = steps.ema_sq(group["rho"], bias_correction=False)
+        direction = steps.ratio(group["eps"], eps_inside=True)
+        return Triple(steps.plain(), second, direction, (leak,), ("acc_delta",))

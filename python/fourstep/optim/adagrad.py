@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
-from fourstep.explain.steps import Formulas, Symbol
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -87,20 +88,14 @@ class AdaGrad(Optimizer):
         }
         super().__init__(params, defaults, **shared)
 
-    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
-        root = "√(V + ε)" if group["eps_inside"] else "(√V + ε)"
-        decay = ("α_t = α/(1 + (t − 1)·λ_α)",) if group["lr_decay"] else ()
-        return Formulas(
-            ("V ← V + g²",),
-            (*decay, f"η = {'α_t' if decay else 'α'}·g/{root}"),
-            symbols={"λ_α": Symbol(group["lr_decay"], "lr_decay"), "ε": Symbol(group["eps"], "eps")},
-            states={"V": "sum"},
-            second=("V", "α_t"),
-        )
-
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         hyper = {key: group[key] for key in ("lr_decay", "eps", "eps_inside")}
         return "adagrad", ("sum",), hyper
 
     def _start(self, group: ParamGroup, state: str) -> float:
         return float(group["initial_accumulator_value"])
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        second = steps.sum_sq(group["initial_accumulator_value"])
+        direction = steps.ratio(group["eps"], eps_inside=group["eps_inside"], lr_decay=group["lr_decay"])
+        return Triple(steps.plain(), second, direction)

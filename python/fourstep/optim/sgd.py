@@ -10,14 +10,13 @@ NAG          m ← γ·m + g at the look-ahead point, η = α·m                
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Literal, Unpack
 
-from fourstep.explain.moments import gain
-from fourstep.explain.steps import Formulas, Symbol
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
 from fourstep.optim.options import Shared
@@ -108,18 +107,70 @@ class SGD(Optimizer):
                 f"dampening {dampening}"
             )
 
-    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
-        if group["momentum"] == 0:
-            return Formulas((), ("η = α·g",), gain=gain(0.0, 1.0))
-        return momentum_formulas(
-            group, "nesterov" if group["nesterov"] else group["momentum_form"], group["dampening"]
-        )
-
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         if group["momentum"] == 0:
             return "sgd", (), {}
         form = "nesterov" if group["nesterov"] else group["momentum_form"]
         return momentum_rule(group, form, group["dampening"])
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        momentum, form = group["momentum"], group["momentum_form"]
+        first: steps.FirstStep = steps.heavy_ball(momentum, group["dampening"], form == "lr_inside")
+        if momentum == 0:
+            first = steps.plain()
+        elif group["nesterov"]:
+            first = steps.nesterov(momentum)
+        elif form == "ema":
+            first = steps.ema(momentum, bias_correction=False)
+        return Triple(first, steps.none(), steps.along())
+
+
+class SGDW(SGD):
+    r"""SGD whose decay of the weights is decoupled from its momentum (Loshchilov and Hutter, ICLR 2019).
+
+    .. math::
+        m_t = \gamma m_{t-1} + (1 - d)\, g_t, \qquad w_{t+1} = (1 - \alpha \lambda)\, w_t - \alpha m_t
+
+    with :math:`\lambda` = `weight_decay`, and the rest as in `SGD`. It is ``SGD(decay="decoupled")`` with another
+    default.
+
+    Parameters
+    ----------
+    params, lr, momentum, dampening, weight_decay, nesterov, and what else `SGD` takes
+        See `SGD`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fourstep as fs
+    >>> w = np.array([1.0, -1.0])
+    >>> opt = fs.optim.SGDW([w], lr=0.1, momentum=0.9, weight_decay=0.5)
+    >>> opt.step([np.array([1.0, 0.0])])
+    >>> w.round(4).tolist()
+    [0.85, -0.95]
+
+    Notes
+    -----
+    Without momentum it is `SGD` with L2, but for rounding: only with momentum, or under clipping, do the two part.
+    """
+
+    _decay: ClassVar[str] = "decoupled"
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Callable[[int], float] = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 1e-2,
+        nesterov: bool = False,
+        *,
+        momentum_form: Form = "torch",
+        **shared: Unpack[Shared],
+    ) -> None:
+        super().__init__(
+            params, lr, momentum, dampening, weight_decay, nesterov, momentum_form=momentum_form, **shared
+        )
 
 
 def momentum_rule(group: ParamGroup, form: str, dampening: float = 0.0) -> tuple[str, tuple[str, ...], Hyper]:
@@ -127,27 +178,6 @@ def momentum_rule(group: ParamGroup, form: str, dampening: float = 0.0) -> tuple
     first = "momentum_buffer" not in group.started
     hyper = {"momentum": group["momentum"], "dampening": dampening, "form": form, "first": first}
     return "momentum", ("momentum_buffer",), hyper
-
-
-def momentum_formulas(group: ParamGroup, form: str, dampening: float = 0.0) -> Formulas:
-    """Return the formulas of a group that has momentum."""
-    keep = group["momentum"]
-    symbol = "β₁" if form == "ema" else "γ"
-    damped = dampening > 0 and "momentum_buffer" in group.started
-    moment = {
-        "ema": "m ← β₁·m + (1 − β₁)·g",
-        "lr_inside": "m ← γ·m + α·g",
-    }.get(form, "m ← γ·m + (1 − d)·g" if damped else "m ← γ·m + g")
-    direction = {"lr_inside": "η = m", "nesterov": "η = α·(g + γ·m)"}.get(form, "η = α·m")
-    take = 1 - keep if form == "ema" else 1 - dampening
-    return Formulas(
-        (moment,),
-        (direction,),
-        symbols={symbol: Symbol(keep, "momentum"), "d": Symbol(dampening, "dampening")},
-        states={"m": "momentum_buffer"},
-        windows=(symbol,),
-        gain=gain(keep, take, *((1.0, keep) if form == "nesterov" else ())),
-    )
 
 
 class NAG(LookAhead):
@@ -220,16 +250,6 @@ class NAG(LookAhead):
                 "momentum: got 0.0, need 0 < momentum < 1: without momentum there is nothing to look along"
             )
 
-    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
-        if not ahead:
-            return momentum_formulas(group, "nesterov")
-        share = "α·m" if group["lookahead"] == "notes" else "α·γ·m"
-        return replace(
-            momentum_formulas(group, "torch"),
-            point=f"w − {share}",
-            leaks=("the gradient is taken at another point than w: step(closure)",),
-        )
-
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return momentum_rule(group, "nesterov")
 
@@ -244,3 +264,13 @@ class NAG(LookAhead):
 
     def _update(self, group: ParamGroup) -> Move:
         return "along_momentum", ("momentum_buffer",), {"share": 1.0}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        momentum = group["momentum"]
+        if group["lookahead"] == "nesterov":
+            return Triple(steps.nesterov(momentum), steps.none(), steps.along(), (), (), "w − α·γ·m")
+        leak = Leak(
+            "look-ahead",
+            "step 1 takes the gradient at w − α·m, which has no form without a closure that is the same walk (O10)",
+        )
+        return Triple(steps.heavy_ball(momentum), steps.none(), steps.along(), (leak,), (), "w − α·m")
