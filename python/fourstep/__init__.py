@@ -19,9 +19,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fourstep import data, functions, metrics, nn, optim, plot, reference, schedules, train
+    from fourstep import data, functions, metrics, nn, optim, plot, reference, schedules, steps, train
     from fourstep._runtime import Runtime, num_threads, runtime, set_num_threads
     from fourstep.arena import Arena
+    from fourstep.optim.compose import FourStep
     from fourstep.state import load, save
     from fourstep.tracing import Trace, trace
     from fourstep.train.run import Run, load_run
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_MODULES = ("data", "functions", "metrics", "nn", "optim", "plot", "reference", "schedules", "train")
+_MODULES = ("data", "functions", "metrics", "nn", "optim", "plot", "reference", "schedules", "steps", "train")
 _NAMES = {
     "Arena": "arena",
+    "FourStep": "optim.compose",
     "Run": "train.run",
     "Runtime": "_runtime",
     "Trace": "tracing",
@@ -48,6 +50,7 @@ _NAMES = {
 
 __all__ = [
     "Arena",
+    "FourStep",
     "Run",
     "Runtime",
     "Trace",
@@ -67,6 +70,7 @@ __all__ = [
     "save",
     "schedules",
     "set_num_threads",
+    "steps",
     "trace",
     "train",
 ]
