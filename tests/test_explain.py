@@ -104,7 +104,9 @@ def test_a_preview_is_the_step_that_follows(rule: Any, dtype: Any, noise: Noise)
         assert (said.step, said.element) == (t + 1, "w1[3, 5]") == (real.step, real.element)
         assert said.terms == real.terms
         assert said["w"] == float(arena["w1"][3, 5])
-        assert said["w"] == float(dtype(w) - dtype(said["η"]))
+        group = opt.param_groups[0]
+        share = group["lr"] * group["weight_decay"] if group["decay"] == "decoupled" else 0.0
+        assert said["w"] == float(dtype(1 - share) * dtype(w) - dtype(said["η"]))
 
 
 def test_a_preview_inside_a_trace_and_an_earlier_step(noise: Noise) -> None:
@@ -127,9 +129,9 @@ def test_adams_terms(noise: Noise) -> None:
     said = step_of(opt, name="b1", index=2)
     m, v = 0.8 * m0 + (1 - 0.8) * g, 0.99 * v0 + (1 - 0.99) * g * g
     assert said["m"] == pytest.approx(m)
-    assert said["v"] == pytest.approx(v)
+    assert said["V"] == pytest.approx(v)
     assert said["m\u0302"] == pytest.approx(m / (1 - 0.8**5))
-    assert said["v\u0302"] == pytest.approx(v / (1 - 0.99**5))
+    assert said["V\u0302"] == pytest.approx(v / (1 - 0.99**5))
     assert said.effective_lr == pytest.approx(0.01 / (math.sqrt(v / (1 - 0.99**5)) + 1e-8))
     assert said.share_of_momentum == pytest.approx(0.8 * m0 / m)
     opt.step()
@@ -209,7 +211,7 @@ def test_a_schedule_and_a_change_of_mind_are_told_as_they_were(noise: Noise) -> 
     assert [s["α"] for s in said] == [0.5, 0.25, 0.125]
     assert [s["γ"] for s in said] == [0.9, 0.9, 0.5]
     assert ["λ" in str(s) for s in said] == [False, False, True]
-    assert ["(1 − d)" in str(s) for s in said] == [False, True, True]  # no dampening at the first step
+    assert [s["d"] for s in said] == [0.0, 0.5, 0.5]  # no dampening at the first step
 
 
 def test_where_the_frame_leaks_it_says_so() -> None:
@@ -278,10 +280,11 @@ def test_what_explain_refuses(noise: Noise) -> None:
     ],
     ids=str,
 )
-def test_what_the_pass_does_beside_is_in_the_formulas(rule: Any, options: Any, noise: Noise) -> None:
+@pytest.mark.parametrize("name", ["SGD", "AdaDelta", "RMSProp", "Adam", "Nadam"])
+def test_what_the_pass_does_beside_is_in_the_formulas(name: str, options: Any, noise: Noise) -> None:
     """Worked out line by line, as above; and a preview says the same."""
     arena = arena_of(noise)
-    opt = rule.make(arena, **options)
+    opt = getattr(fs.optim, name)(arena, **options)
     with fs.trace(opt, "w1") as t:
         for step in range(1, 4):
             fill(arena, noise, step)

@@ -49,6 +49,8 @@ class Formulas:
         A sentence for each place where the optimizer is outside the frame.
     rate : str
         The symbol of the learning rate.
+    complete : bool
+        Whether they are all that happens: a step is put into numbers only then.
     """
 
     moments: tuple[str, ...]
@@ -62,6 +64,7 @@ class Formulas:
     point: str = "w"
     leaks: tuple[str, ...] = ()
     rate: str = "α"
+    complete: bool = True
 
     def __post_init__(self) -> None:
         """Write symbols as formulas do: accents apart from their letters."""

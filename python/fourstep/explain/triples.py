@@ -7,11 +7,17 @@ what their symbols are: state buffers, hyper-parameters, sizes.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from fourstep import steps
 from fourstep.explain.moments import Gain, gain
 from fourstep.explain.steps import Formulas, Symbol
+
+if TYPE_CHECKING:
+    from fourstep.optim.base import Optimizer
+    from fourstep.optim.groups import ParamGroup
 
 #: The symbols of a second moment's state buffers, in their order.
 _STATES = {
@@ -30,19 +36,17 @@ def formulas_of(
     first: Any,
     second: Any,
     direction: Any,
-    update: Any,
     *,
     states: Sequence[str],
-    names: dict[str, str],
-    t: int,
+    names: Mapping[str, str],
+    t: int = 2,
     mu_product: float = 1.0,
-    leaks: tuple[str, ...] = (),
 ) -> Formulas:
-    """Return the formulas of a triple.
+    """Return the formulas of φ × ψ × direction.
 
     Parameters
     ----------
-    first, second, direction, update
+    first, second, direction
         Parts of `fourstep.steps`.
     states : sequence of str
         The state buffers, those of φ before those of ψ.
@@ -53,7 +57,8 @@ def formulas_of(
     mu_product : float
         Nadam's Π_{t−1}.
     """
-    symbols = {**first.values(), **second.values(), **direction.values(), **update.values()}
+    symbols = {**first.values(), **second.values()}
+    symbols.update({key: value for key, value in direction.values().items() if value or key not in symbols})
     if t == 1 and "d" in symbols:
         symbols["d"] = 0.0
     moments = [*_lines(first.formula()), *_lines(second.formula())]
@@ -69,7 +74,7 @@ def formulas_of(
             "Π_{t+1} = Π_t·μ_{t+1}",
         ]
     text = direction.of(first, second)
-    remarks = list(leaks)
+    remarks = []
     if _RECTIFIED in text:
         ratio, plain = text.split(_RECTIFIED)
         beta = second.beta
@@ -90,15 +95,14 @@ def formulas_of(
         moments = []
     elif not first.states or not second.states:
         moments = [line for line in moments if line not in ("m = g", "V = 1")]
-    steps = _lines(text)
-    steps.sort(key=lambda line: line.startswith("η"))  # what η needs stands before it
-    if len(steps) > 1 and any("α" in line for line in moments):
-        moments.insert(0, steps.pop(0))
+    moves = _lines(text)
+    moves.sort(key=lambda line: line.startswith("η"))  # what η needs stands before it
+    if len(moves) > 1 and any("α" in line for line in moments):
+        moments.insert(0, moves.pop(0))
     holders = (*(("m",) if first.states else ()), *_held(second))
     return Formulas(
         tuple(moments),
-        tuple(steps),
-        (update.formula(),),
+        tuple(moves),
         symbols={key: Symbol(value, names.get(key, key)) for key, value in symbols.items()},
         states=dict(zip(holders, states, strict=True)),
         second=_SIZES,
@@ -113,6 +117,69 @@ def formulas_of(
         leaks=tuple(remarks),
         rate="lr" if "lr_decay" in text else "α",
     )
+
+
+def of_group(optimizer: Optimizer, group: ParamGroup) -> Formulas:
+    """Return the formulas of a group, from what it says of its four steps.
+
+    Where it leaks, they are not `complete`: an optimizer that leaks adds what its triple does not say.
+
+    Raises
+    ------
+    NotImplementedError
+        It says nothing of its steps, or one of them is a function of the user's.
+    """
+    four = optimizer._four_steps(group)
+    written = [
+        key for key in ("first", "second", "direction") if not isinstance(getattr(four, key), steps.Step)
+    ]
+    written += ["gradient"] * bool(getattr(optimizer, "gradient_functions", ()))
+    written += ["update"] * (getattr(optimizer, "update_function", None) is not None)
+    if written:
+        raise NotImplementedError(f"{written[0]}: is a function of yours, which only you can explain")
+    parts = four.first, four.second, four.direction
+    kept = [state for part in parts[:2] for state in part.states]
+    own = optimizer._rule(group)[1]
+    made = formulas_of(
+        *parts,
+        states=own[: len(kept)] if len(own) >= len(kept) else kept,
+        names=_names(group, *parts),
+        t=group.steps + 1,
+        mu_product=group.scalars.get("mu_product", 1.0),
+    )
+    return replace(
+        made, point=four.point, leaks=(*made.leaks, *map(str, four.leaks)), complete=not four.leaks
+    )
+
+
+#: The arguments that a symbol can be, in an optimizer that has them.
+_ARGUMENTS = {
+    "β₁": ("betas[0]", "momentum"),
+    "β₂": ("betas[1]", "alpha", "rho"),
+    "γ": ("momentum",),
+    "d": ("dampening",),
+    "ε": ("eps",),
+    "ε_0": ("eps_root",),
+    "ε_r": ("eps_root",),
+    "ψ": ("momentum_decay",),
+    "lr_decay": ("lr_decay",),
+    "Π_{t−1}": ("Π_{t−1}",),
+}
+
+
+def _names(group: ParamGroup, first: Any, second: Any, direction: Any) -> dict[str, str]:
+    """Return the argument of the optimizer that each symbol is, or the field of one of its steps."""
+    found = {"Π_{t−1}": "μ_1·…·μ_{t−1}"}
+    for symbol, arguments in _ARGUMENTS.items():
+        known = [name for name in arguments if name.partition("[")[0] in group]
+        if known:
+            found[symbol] = known[0]
+    for place, part in (("first", first), ("second", second), ("direction", direction)):
+        for symbol, value in part.values().items():
+            fields = [key for key, worth in part.arguments().items() if worth == value and worth is not True]
+            if symbol not in found and fields:
+                found[symbol] = f"{place}.{fields[0]}"
+    return found
 
 
 def _lines(text: str) -> list[str]:

@@ -213,7 +213,9 @@ class Optimizer:
 
     def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
         """Return steps 2 to 4 of a group as formulas; `ahead`: as with a closure, where there are two forms."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how it steps")
+        from fourstep.explain.triples import of_group
+
+        return of_group(self, group)
 
     def _check_options(self) -> None:
         """Raise where an option and the rule, the parameters or each other do not go together."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,7 @@ from fourstep.tracing.coordinates import Coordinate, Index
 
 #: What a first and a second moment are called, where a rule has them.
 FIRST = ("momentum_buffer", "exp_avg")
-SECOND = ("sum", "square_avg", "exp_avg_sq", "exp_inf")
+SECOND = ("sum", "square_avg", "exp_avg_sq", "exp_avg_var", "exp_inf")
 
 #: Methods of an optimizer that a trace stands before.
 HOOKS = ("_begin", "_call", "_advance")
@@ -225,12 +226,15 @@ class Trace:
         if options["cautious"] == "rescaled":
             boost = look.w.size / (float((seen.eta * seen.g > 0).sum()) + 1.0)
             pending.boosts.update(dict.fromkeys(look.at.tolist(), boost))
-        if look.group not in pending.steps:
+        if look.group not in pending.counts:
             group = self.opt.param_groups[look.group]
-            pending.steps[look.group] = (
-                steps_of(self.opt, group, ahead=False),
-                steps_of(self.opt, group, ahead=True),
-            )
+            with suppress(
+                NotImplementedError
+            ):  # it does not say how it steps; it can be watched all the same
+                pending.steps[look.group] = (
+                    steps_of(self.opt, group, ahead=False),
+                    steps_of(self.opt, group, ahead=True),
+                )
             pending.counts[look.group] = group.steps + 1
 
     def _after(self, look: _Look, seen: Probed) -> list[Array]:
@@ -330,9 +334,14 @@ class Trace:
 
     def _explain(self, moment: Moment, place: int) -> StepExplanation:
         coordinate = self.coordinates[place]
-        if coordinate.group not in moment.steps:
+        if coordinate.group not in moment.counts:
             raise ValueError(f"{coordinate.name}: its group was frozen at step {moment.step}")
-        steps = moment.steps[coordinate.group][moment.ahead]
+        steps = moment.steps.get(coordinate.group, (None, None))[moment.ahead]
+        if steps is None or not steps.formulas.complete:
+            kind = type(self.opt).__name__
+            raise ValueError(
+                f"{kind} has no formulas for all that it does; explain() without a name says what it has"
+            )
         row = {key: float(moment.values[key][place]) for key in self._dtype.names or ()}
         t = moment.counts[coordinate.group]
         before = {"w": row["w"], "g": row["gradient"], "t": float(t)}
