@@ -190,7 +190,7 @@ class Written:
 def _kernel_seconds(kind: type[FourStep], group: ParamGroup, n: int, dtype: Any) -> float:
     """Return the time an element of the kernels' step, with a common step in the place of each function."""
     common = {"first": steps.ema(bias_correction=False), "second": steps.ema_sq(bias_correction=False)}
-    chosen = {
+    chosen: dict[str, Any] = {
         key: group[key] if isinstance(group[key], steps.Step) else common[key] for key in ("first", "second")
     }
     w, g = np.ones(n, dtype), np.ones(n, dtype)
