@@ -74,3 +74,17 @@ def test_adagrad_stalls_on_a_late_signal_and_rmsprop_recovers() -> None:
     assert seen.w["AdaGrad"][-1] < 0.2
     assert seen.w["RMSProp"][-1] > 0.5
     assert len(fs.plot.late_signal().axes) == 2
+
+
+def test_the_lineage_shows_every_optimizer_and_every_line_of_descent() -> None:
+    """O2: read off the triples."""
+    found = fs.optim.compare()
+    (axes,) = fs.plot.lineage(found).axes
+    texts = [text for text in axes.texts if text.get_text()]
+    names = {row.name: row for row in found.rows}
+    drawn = {text.get_text(): text.get_position() for text in texts if text.get_text() in names}
+    assert drawn.keys() == names.keys()
+    for row in found.rows:
+        assert all(drawn[parent][0] < drawn[row.name][0] for parent in row.parents)
+    arrows = [text for text in axes.texts if getattr(text, "arrow_patch", None) is not None]
+    assert len(arrows) == len(found.lineage())
