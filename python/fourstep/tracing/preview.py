@@ -62,7 +62,12 @@ def preview(opt: Optimizer, name: str, index: Index, grads: Any = None) -> StepE
     if name not in opt._layout.names:
         raise ValueError(f"name: no parameter is called {name!r}; there are {', '.join(opt._layout.names)}")
     (coordinate,) = chosen(opt, [name], [index])
-    if not opt.param_groups[coordinate.group].raw("trainable"):
+    group = opt.param_groups[coordinate.group]
+    if group.raw("sparse"):
+        raise ValueError(
+            f"{name}: is a sparse table, whose rows step by step_rows or step(rows=), not by step()"
+        )
+    if not group.raw("trainable"):
         raise ValueError(f"{name}: its group is frozen (trainable=False), so it takes no step")
     seen = _Preview(opt, [coordinate], every=1, max_bytes=1 << 20)
     with opt._alone():

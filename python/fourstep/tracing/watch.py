@@ -131,7 +131,7 @@ class Trace:
         options: dict[str, Any],
     ) -> None:
         """Write down what each group did."""
-        scaled = {job: i for i, (_, _, jobs) in enumerate(clips) for job in jobs}
+        scaled = {job: i for i, clip in enumerate(clips) for job in clip[2]}
         for look in looks:
             found = scaled.get(look.job)
             self._see(look, 1.0 if found is None else coefficients[found], options)
@@ -335,7 +335,9 @@ class Trace:
     def _explain(self, moment: Moment, place: int) -> StepExplanation:
         coordinate = self.coordinates[place]
         if coordinate.group not in moment.counts:
-            raise ValueError(f"{coordinate.name}: its group was frozen at step {moment.step}")
+            raise ValueError(
+                f"{coordinate.name}: no step of it was seen at step {moment.step}: it was frozen, or it is a sparse table"
+            )
         steps = moment.steps.get(coordinate.group, (None, None))[moment.ahead]
         if steps is None or not steps.formulas.complete:
             kind = type(self.opt).__name__
