@@ -116,6 +116,8 @@ class Optimizer:
     scalars: ClassVar[tuple[str, ...]] = ()
     #: Whether its rule needs to see each parameter by itself, as a norm of it does.
     per_parameter: ClassVar[bool] = False
+    #: State that starts from the parameters, not from a number.
+    starts_at_w: ClassVar[tuple[str, ...]] = ()
     #: Options that its rule cannot have, each with the reason.
     refused: ClassVar[dict[str, str]] = {}
     #: How it decays weights unless told otherwise.
@@ -205,7 +207,7 @@ class Optimizer:
         """Return the rule by which the rows of a sparse group step."""
         raise ValueError(
             f"sparse: {type(self).__name__} moves rows that no gradient touched, so it has no sparse tables; "
-            "SGD, AdaGrad, RowwiseAdagrad and LazyAdam have"
+            "SGD, AdaGrad, RowwiseAdagrad, LazyAdam and FTRL have"
         )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
@@ -226,6 +228,10 @@ class Optimizer:
     def _start(self, group: ParamGroup, state: str) -> float:
         """Return what a state buffer holds before its first step."""
         return 0.0
+
+    def _start_at(self, group: ParamGroup, state: str, w: Array) -> Array | float:
+        """Return what a state buffer holds before its first step beside a parameter; see `starts_at_w`."""
+        return self._start(group, state)
 
     def _stepped(self, group: ParamGroup) -> None:
         """Update the scalars of a group after a step."""
@@ -825,19 +831,21 @@ class Optimizer:
                 self._allocate(name, buffers)
         if fill:
             # A new buffer holds zeros: to write them would touch every row of every table.
-            self._fill(group, index, [n for n in names if n not in fresh or self._start(group, n)])
+            written = [n for n in names if n not in fresh or n in self.starts_at_w or self._start(group, n)]
+            self._fill(group, index, written)
 
     def _fill(self, group: ParamGroup, index: int, names: Sequence[str]) -> None:
         """Set the state that a group is about to use for the first time to what it starts from."""
         for name in names:
             if name not in group.started:
-                start = self._start(group, name)
                 if name in self._per_row(group):
                     for parameter in group["names"]:
-                        self._row_state[name][parameter][...] = start
+                        self._row_state[name][parameter][...] = self._start(group, name)
                     continue
                 for parameter in group["names"]:
                     buffer, first, last, _, block = self._own_ranges[parameter]
+                    w = self._layout.buffers[buffer].reshape(-1)[first:last]
+                    start = self._start_at(group, name, w)
                     precision.fill(self._state[name][buffer], first, last, block, start)
 
 
