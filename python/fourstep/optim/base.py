@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -27,6 +27,11 @@ from fourstep.optim.state import dump, restore
 from fourstep.reference.precision import to_half
 from fourstep.schedules import evaluate
 
+if TYPE_CHECKING:
+    from fourstep.explain.general import Explanation
+    from fourstep.explain.numbers import StepExplanation
+    from fourstep.explain.steps import Formulas
+
 Hyper = dict[str, Any]
 
 #: (group, rule, state buffers, hyper-parameters): what one group does in one call.
@@ -34,6 +39,12 @@ Job = tuple[int, str, tuple[str, ...], Hyper]
 
 #: (buffer, start, stop, parameter, first 8-bit block): a run of elements, and which parameter they are.
 Range = tuple[int, int, int, int, int]
+#: What the kernels take: (name, w, g, state, average, copy), (rule, hyper-parameters, which state, ranges), and of each
+#: norm to clip by the largest, its parameters, the groups that it scales, and what is known of tables.
+Buffers = list[tuple[str, Array, Array, list[precision.Buffer], Array | None, Array | None]]
+Groups = list[tuple[str, Hyper, list[int], list[Range]]]
+Clips = list[tuple[float, list[Range], list[int], list[tuple[int, float, int]]]]
+Report = tuple[list[float], list[float], int, int | None, bool, list[list[list[float]]]]
 
 #: Gradients by buffer.
 Gradients = Mapping[int, Array]
@@ -224,6 +235,12 @@ class Optimizer:
 
     def _stepped(self, group: ParamGroup) -> None:
         """Update the scalars of a group after a step."""
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        """Return steps 2 to 4 of a group as formulas; `ahead`: as with a closure, where there are two forms."""
+        from fourstep.explain.triples import of_group
+
+        return of_group(self, group)
 
     def _check_options(self) -> None:
         """Raise where an option and the rule, the parameters or each other do not go together."""
@@ -447,6 +464,39 @@ class Optimizer:
             if key in states
         }
 
+    def explain(
+        self,
+        step: int | None = None,
+        name: str | None = None,
+        index: int | tuple[int, ...] = (),
+        grads: Any = None,
+    ) -> Explanation | StepExplanation:
+        """Say how this optimizer steps: its four steps as formulas, or with `name` one element's step in numbers.
+
+        Parameters
+        ----------
+        step : int, optional
+            The step to put into numbers: by default the next one, from the gradients at hand; an earlier one is read from
+            the trace inside whose ``with`` this is called (`fourstep.trace`).
+        name, index
+            The element: a parameter, and an index in it.
+        grads : optional
+            Gradients as `step` takes them; nothing for an arena.
+
+        Returns
+        -------
+        Explanation or StepExplanation
+            Either prints itself as text, and has ``text()``, ``latex()`` and ``markdown()``.
+
+        Raises
+        ------
+        ValueError
+            A step that is neither the next one nor in a trace; an element that is not there or is frozen.
+        """
+        from fourstep.explain import explain
+
+        return explain(self, step, name, index, grads)
+
     def _per_row(self, group: ParamGroup) -> set[str]:
         """Return the state that this group keeps once for each row."""
         name = self.row_rule(group).per_row if group.raw("sparse") else None
@@ -587,7 +637,7 @@ class Optimizer:
         place = {buffer: i for i, buffer in enumerate(used)}
         columns = {name: i for i, name in enumerate(states)}
 
-        groups: list[tuple[str, Hyper, list[int], list[Range]]] = []
+        groups: Groups = []
         for index, rule, names, hyper in jobs:
             group = self.param_groups[index]
             self._fill(group, index, names)
@@ -600,7 +650,7 @@ class Optimizer:
             }
             own = _placed(ranges[index], place)
             groups.append((rule, {**shared, **hyper}, [columns[name] for name in names], own))
-        buffers = [
+        buffers: Buffers = [
             (
                 self._layout.buffer_names[buffer],
                 self._layout.buffers[buffer],
@@ -613,7 +663,7 @@ class Optimizer:
         ]
         clips = self._clips(jobs, place) if step_1 else []
         try:
-            report = _core.step(buffers, groups, clips, self.pass_options(step_1, step_4), execution())
+            report = self._call(buffers, groups, clips, self.pass_options(step_1, step_4))
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}{self._first_not_finite(gradients, jobs)}") from None
         skipped = report[4]
@@ -623,6 +673,10 @@ class Optimizer:
         if step_1:
             self._report(report, jobs, gradients)
         return skipped
+
+    def _call(self, buffers: Buffers, groups: Groups, clips: Clips, options: dict[str, Any]) -> Report:
+        """Call the kernels, once; `fourstep.trace` looks on here, and at `_begin` and `_advance`."""
+        return _core.step(buffers, groups, clips, options, execution())
 
     def decays_of(self, group: ParamGroup, lr: float, step_4: bool = True) -> dict[str, float]:
         """Return λ of the penalty, and what w is multiplied by."""
@@ -648,9 +702,7 @@ class Optimizer:
             "step": self.step_count + 1,
         }
 
-    def _clips(
-        self, jobs: Sequence[Job], place: Mapping[int, int]
-    ) -> list[tuple[float, list[Range], list[int], list[tuple[int, float, int]]]]:
+    def _clips(self, jobs: Sequence[Job], place: Mapping[int, int]) -> Clips:
         """Return each norm that has to be known before the pass.
 
         Its limit, its parameters, the groups that it scales, and (place, Σg², how many are not finite) of its tables.
@@ -667,7 +719,7 @@ class Optimizer:
         limit = self.clip_norm if self.clip_norm is not None else guarded
         if (shared or tables) and limit is not None:
             found.append((limit, shared, tables))
-        clips = []
+        clips: Clips = []
         for number, (limit, which, tables) in enumerate(found):
             names = {name for i in which for name in self.param_groups[jobs[i][0]]["names"]}
             by_name = {table.name: table for table in tables}
