@@ -14,6 +14,7 @@ import jax
 import keras
 import numpy as np
 import walks
+
 from cases import KERAS, Case
 
 jax.config.update("jax_enable_x64", True)

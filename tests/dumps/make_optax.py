@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import optax
 import walks
+
 from cases import OPTAX, Case
 
 jax.config.update("jax_enable_x64", True)

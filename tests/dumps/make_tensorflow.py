@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow
 import walks
+
 from cases import TENSORFLOW, Case
 
 
