@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from fourstep.arena import Arena, Array
 from fourstep.optim import checks
 from fourstep.optim.busy import Busy
 from fourstep.optim.checks import Check
+from fourstep.optim.dialects import Aliases, Dialect, Dialected
+from fourstep.optim.dialects.against import Against, against
 from fourstep.optim.groups import ParamGroup, assign
 from fourstep.optim.layout import ArenaLayout, Range, layout_of
 from fourstep.optim.state import dump, restore
@@ -32,16 +34,17 @@ Gradients = Mapping[int, Array]
 Closure = Callable[[], Any]
 
 
-class Shared(TypedDict, total=False):
+class Shared(Aliases, total=False):
     """What every optimizer takes by keyword beside its own arguments; see `Optimizer`."""
 
     maximize: bool
     clip_value: float | None
     clip_norm: float | None
     groups: Sequence[Mapping[str, Any]] | None
+    dialect: Dialect
 
 
-class Optimizer:
+class Optimizer(metaclass=Dialected):
     """Base of the optimizers: a subclass says what its hyper-parameters are and which rule a group steps by.
 
     All of them take these, beside their own:
@@ -64,7 +67,12 @@ class Optimizer:
     groups : list of dict, optional
         Hyper-parameters by group: ``[{"params": "*.bias", "weight_decay": 0.0}, {"params": ...}]``. ``"params"`` is
         a name, a pattern, a list of them, or ``...`` for the rest; ``"trainable": False`` freezes a group.
+    dialect : {"torch", "keras", "optax", "paper", "notes"}
+        Whose defaults, semantics and argument names: fills in what is not given. See ``docs/optim/dialects.md``.
     """
+
+    #: Whose defaults and semantics this one was made with.
+    dialect: Dialect = "torch"
 
     #: Names of the state buffers that its rules can have, and of the scalars that a group carries from step to step.
     states: ClassVar[tuple[str, ...]] = ()
@@ -211,6 +219,48 @@ class Optimizer:
         with self._alone():
             restore(self, state)
 
+    def explain_against(
+        self,
+        dialect: Dialect,
+        gradients: Any = None,
+        *,
+        steps: Sequence[int] | None = None,
+        start: Array | None = None,
+        group: int = 0,
+    ) -> Against:
+        """Compare with the same optimizer in another dialect: the fields that differ, why, and the size of the effect.
+
+        What was chosen here is taken along; defaults and semantics are those of there. Both then walk by the same
+        gradients, from the same parameters, in float64; this optimizer itself is not touched.
+
+        Parameters
+        ----------
+        dialect : {"torch", "keras", "optax", "paper", "notes"}
+            The other one.
+        gradients : array of (steps, n), list of arrays, or function, optional
+            A gradient for each step, or a function of the parameters, which then need a `start`. By default 256
+            coordinates of sizes from 10⁻⁶ to 10⁻¹.
+        steps : list of int, optional
+            After which steps to compare: by default 1, 10, 100, as far as there are gradients.
+        start : ndarray, optional
+            The parameters to start from.
+        group : int
+            The group whose hyper-parameters are compared.
+
+        Returns
+        -------
+        Against
+            With ``fields``, ``effect`` and ``same_numbers``; its ``repr`` is the table.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fourstep as fs
+        >>> fs.optim.SGD([np.ones(2)], lr=0.1).explain_against("optax").fields
+        ()
+        """
+        return against(self, dialect, gradients, steps=steps, start=start, group=group)
+
     def state_of(self, name: str) -> dict[str, Array]:
         """Return the state of one parameter: views, in its shape, by torch's names."""
         group = next((g for g in self.param_groups if name in g["names"]), None)
@@ -240,7 +290,8 @@ class Optimizer:
             values = [group.raw(key) for key in keys]
             rows.append((index, _short(group["names"]), f"{elements:,}", *values))
         options = f", clip_norm={self.clip_norm}" if self.clip_norm is not None else ""
-        head = f"{type(self).__name__}: {len(self._layout.names)} parameters, step {self.step_count}{options}"
+        dialect = "" if self.dialect == "torch" else f" ({self.dialect})"
+        head = f"{type(self).__name__}{dialect}: {len(self._layout.names)} parameters, step {self.step_count}{options}"
         return f"{head}\n{table(('group', 'parameters', 'elements', *keys), rows)}"
 
     # How a step is taken.

@@ -1,6 +1,6 @@
 """An optimizer's state as names, numbers and arrays; and back, with every difference listed before anything changes.
 
-{"format": 1, "optimizer": "Adam", "step": 7, "clip_norm": None,
+{"format": 1, "optimizer": "Adam", "dialect": "torch", "step": 7, "clip_norm": None,
  "groups": [{"names": [...], "step": 7, "started": ["exp_avg", "exp_avg_sq"], "scalars": {}, "lr": 0.001, ...}],
  "state": {"w1": {"exp_avg": array, "exp_avg_sq": array}, ...}}
 """
@@ -16,6 +16,7 @@ import numpy as np
 
 from fourstep import schedules
 from fourstep.optim import checks
+from fourstep.optim.dialects import DIALECTS
 from fourstep.state import StateError, check_state
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from fourstep.optim.groups import ParamGroup
 
 FORMAT = 1
-_KEYS = ("format", "optimizer", "step", "clip_norm", "groups", "state")
+_KEYS = ("format", "optimizer", "dialect", "step", "clip_norm", "groups", "state")
 _OWN = ("names", "step", "started", "scalars")  # of a group, beside its hyper-parameters
 
 
@@ -32,6 +33,7 @@ def dump(optimizer: Optimizer) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "optimizer": type(optimizer).__name__,
+        "dialect": optimizer.dialect,
         "step": optimizer.step_count,
         "clip_norm": optimizer.clip_norm,
         "groups": [_dump_group(group) for group in optimizer.param_groups],
@@ -112,6 +114,7 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         for name in group["names"]:
             for key, view in optimizer.state_of(name).items():
                 view[...] = state["state"][name][key]
+    optimizer.dialect = state["dialect"]
     optimizer.step_count = step
     optimizer.clip_norm = clip_norm
 
@@ -128,6 +131,8 @@ def _check_outline(kind: str, state: Any) -> None:
         raise StateError(f"{kind}: got state of format {state['format']!r}, need format {FORMAT}")
     if state["optimizer"] != kind:
         raise StateError(f"{kind}: got the state of {state['optimizer']}")
+    if state["dialect"] not in DIALECTS:
+        raise StateError(f"{kind}: dialect: got {state['dialect']!r}, need one of {', '.join(DIALECTS)}")
     if not isinstance(state["state"], Mapping):
         raise StateError(f"{kind}: 'state' is a {type(state['state']).__name__}, needs to be a dict")
     groups = state["groups"]

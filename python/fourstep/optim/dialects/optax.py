@@ -1,0 +1,96 @@
+"""optax: no default rate, ε inside the root for RMSProp and AdaGrad, decoupled decay where there is any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fourstep.optim.dialects.spec import Entry, Table
+
+_SHARED = {"learning_rate": "lr"}
+_BETAS = {"b1": "betas[0]", "b2": "betas[1]"}
+_MASK = "use groups=, with weight_decay 0 for what is not to decay"
+_FIXED: dict[str, tuple[Any, str]] = {
+    "mu_dtype": (None, "use state_dtype="),
+    "accumulator_dtype": (None, "use state_dtype="),
+    "mask": (None, _MASK),
+    "weight_decay_mask": (None, _MASK),
+}
+_ALL = {"decay": "decoupled", "clip_eps": 0.0}
+
+
+def _entry(
+    name: str,
+    values: Mapping[str, Any],
+    aliases: Mapping[str, str] | None = None,
+    fixed: Mapping[str, tuple[Any, str]] | None = None,
+    *,
+    required: tuple[str, ...] = ("lr",),
+) -> Entry:
+    return Entry(
+        f"optax.{name}",
+        {"weight_decay": 0.0, **_ALL, **values},
+        {**_SHARED, **(aliases or {})},
+        required,
+        {**_FIXED, **(fixed or {})},
+        none=("momentum",),
+    )
+
+
+_ADAM = {"betas": (0.9, 0.999), "eps": 1e-8, "eps_root": 0.0}
+_NESTEROV = {"nesterov": (False, "use Nadam(dialect='optax')")}
+
+TABLE: Table = {
+    "SGD": _entry("sgd", {"momentum": 0.0, "momentum_form": "torch"}),
+    "NAG": "it is sgd there; use SGD(nesterov=True, dialect='optax')",
+    "AdaGrad": _entry("adagrad", {"initial_accumulator_value": 0.1, "eps": 1e-7, "eps_inside": True}),
+    "AdaDelta": _entry("adadelta", {"rho": 0.9, "eps": 1e-6, "decay": "l2"}),
+    "RMSProp": _entry(
+        "rmsprop",
+        {"alpha": 0.9, "eps": 1e-8, "eps_inside": True, "lr_in_velocity": True},
+        {"decay": "alpha", "eps_in_sqrt": "eps_inside"},
+        {
+            "initial_scale": (0.0, "the mean square starts at 0 here"),
+            "nesterov": (False, "momentum over the normalised step looks ahead nowhere here"),
+            "bias_correction": (False, "use Adam(betas=(0, decay), dialect='optax')"),
+        },
+    ),
+    "Adam": _entry("adam", _ADAM, _BETAS, _NESTEROV),
+    "AdamW": _entry(
+        "adamw",
+        {**_ADAM, "weight_decay": 1e-4},
+        _BETAS,
+        {"nesterov": (False, "use Nadam(weight_decay=1e-4, dialect='optax')")},
+    ),
+    "AMSGrad": _entry(
+        "amsgrad",
+        {**_ADAM, "amsgrad_max": "hat"},
+        _BETAS,
+        {
+            "bias_correction_mu": (True, "use bias_correction=False, which leaves out both"),
+            "bias_correction_nu": (True, "use bias_correction=False, which leaves out both"),
+        },
+    ),
+    "Adamax": _entry("adamax", {"betas": (0.9, 0.999), "eps": 1e-8, "eps_inside": True}, _BETAS),
+    "Nadam": _entry("nadam", {**_ADAM, "form": "simple"}, _BETAS),
+    "RAdam": _entry("radam", {**_ADAM, "eps_hat": False}, _BETAS, _NESTEROV),
+    "AdaBelief": _entry("adabelief", {**_ADAM, "eps": 1e-16, "eps_root": 1e-16}, _BETAS, _NESTEROV),
+    "Yogi": _entry("yogi", {"betas": (0.9, 0.999), "eps": 1e-3, "initial_accumulator_value": 1e-6}, _BETAS),
+    "Lion": _entry("lion", {"betas": (0.9, 0.99), "weight_decay": 1e-3}, _BETAS),
+    "Adan": _entry(
+        "adan",
+        {"betas": (0.98, 0.92, 0.99), "eps": 1e-8, "eps_root": 1e-8},
+        {**_BETAS, "b3": "betas[2]"},
+    ),
+    "ADOPT": _entry("contrib.adopt", {"betas": (0.9, 0.9999), "eps": 1e-6}, _BETAS, _NESTEROV),
+    "AdEMAMix": _entry(
+        "contrib.ademamix",
+        {"betas": (0.9, 0.999, 0.9999), "alpha": 5.0, "eps": 1e-8},
+        {**_BETAS, "b3": "betas[2]"},
+    ),
+    "LAMB": _entry("lamb", {"betas": (0.9, 0.999), "eps": 1e-6}, _BETAS),
+    "LARS": _entry("lars", {"momentum": 0.9, "trust_coefficient": 1e-3, "eps": 0.0}),
+    "Rprop": _entry("rprop", {"etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0)}),
+    "ScheduleFreeSGD": _entry("contrib.schedule_free_sgd", {"lr": 1.0}, required=()),
+    "ScheduleFreeAdamW": _entry("contrib.schedule_free_adamw", {"lr": 2.5e-3}, required=()),
+}
