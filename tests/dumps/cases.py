@@ -120,24 +120,20 @@ OPTAX = [
     ),
 ]
 
-#: TensorFlow's own kernels (`tf.compat.v1.train`). FTRL's are Keras's formula; the others no dialect of ours.
+_EXACT: dict[str, Any] = {"learning_rate": 0.125, "initial_accumulator_value": 0.125}
+
+#: TensorFlow's own FTRL (`tf.compat.v1.train`), by numbers that are exact in float32, to which it rounds them.
 TENSORFLOW = [
-    _case("ftrl", "FTRL", "FtrlOptimizer", learning_rate=0.001),
+    _case("ftrl", "FTRL", "FtrlOptimizer", **_EXACT),
     _case(
         "ftrl_l1_l2",
         "FTRL",
         "FtrlOptimizer",
-        learning_rate=0.1,
-        l1_regularization_strength=1e-3,
-        l2_regularization_strength=0.3,
+        **_EXACT,
+        l1_regularization_strength=2.0**-10,
+        l2_regularization_strength=0.25,
     ),
-    _case("ftrl_beta", "FTRL", "FtrlOptimizer", learning_rate=0.1, beta=1.0, l2_regularization_strength=0.1),
-    _case("ftrl_power", "FTRL", "FtrlOptimizer", learning_rate=0.1, learning_rate_power=-0.75),
-    _case(
-        "ftrl_shrinkage",
-        "FTRL",
-        "FtrlOptimizer",
-        learning_rate=0.1,
-        l2_shrinkage_regularization_strength=0.2,
-    ),
+    _case("ftrl_beta", "FTRL", "FtrlOptimizer", **_EXACT, beta=1.0, l2_regularization_strength=0.25),
+    _case("ftrl_power", "FTRL", "FtrlOptimizer", **_EXACT, learning_rate_power=-0.75),
+    _case("ftrl_shrinkage", "FTRL", "FtrlOptimizer", **_EXACT, l2_shrinkage_regularization_strength=0.25),
 ]

@@ -47,7 +47,11 @@ _ADAM = {"betas": (0.9, 0.999), "eps": 1e-7}
 _NO_AMSGRAD = {"amsgrad": (False, "use AMSGrad(dialect='keras')")}
 
 TABLE: Table = {
-    "SGD": _entry("SGD", {"lr": 0.01, "momentum": 0.0, "momentum_form": "lr_inside"}),
+    "SGD": _entry(
+        "SGD",
+        {"lr": 0.01, "momentum": 0.0, "momentum_form": "lr_inside"},
+        refused={"dampening": "it has none"},
+    ),
     "NAG": "it is SGD there; use SGD(nesterov=True, dialect='keras')",
     "AdaGrad": _entry("Adagrad", {"initial_accumulator_value": 0.1, "eps": 1e-7, "eps_inside": True}, _EPS),
     "AdaDelta": _entry("Adadelta", {"rho": 0.95, "eps": 1e-7}, _EPS),
@@ -88,5 +92,7 @@ TABLE: Table = {
             "l2_shrinkage_regularization_strength": "l2_shrinkage",
         },
     ),
-    "ScheduleFreeAdamW": _entry("ScheduleFreeAdamW", _ADAM, {**_BETAS, **_EPS}),
+    "ScheduleFreeAdamW": _entry(
+        "ScheduleFreeAdamW", {"lr": 2.5e-3, "betas": (0.9, 0.999), "eps": 1e-8}, {**_BETAS, **_EPS}
+    ),
 }

@@ -77,11 +77,7 @@ TABLE: Table = {
     "AdaBelief": _entry("adabelief", {**_ADAM, "eps": 1e-16, "eps_root": 1e-16}, _BETAS, _NESTEROV),
     "Yogi": _entry("yogi", {"betas": (0.9, 0.999), "eps": 1e-3, "initial_accumulator_value": 1e-6}, _BETAS),
     "Lion": _entry("lion", {"betas": (0.9, 0.99), "weight_decay": 1e-3}, _BETAS),
-    "Adan": _entry(
-        "adan",
-        {"betas": (0.98, 0.92, 0.99), "eps": 1e-8, "eps_root": 1e-8},
-        {**_BETAS, "b3": "betas[2]"},
-    ),
+    "Adan": "it weights the difference of gradients by 1 − b2 where the authors' code has b2; use dialect='torch'",
     "ADOPT": _entry("contrib.adopt", {"betas": (0.9, 0.9999), "eps": 1e-6}, _BETAS, _NESTEROV),
     "AdEMAMix": _entry(
         "contrib.ademamix",
@@ -89,8 +85,8 @@ TABLE: Table = {
         {**_BETAS, "b3": "betas[2]"},
     ),
     "LAMB": _entry("lamb", {"betas": (0.9, 0.999), "eps": 1e-6}, _BETAS),
-    "LARS": _entry("lars", {"momentum": 0.9, "trust_coefficient": 1e-3, "eps": 0.0}),
-    "Rprop": _entry("rprop", {"etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0)}),
+    "LARS": "it divides by ‖g + λ·w‖, not by ‖g‖ + λ·‖w‖, and keeps lr inside the momentum; use dialect='torch'",
+    "Rprop": "it takes each step one gradient late; use dialect='torch'",
     "ScheduleFreeSGD": _entry("contrib.schedule_free_sgd", {"lr": 1.0}, required=()),
     "ScheduleFreeAdamW": _entry("contrib.schedule_free_adamw", {"lr": 2.5e-3}, required=()),
 }
