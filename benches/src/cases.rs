@@ -2,8 +2,9 @@
 
 use fourstep::exec::{CHUNK, Exec};
 use fourstep::isa::Level;
+use fourstep::pass::{Found, Pass, Segment};
 use fourstep::real::Real;
-use fourstep::rule::{Gradient, MAX_STATE, Segment};
+use fourstep::rule::MAX_STATE;
 use fourstep::rules::{Rule, adadelta, adagrad, adam, nadam, rmsprop, sgd};
 
 /// The step that is measured: not the first, so that no coefficient is 0 or 1 by accident.
@@ -63,8 +64,8 @@ impl<T: Real> Arrays<T> {
     /// Takes the step that is measured.
     pub fn step(&mut self, exec: &Exec, rule: &Rule) {
         let state = self.state.each_mut().map(Vec::as_mut_slice);
-        let whole = Segment { w: &mut self.w, g: &self.g, state };
-        rule.step(exec, STEP, Gradient::plain(), &mut [whole]);
+        let whole = Segment::new(&mut self.w, &self.g, state);
+        rule.step(exec, STEP, &Pass::plain(&Found::default()), &mut [whole]);
     }
 
     /// Whether all bits are those of `other`.

@@ -1,5 +1,6 @@
 """The compiled kernels: private. Stubs are kept by hand and checked by stubtest."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "nadam_mu_product",
     "pow",
     "power",
+    "probe",
     "runtime",
     "set_num_threads",
     "step",
@@ -106,12 +108,27 @@ def metrics_loss(
 ) -> tuple[float, float | None, int, int, int, int | None]: ...
 
 # optim.rs
+_Range = tuple[int, int, int, int, int]
+_State = Array | tuple[Array, Array, bool]
+
+_Buffer = tuple[str, Array, Array, Sequence[_State], Array | None, Array | None]
+_Group = tuple[str, dict[str, Any], list[int], list[_Range]]
+
 def step(
-    buffers: list[tuple[str, Array, Array, list[Array]]],
-    groups: list[tuple[str, dict[str, Any], list[int], list[tuple[int, int, int]]]],
-    clip: tuple[float, list[tuple[int, int, int]]] | None,
+    buffers: Sequence[_Buffer],
+    groups: list[_Group],
+    clips: list[tuple[float, list[_Range], list[int]]],
+    options: dict[str, Any],
     exec: Exec,
-) -> float | None: ...
+) -> tuple[list[float], list[float], int, int | None, bool, list[list[list[float]]]]: ...
+def probe(
+    buffer: _Buffer,
+    group: _Group,
+    coefficient: float,
+    options: dict[str, Any],
+    seen: tuple[Array, Array],
+    exec: Exec,
+) -> None: ...
 def power(base: float, exponent: int) -> float: ...
 def pow(x: float, y: float) -> float: ...
 def nadam_mu_product(beta1: float, momentum_decay: float, t: int, mu_product: float) -> float: ...

@@ -27,6 +27,7 @@ from fourstep.optim.adam import Adam
 from fourstep.optim.base import Optimizer
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.nadam import Nadam
+from fourstep.optim.report import Last, NonFiniteWarning
 from fourstep.optim.rmsprop import RMSProp
 from fourstep.optim.sgd import NAG, SGD
 
@@ -43,8 +44,10 @@ __all__ = [
     "Adadelta",
     "Adagrad",
     "Adam",
+    "Last",
     "NAdam",
     "Nadam",
+    "NonFiniteWarning",
     "Optimizer",
     "ParamGroup",
     "RMSProp",

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class AdaDelta(Optimizer):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Unpack
@@ -11,15 +13,18 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep._table import table
-from fourstep.arena import Arena, Array
-from fourstep.optim import checks
+from fourstep.arena import Arena, Array, Views
+from fourstep.optim import checks, precision
 from fourstep.optim.busy import Busy
 from fourstep.optim.checks import Check
-from fourstep.optim.dialects import Aliases, Dialect, Dialected
+from fourstep.optim.dialects import Dialect, Dialected
 from fourstep.optim.dialects.against import Against, against
 from fourstep.optim.groups import ParamGroup, assign
-from fourstep.optim.layout import ArenaLayout, Range, layout_of
+from fourstep.optim.layout import ArenaLayout, layout_of
+from fourstep.optim.options import Shared, split
+from fourstep.optim.report import Last, Nonfinite, NonFiniteWarning
 from fourstep.optim.state import dump, restore
+from fourstep.reference.precision import to_half
 from fourstep.schedules import evaluate
 
 Hyper = dict[str, Any]
@@ -27,21 +32,14 @@ Hyper = dict[str, Any]
 #: (group, rule, state buffers, hyper-parameters): what one group does in one call.
 Job = tuple[int, str, tuple[str, ...], Hyper]
 
+#: (buffer, start, stop, parameter, first 8-bit block): a run of elements, and which parameter they are.
+Range = tuple[int, int, int, int, int]
+
 #: Gradients by buffer.
 Gradients = Mapping[int, Array]
 
 #: What a closure returns: the loss over an arena, else (loss, gradients).
 Closure = Callable[[], Any]
-
-
-class Shared(Aliases, total=False):
-    """What every optimizer takes by keyword beside its own arguments; see `Optimizer`."""
-
-    maximize: bool
-    clip_value: float | None
-    clip_norm: float | None
-    groups: Sequence[Mapping[str, Any]] | None
-    dialect: Dialect
 
 
 class Optimizer(metaclass=Dialected):
@@ -56,14 +54,46 @@ class Optimizer(metaclass=Dialected):
     lr : float or schedule
         The learning rate: a number, or a function of the step (`fourstep.schedules`; the first update asks for step 0).
     weight_decay : float
-        λ of the penalty ½·λ·‖w‖²: λ·w is added to the gradient (L2, as torch does; not decoupled).
+        λ.
+    decay : {"l2", "decoupled", "independent"}
+        ``"l2"``: the gradient of the penalty ½·λ·‖w‖² is added to g (torch's SGD, Adam, …). ``"decoupled"``: w is
+        multiplied by 1 − α·λ in step 4 (AdamW; Keras does so in every optimizer). ``"independent"``: by 1 − λ, whatever
+        the learning rate; the paper of AdamW multiplies λ by the factor of the schedule: assign it to the group.
     maximize : bool
         Ascend instead of descend.
+    grad_scale : float
+        Gradients are divided by this first (multiplied by its reciprocal): the scale of a loss.
     clip_value : float, optional
         The largest magnitude of an element of the gradient. By value changes the gradient's direction (G4).
     clip_norm : float, optional
         The largest norm of the gradient over all trainable parameters. Before anything else it is multiplied by
-        ``min(1, clip_norm / (norm + 1e-6))``. A norm that is not finite is an error, and nothing is updated.
+        ``min(1, clip_norm / (norm + 1e-6))``. A norm that is not finite is an error, and nothing is updated. A group
+        with a ``"clip_norm"`` of its own is clipped by its own norm, and does not count in that of the others.
+    skip_nonfinite : {None, "error", "step", "element"}
+        What to do about gradients that are infinite or NaN. None: they are counted in the pass and used
+        (`last`, `nonfinite`, and one `NonFiniteWarning`). ``"error"``: `FloatingPointError`; ``"step"``: the step is
+        left out and counted; both read the gradients once more before anything is written, with `clip_norm` in the same
+        trip. ``"element"``: those elements keep their parameters and state.
+    cautious : bool or "mask"
+        Elements whose step would go against the gradient stay; the others' steps are multiplied by n/(kept + 1), over
+        the n elements of a parameter (Liang et al. 2024), which takes a dry run first; ``"mask"`` leaves that factor out.
+    ema_decay : float, optional
+        d of a moving average of the parameters, ē ← d·ē + (1 − d)·w after each step: `ema`, by name. It starts as a copy.
+    zero_grad : bool
+        Set the gradients to 0 once they are used.
+    flush_subnormals : bool
+        Store state below the smallest normal number as 0: arithmetic with subnormal numbers is slow on many CPUs.
+    copy_out : {None, "bfloat16"}
+        Write the parameters as bfloat16 too: `copies`, by name, as uint16.
+    track : bool
+        Fill `last` with norms of gradients and updates by parameter.
+    state_dtype : {None, "float32", "bfloat16", "int8"}
+        How moments of float32 parameters are stored: in full, as bfloat16, or as 8-bit blocks of 256 elements that share
+        an exponent. `state_of` returns float32 copies then.
+    stochastic_rounding : bool
+        Round bfloat16 stochastically, by a generator that counts (`seed`): the same bits for any number of threads.
+        8-bit blocks always are.
+    seed : int
     groups : list of dict, optional
         Hyper-parameters by group: ``[{"params": "*.bias", "weight_decay": 0.0}, {"params": ...}]``. ``"params"`` is
         a name, a pattern, a list of them, or ``...`` for the rest; ``"trainable": False`` freezes a group.
@@ -77,13 +107,21 @@ class Optimizer(metaclass=Dialected):
     #: Names of the state buffers that its rules can have, and of the scalars that a group carries from step to step.
     states: ClassVar[tuple[str, ...]] = ()
     scalars: ClassVar[tuple[str, ...]] = ()
+    #: Whether its rule needs to see each parameter by itself, as a norm of it does.
+    per_parameter: ClassVar[bool] = False
+    #: Options that its rule cannot have, each with the reason.
+    refused: ClassVar[dict[str, str]] = {}
+    #: How it decays weights unless told otherwise.
+    _decay: ClassVar[str] = "l2"
     #: Name of each hyper-parameter and its check; a subclass adds its own.
     _checks: ClassVar[dict[str, Check]] = {}
     _shared_checks: ClassVar[dict[str, Check]] = {
         "lr": checks.learning_rate,
         "weight_decay": checks.non_negative,
+        "decay": checks.one_of("l2", "decoupled", "independent"),
         "maximize": checks.flag,
         "clip_value": checks.positive_or_none,
+        "clip_norm": checks.positive_or_none,
         "trainable": checks.flag,
     }
 
@@ -93,16 +131,18 @@ class Optimizer(metaclass=Dialected):
         defaults: Hyper,
         **shared: Unpack[Shared],
     ) -> None:
+        kind = type(self).__name__
         groups = shared.pop("groups", None)
-        clip_norm = shared.pop("clip_norm", None)
+        self.options, of_groups = split(kind, shared)
         self._layout, own_groups = layout_of(params)
         if own_groups is not None and groups is not None:
             raise TypeError("groups: got some beside those in params; need one or the other")
         specs = own_groups or ([{"params": ...}] if groups is None else groups)
-        self.clip_norm = clip_norm
         #: Updates taken; the next one asks a schedule for this step. Set it to go on from there.
         self.step_count = 0
-        self.defaults = {"trainable": True, "maximize": False, "clip_value": None, **defaults, **shared}
+        shared_defaults = {"decay": self._decay, "maximize": False, "clip_value": None, "clip_norm": None}
+        self.defaults = {"trainable": True, **shared_defaults, **defaults, **of_groups}
+        self._check_options()
         arrays = self._layout.params()
         self._groups = tuple(
             ParamGroup(
@@ -110,14 +150,27 @@ class Optimizer(metaclass=Dialected):
                 [arrays[name] for name in names],
                 {**self.defaults, **{key: value for key, value in spec.items() if key != "params"}},
                 {**self._shared_checks, **self._checks},
-                self._check_together,
+                self._check_group,
                 lambda: self.step_count,
             )
             for spec, names in zip(specs, assign(self._layout.names, specs), strict=True)
         )
-        self._ranges = [self._layout.ranges(group["names"]) for group in self.param_groups]
+        places = [self._layout.names_in(buffer) for buffer in range(len(self._layout.buffers))]
+        self._place = {name: place for names in places for place, name in enumerate(names)}
+        self._number = {name: number for number, name in enumerate(self._layout.names)}
+        self._own_ranges = {name: self._range_of(name) for name in self._layout.names}
+        self._merged = [
+            [(*where, 0, 0) for where in self._layout.ranges(group["names"])] for group in self.param_groups
+        ]
         #: State by name, then by buffer; a buffer of parameters that never trained has none.
-        self._state: dict[str, dict[int, Array]] = {}
+        self._state: dict[str, dict[int, precision.Buffer]] = {}
+        buffers = self._layout.buffers
+        self._averages = [b.copy() for b in buffers] if self.options.ema_decay is not None else None
+        self._copies = [to_half(b).reshape(b.shape) for b in buffers] if self.options.copy_out else None
+        #: What the last step saw.
+        self.last = Last(0)
+        #: Counters of gradients that were not finite.
+        self.nonfinite = Nonfinite()
         self._rates: dict[int, float] = {}
         self._busy = Busy()
         if isinstance(params, Arena):
@@ -131,6 +184,14 @@ class Optimizer(metaclass=Dialected):
         """Return the rule of a group, its state buffers, and the hyper-parameters that it wants beside the shared."""
         raise NotImplementedError
 
+    def _check_group(self, values: Mapping[str, Any]) -> None:
+        if values["decay"] == "independent" and values["weight_decay"] > 1:
+            raise ValueError(
+                f"weight_decay: got {values['weight_decay']}, need at most 1 with decay='independent': "
+                "w is multiplied by 1 - weight_decay"
+            )
+        self._check_together(values)
+
     def _check_together(self, values: Mapping[str, Any]) -> None:
         """Raise where hyper-parameters that are each in range do not go together."""
 
@@ -140,6 +201,19 @@ class Optimizer(metaclass=Dialected):
 
     def _stepped(self, group: ParamGroup) -> None:
         """Update the scalars of a group after a step."""
+
+    def _check_options(self) -> None:
+        """Raise where an option and the rule, the parameters or each other do not go together."""
+        kind, changed = type(self).__name__, self.options.changed()
+        for name, reason in self.refused.items():
+            if name in changed:
+                raise ValueError(f"{name}: not for {kind}: {reason}")
+        precision.check(kind, self.states, self._layout, self.options.state_dtype)
+        stored_in_half = self.options.copy_out or self.options.state_dtype in ("bfloat16", "int8")
+        if self.options.stochastic_rounding and not stored_in_half:
+            raise ValueError(
+                "stochastic_rounding: needs state_dtype='bfloat16' or copy_out='bfloat16' to round"
+            )
 
     # What a user calls.
 
@@ -151,11 +225,41 @@ class Optimizer(metaclass=Dialected):
     @property
     def clip_norm(self) -> float | None:
         """The largest norm of the gradient; None = no limit."""
-        return self._clip_norm
+        return self.options.clip_norm
 
     @clip_norm.setter
     def clip_norm(self, value: float | None) -> None:
-        self._clip_norm = checks.positive_or_none("clip_norm", value)
+        self.options.clip_norm = value
+
+    @property
+    def grad_scale(self) -> float:
+        """What gradients are divided by."""
+        return self.options.grad_scale
+
+    @grad_scale.setter
+    def grad_scale(self, value: float) -> None:
+        self.options.grad_scale = value
+
+    @property
+    def ema(self) -> Views:
+        """The moving averages of the parameters, by name."""
+        if self._averages is None:
+            raise AttributeError(f"{type(self).__name__} keeps no averages: make it with ema_decay=0.999")
+        return self._views(self._averages)
+
+    @property
+    def copies(self) -> Views:
+        """The parameters as bfloat16, by name: uint16, which torch and ml_dtypes can view as theirs."""
+        if self._copies is None:
+            raise AttributeError(f"{type(self).__name__} writes no copies: make it with copy_out='bfloat16'")
+        return self._views(self._copies)
+
+    def _views(self, buffers: Sequence[Array]) -> Views:
+        def view(name: str, array: Array) -> Array:
+            buffer, start, stop = self._layout.where(name)
+            return buffers[buffer].reshape(-1)[start:stop].reshape(array.shape)
+
+        return Views({name: view(name, array) for name, array in self._layout.params().items()})
 
     @property
     def step_count(self) -> int:
@@ -187,7 +291,7 @@ class Optimizer(metaclass=Dialected):
         RuntimeError
             Another thread is stepping the same parameters.
         FloatingPointError
-            With `clip_norm`, a norm that is not finite.
+            With `clip_norm` or ``skip_nonfinite="error"``, a gradient that is not finite. Nothing was updated.
         """
         with self._alone():
             if callable(grads):
@@ -262,14 +366,24 @@ class Optimizer(metaclass=Dialected):
         return against(self, dialect, gradients, steps=steps, start=start, group=group)
 
     def state_of(self, name: str) -> dict[str, Array]:
-        """Return the state of one parameter: views, in its shape, by torch's names."""
+        """Return the state of one parameter, in its shape, by torch's names: views, or float32 copies of fewer bits."""
+        return {
+            key: precision.decoded(key, parts, key in precision.SIGNED)
+            for key, parts in self._parts(name).items()
+        }
+
+    def stored_of(self, name: str) -> dict[str, Array]:
+        """Return the state of one parameter as it is stored: views."""
+        return {key: array for parts in self._parts(name).values() for key, array in parts.items()}
+
+    def _parts(self, name: str) -> dict[str, dict[str, Array]]:
         group = next((g for g in self.param_groups if name in g["names"]), None)
         if group is None:
             raise KeyError(f"no parameter is called {name!r}; there are {', '.join(self._layout.names)}")
         shape = group["params"][group["names"].index(name)].shape
-        buffer, start, stop = self._layout.where(name)
+        buffer, start, stop, _, block = self._own_ranges[name]
         return {
-            key: buffers[buffer].reshape(-1)[start:stop].reshape(shape)
+            key: precision.stored(key, buffers[buffer], (start, stop), block, shape)
             for key, buffers in self._state.items()
             if key in group.started
         }
@@ -289,7 +403,7 @@ class Optimizer(metaclass=Dialected):
             elements = sum(array.size for array in group["params"])
             values = [group.raw(key) for key in keys]
             rows.append((index, _short(group["names"]), f"{elements:,}", *values))
-        options = f", clip_norm={self.clip_norm}" if self.clip_norm is not None else ""
+        options = "".join(f", {key}={value!r}" for key, value in self.options.changed().items())
         dialect = "" if self.dialect == "torch" else f" ({self.dialect})"
         head = f"{type(self).__name__}{dialect}: {len(self._layout.names)} parameters, step {self.step_count}{options}"
         return f"{head}\n{table(('group', 'parameters', 'elements', *keys), rows)}"
@@ -314,8 +428,8 @@ class Optimizer(metaclass=Dialected):
 
     def _step(self, gradients: Gradients) -> None:
         active = self._begin()
-        self._run(gradients, [(i, *self._rule(self.param_groups[i])) for i in active], clip=True)
-        self._advance(active)
+        if not self._run(gradients, [(i, *self._rule(self.param_groups[i])) for i in active]):
+            self._advance(active)
 
     def _begin(self) -> list[int]:
         """Return the groups that step, with the learning rate that each has throughout this step."""
@@ -338,19 +452,44 @@ class Optimizer(metaclass=Dialected):
     def _active(self) -> list[int]:
         return [i for i, group in enumerate(self.param_groups) if group.raw("trainable") and group["names"]]
 
+    def _range_of(self, name: str) -> Range:
+        buffer, start, stop = self._layout.where(name)
+        return buffer, start, stop, self._number[name], precision.first_block(start, self._place[name])
+
+    def _ranges_of(self, index: int) -> list[Range]:
+        """Return the ranges of a group: as few as can be, or one for each parameter where something is kept by it."""
+        o = self.options
+        by_parameter = (
+            self.per_parameter
+            or o.track
+            or o.cautious
+            or o.zero_grad
+            or o.stochastic_rounding
+            or o.state_dtype == "int8"
+        )
+        if not by_parameter:
+            return self._merged[index]
+        return [self._own_ranges[name] for name in self.param_groups[index]["names"]]
+
     def _run(
         self,
         gradients: Gradients,
         jobs: Sequence[Job],
         *,
-        clip: bool = False,
-    ) -> None:
-        """Run a rule over each of some groups: one call."""
+        step_1: bool = True,
+        step_4: bool = True,
+    ) -> bool:
+        """Run a rule over each of some groups: one call. Return whether it was skipped.
+
+        `step_1`: the gradients are new, to be clipped, counted and zeroed. `step_4`: the update is the last of this
+        step, to be decayed, averaged and copied.
+        """
         states: dict[str, None] = {}
         used: dict[int, None] = {}
+        ranges = {index: self._ranges_of(index) for index, *_ in jobs}
         for index, _, names, _ in jobs:
             states.update(dict.fromkeys(names))
-            used.update(dict.fromkeys(buffer for buffer, _, _ in self._ranges[index]))
+            used.update(dict.fromkeys(buffer for buffer, *_ in ranges[index]))
         for name in states:
             self._allocate(name, used)
         place = {buffer: i for i, buffer in enumerate(used)}
@@ -362,66 +501,165 @@ class Optimizer(metaclass=Dialected):
             self._fill(group, index, names)
             shared = {
                 "lr": self._rates[index],
-                "weight_decay": group.raw("weight_decay"),
+                **self._decays(group, self._rates[index], step_4),
                 "maximize": group.raw("maximize"),
                 "clip_value": group.raw("clip_value"),
                 "step": group.steps + 1,
             }
-            ranges = [(place[buffer], start, stop) for buffer, start, stop in self._ranges[index]]
-            groups.append((rule, {**shared, **hyper}, [columns[name] for name in names], ranges))
+            own = _placed(ranges[index], place)
+            groups.append((rule, {**shared, **hyper}, [columns[name] for name in names], own))
         buffers = [
             (
                 self._layout.buffer_names[buffer],
                 self._layout.buffers[buffer],
                 gradients[buffer],
                 [self._state[name][buffer] for name in states],
+                self._averages[buffer] if self._averages and step_4 else None,
+                self._copies[buffer] if self._copies and step_4 else None,
             )
             for buffer in used
         ]
+        clips = self._clips(jobs, place) if step_1 else []
         try:
-            _core.step(buffers, groups, self._clip(jobs, place) if clip else None, execution())
+            report = _core.step(buffers, groups, clips, self._pass_options(step_1, step_4), execution())
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}{self._first_not_finite(gradients, jobs)}") from None
-        for index, _, names, _ in jobs:
-            self.param_groups[index].started |= set(names)
+        skipped = report[4]
+        if not skipped:
+            for index, _, names, _ in jobs:
+                self.param_groups[index].started |= set(names)
+        if step_1:
+            self._report(report, jobs, gradients)
+        return skipped
 
-    def _clip(self, jobs: Sequence[Job], place: Mapping[int, int]) -> tuple[float, list[Range]] | None:
-        if self.clip_norm is None:
-            return None
-        names = {name for index, *_ in jobs for name in self.param_groups[index]["names"]}
-        where = [self._layout.where(name) for name in self._layout.names if name in names]
-        return self.clip_norm, [(place[buffer], start, stop) for buffer, start, stop in where]
+    def _decays(self, group: ParamGroup, lr: float, step_4: bool) -> dict[str, float]:
+        """Return λ of the penalty, and what w is multiplied by."""
+        decay, weight_decay = group.raw("decay"), group.raw("weight_decay")
+        if decay == "l2":
+            return {"weight_decay": weight_decay, "keep": 1.0}
+        share = lr * weight_decay if decay == "decoupled" else weight_decay
+        return {"weight_decay": 0.0, "keep": 1.0 - share if step_4 else 1.0}
 
-    def _first_not_finite(self, gradients: Gradients, jobs: Sequence[Job]) -> str:
+    def _pass_options(self, step_1: bool, step_4: bool) -> dict[str, Any]:
+        o = self.options
+        return {
+            "grad_scale": o.grad_scale,
+            "skip_nonfinite": o.skip_nonfinite if step_1 else None,
+            "cautious": {False: None, True: "rescaled", "mask": "mask"}[o.cautious],
+            "ema_decay": o.ema_decay or 0.0,
+            "flush_subnormals": o.flush_subnormals,
+            "zero_grad": o.zero_grad and step_1,
+            "track": o.track and step_1,
+            "stochastic_rounding": o.stochastic_rounding,
+            "seed": o.seed,
+            "step": self.step_count + 1,
+        }
+
+    def _clips(
+        self, jobs: Sequence[Job], place: Mapping[int, int]
+    ) -> list[tuple[float, list[Range], list[int]]]:
+        """Return each norm that has to be known before the pass: its limit, its parameters, the groups that it scales."""
+        own = {i: self.param_groups[index].raw("clip_norm") for i, (index, *_) in enumerate(jobs)}
+        shared = [i for i, limit in own.items() if limit is None]
+        found = [(limit, [i]) for i, limit in own.items() if limit is not None]
+        if shared and self.clip_norm is not None:
+            found.append((self.clip_norm, shared))
+        elif shared and self.options.skip_nonfinite in ("error", "step"):
+            found.append((float("inf"), shared))
+        clips = []
+        for limit, which in found:
+            names = {name for i in which for name in self.param_groups[jobs[i][0]]["names"]}
+            ranges = [self._own_ranges[name] for name in self._layout.names if name in names]
+            clips.append((limit, _placed(ranges, place), which))
+        return clips
+
+    def _report(self, report: tuple[Any, ...], jobs: Sequence[Job], gradients: Gradients) -> None:
+        """Fill `last`, and tell of gradients that are not finite."""
+        norms, coefficients, count, parameter, skipped, sums = report
+        first = self._layout.names[parameter] if parameter is not None else None
+        if count and not self.options.zero_grad:
+            count, first = self._count_not_finite(gradients, jobs)
+        by_name = {
+            name: total
+            for (index, *_), totals in zip(jobs, sums, strict=False)
+            for name, total in zip(self.param_groups[index]["names"], totals, strict=False)
+        }
+        grad_norm = norms[0] if len(norms) == 1 and len(jobs) == len(self._active()) else None
+        if by_name:
+            grad_norm = math.sqrt(sum(total[0] for total in by_name.values())) / self.options.grad_scale
+        clipped = self.clip_norm is not None or any(self.param_groups[i].raw("clip_norm") for i, *_ in jobs)
+        self.last = Last(
+            step=self.step_count + 1,
+            nonfinite=count,
+            first_nonfinite=first,
+            skipped=skipped,
+            grad_norm=grad_norm,
+            clip_coefficient=min(coefficients, default=None) if clipped else None,
+            grad_norms={name: math.sqrt(t[0]) / self.options.grad_scale for name, t in by_name.items()},
+            param_norms={name: math.sqrt(t[1]) for name, t in by_name.items()},
+            update_norms={name: math.sqrt(t[2]) for name, t in by_name.items()},
+        )
+        if not count:
+            return
+        self.nonfinite.add(self.last)
+        if self.options.skip_nonfinite is None and self.nonfinite.steps == 1:
+            warnings.warn(
+                f"{type(self).__name__}: {count} elements of the gradient are not finite, first of {first}, at step "
+                f"{self.last.step}; they were used (see skip_nonfinite)",
+                NonFiniteWarning,
+                stacklevel=4,
+            )
+
+    def _count_not_finite(self, gradients: Gradients, jobs: Sequence[Job]) -> tuple[int, str | None]:
+        """Count by name: the gaps of an arena are nobody's."""
+        counts = {
+            name: count
+            for name, grad in self._named(gradients, jobs)
+            if (count := int((~np.isfinite(grad)).sum()))
+        }
+        return sum(counts.values()), next(iter(counts), None)
+
+    def _named(self, gradients: Gradients, jobs: Sequence[Job]) -> Iterator[tuple[str, Array]]:
         for group in (self.param_groups[index] for index, *_ in jobs):
             for name, array in zip(group["names"], group["params"], strict=True):
                 buffer, start, stop = self._layout.where(name)
-                grad = gradients[buffer].reshape(-1)[start:stop].reshape(array.shape)
-                found = np.argwhere(~np.isfinite(grad))
-                if len(found):
-                    index = tuple(found[0].tolist())
-                    count = f"{len(found)} of its elements are not finite"
-                    return f"; the gradient of {name} is {grad[index]} at {index}, {count}"
+                yield name, gradients[buffer].reshape(-1)[start:stop].reshape(array.shape)
+
+    def _first_not_finite(self, gradients: Gradients, jobs: Sequence[Job]) -> str:
+        for name, grad in self._named(gradients, jobs):
+            found = np.argwhere(~np.isfinite(grad))
+            if len(found):
+                index = tuple(found[0].tolist())
+                count = f"{len(found)} of its elements are not finite"
+                return f"; the gradient of {name} is {grad[index]} at {index}, {count}"
         return "; each element is finite, the sum of their squares is not"
 
-    def _allocate(self, name: str, used: Mapping[int, None]) -> None:
+    def _allocate(self, name: str, used: Iterable[int]) -> None:
         buffers = self._state.setdefault(name, {})
         for buffer in used:
             if buffer not in buffers:
-                buffers[buffer] = self._layout.zeros(buffer)
+                buffers[buffer] = precision.zeros(self._layout, buffer, name, self.options.state_dtype)
 
     def allocate_for(self, index: int, names: Iterable[str]) -> None:
         """Make sure that these state buffers exist for a group."""
         for name in names:
-            self._allocate(name, dict.fromkeys(buffer for buffer, _, _ in self._ranges[index]))
+            self._allocate(name, {buffer for buffer, *_ in self._merged[index]})
 
     def _fill(self, group: ParamGroup, index: int, names: Sequence[str]) -> None:
         """Set the state that a group is about to use for the first time to what it starts from."""
         for name in names:
             if name not in group.started:
                 start = self._start(group, name)
-                for buffer, first, last in self._ranges[index]:
-                    self._state[name][buffer].reshape(-1)[first:last] = start
+                for parameter in group["names"]:
+                    buffer, first, last, _, block = self._own_ranges[parameter]
+                    precision.fill(self._state[name][buffer], first, last, block, start)
+
+
+def _placed(ranges: Sequence[Range], place: Mapping[int, int]) -> list[Range]:
+    """Return the ranges with their buffers as this call counts them."""
+    return [
+        (place[buffer], start, stop, parameter, block) for buffer, start, stop, parameter, block in ranges
+    ]
 
 
 def _short(names: Sequence[str]) -> str:

@@ -41,6 +41,19 @@ def positive_or_none(name: str, value: Any) -> float | None:
     return result
 
 
+def positive(name: str, value: Any) -> float:
+    """Accept a finite number > 0."""
+    result = number(name, value)
+    if not 0 < result < math.inf:
+        raise ValueError(f"{name}: got {result}, need a finite number > 0")
+    return result
+
+
+def fraction_or_none(name: str, value: Any) -> float | None:
+    """Accept None, or a number in [0, 1)."""
+    return None if value is None else fraction(name, value)
+
+
 def fraction(name: str, value: Any) -> float:
     """Accept a number in [0, 1): a weight of the past."""
     result = number(name, value)

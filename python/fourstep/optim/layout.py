@@ -36,6 +36,9 @@ class Layout(Protocol):
     def ranges(self, names: Sequence[str]) -> list[Range]:
         """Return the fewest ranges that cover these parameters and no other."""
 
+    def names_in(self, buffer: int) -> list[str]:
+        """Return the parameters that lie in a buffer, in order."""
+
     def zeros(self, buffer: int) -> Array:
         """Return a state buffer beside a buffer of parameters."""
 
@@ -76,6 +79,10 @@ class ArenaLayout:
             else:
                 ranges.append((0, start, stop))
         return ranges
+
+    def names_in(self, buffer: int) -> list[str]:
+        """Return all names."""
+        return self.names
 
     def zeros(self, buffer: int) -> Array:
         """Return an aligned flat buffer."""
@@ -123,6 +130,10 @@ class ArraysLayout:
     def ranges(self, names: Sequence[str]) -> list[Range]:
         """Return the whole buffers."""
         return [self.where(name) for name in names]
+
+    def names_in(self, buffer: int) -> list[str]:
+        """Return the one name."""
+        return [self.names[buffer]]
 
     def zeros(self, buffer: int) -> Array:
         """Return zeros of the same shape."""

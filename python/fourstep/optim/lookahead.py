@@ -60,11 +60,20 @@ class LookAhead(Optimizer):
             )
         if looking != {True}:
             return super()._step_closure(closure)
+        changed = self.options.changed()
+        for option, value in (("cautious", None), ("track", None), ("skip_nonfinite", "element")):
+            if option in changed and value in (None, changed[option]):
+                raise ValueError(
+                    f"{option}: not with a closure at the look-ahead point, whose update is a second pass; "
+                    "call step() with gradients"
+                )
         buffers = self._layout.buffers
-        used = dict.fromkeys(buffer for index in active for buffer, _, _ in self._ranges[index])
-        unread = {buffer: np.empty_like(buffers[buffer]) for buffer in used}  # a move reads no gradient
+        used = dict.fromkeys(buffer for index in active for buffer, *_ in self._merged[index])
+        unread = {buffer: np.zeros_like(buffers[buffer]) for buffer in used}  # a move reads no gradient
         places = [
-            (buffers[b].reshape(-1)[start:stop]) for index in active for b, start, stop in self._ranges[index]
+            (buffers[b].reshape(-1)[start:stop])
+            for index in active
+            for b, start, stop, *_ in self._merged[index]
         ]
         saved = [place.copy() for place in places]
         ahead = [(index, *move) for index, group in groups if (move := self._ahead(group)) is not None]
@@ -72,15 +81,17 @@ class LookAhead(Optimizer):
             self._move(ahead, unread)
             loss, gradients = self._layout.closure_result(closure(), self._frozen())
             # Of this call only the moments are kept: it sees the decay and the gradient of the look-ahead point.
-            self._run(gradients, [(index, *self._moments(group)) for index, group in groups], clip=True)
+            moments = [(index, *self._moments(group)) for index, group in groups]
+            skipped = self._run(gradients, moments, step_4=False)
         finally:
             for place, values in zip(places, saved, strict=True):
                 place[...] = values
-        self._move([(index, *self._update(group)) for index, group in groups], unread)
-        self._advance(active)
+        if not skipped:
+            self._move([(index, *self._update(group)) for index, group in groups], unread, step_4=True)
+            self._advance(active)
         return loss
 
-    def _move(self, jobs: list[Job], unread: dict[int, Array]) -> None:
+    def _move(self, jobs: list[Job], unread: dict[int, Array], *, step_4: bool = False) -> None:
         """Move along the moments. The kernels want a gradient of the right shape."""
         if jobs:
-            self._run(unread, jobs)
+            self._run(unread, jobs, step_1=False, step_4=step_4)

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Literal, Unpack
 
 from fourstep import _core
 from fourstep.optim import checks
-from fourstep.optim.base import Shared
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
+from fourstep.optim.options import Shared
 
 _STATES = ("exp_avg", "exp_avg_sq")
 

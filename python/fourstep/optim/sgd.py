@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Unpack
 
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
+from fourstep.optim.options import Shared
 
 Form = Literal["torch", "lr_inside", "ema"]
 

@@ -1,6 +1,7 @@
 """An optimizer's state as names, numbers and arrays; and back, with every difference listed before anything changes.
 
-{"format": 1, "optimizer": "Adam", "dialect": "torch", "step": 7, "clip_norm": None,
+{"format": 2, "optimizer": "Adam", "dialect": "torch", "step": 7, "options": {"clip_norm": None, ...},
+ "ema": {"w1": array, ...},
  "groups": [{"names": [...], "step": 7, "started": ["exp_avg", "exp_avg_sq"], "scalars": {}, "lr": 0.001, ...}],
  "state": {"w1": {"exp_avg": array, "exp_avg_sq": array}, ...}}
 """
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fourstep import schedules
-from fourstep.optim import checks
+from fourstep.optim import precision
 from fourstep.optim.dialects import DIALECTS
 from fourstep.state import StateError, check_state
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from fourstep.optim.base import Optimizer
     from fourstep.optim.groups import ParamGroup
 
-FORMAT = 1
-_KEYS = ("format", "optimizer", "dialect", "step", "clip_norm", "groups", "state")
+FORMAT = 2
+_KEYS = ("format", "optimizer", "dialect", "step", "options", "groups", "state", "ema")
 _OWN = ("names", "step", "started", "scalars")  # of a group, beside its hyper-parameters
 
 
@@ -35,14 +36,19 @@ def dump(optimizer: Optimizer) -> dict[str, Any]:
         "optimizer": type(optimizer).__name__,
         "dialect": optimizer.dialect,
         "step": optimizer.step_count,
-        "clip_norm": optimizer.clip_norm,
+        "options": optimizer.options.to_dict(),
         "groups": [_dump_group(group) for group in optimizer.param_groups],
         "state": {
-            name: {key: value.copy() for key, value in optimizer.state_of(name).items()}
+            name: {key: value.copy() for key, value in optimizer.stored_of(name).items()}
             for group in optimizer.param_groups
             for name in group["names"]
         },
+        "ema": {name: value.copy() for name, value in _averages(optimizer).items()},
     }
+
+
+def _averages(optimizer: Optimizer) -> Mapping[str, Any]:
+    return {} if optimizer.options.ema_decay is None else optimizer.ema
 
 
 def _dump_group(group: ParamGroup) -> dict[str, Any]:
@@ -90,17 +96,24 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     """
     kind = type(optimizer).__name__
     problems: list[str] = []
+    if isinstance(state, Mapping) and state.get("format") == 1:
+        state = _from_format_1(optimizer, state)
     _check_outline(kind, state)
     _check_names(optimizer, state["groups"], problems)
     if problems:
         raise StateError(f"{kind}: {'; '.join(problems)}")
     groups = [_read_group(optimizer, index, saved, problems) for index, saved in enumerate(state["groups"])]
     step = _count("step", state["step"], problems)
-    clip_norm = _tried(problems, checks.positive_or_none, "clip_norm", state["clip_norm"])
+    options = _read_options(optimizer, state["options"], problems)
+    averages = dict(_averages(optimizer))
     try:
         _check_arrays(optimizer, groups, state["state"])
     except StateError as error:
         problems.append(str(error).removeprefix(f"{kind}: "))
+    try:
+        check_state(averages, state["ema"], "ema")
+    except StateError as error:
+        problems.append(str(error))
     if problems:
         raise StateError(f"{kind}: {'; '.join(problems)}")
 
@@ -112,11 +125,52 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         for plateau, memory in new.memories:
             plateau.load_state_dict(memory)
         for name in group["names"]:
-            for key, view in optimizer.state_of(name).items():
+            for key, view in optimizer.stored_of(name).items():
                 view[...] = state["state"][name][key]
     optimizer.dialect = state["dialect"]
+    for name, average in averages.items():
+        average[...] = state["ema"][name]
     optimizer.step_count = step
-    optimizer.clip_norm = clip_norm
+    for name, value in options.items():
+        setattr(optimizer.options, name, value)
+
+
+def _from_format_1(optimizer: Optimizer, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a state of before the options is today."""
+    new = {key: value for key, value in state.items() if key != "clip_norm"}
+    new["options"] = {**optimizer.options.to_dict(), "clip_norm": state.get("clip_norm")}
+    new.setdefault("dialect", "torch")
+    added = {"decay": "l2", "clip_norm": None}
+    groups = state.get("groups")
+    if isinstance(groups, list | tuple) and all(isinstance(g, Mapping) for g in groups):
+        new["groups"] = [{**added, **group} for group in groups]
+    return {
+        **new,
+        "format": FORMAT,
+        "ema": {name: average.copy() for name, average in _averages(optimizer).items()},
+    }
+
+
+def _read_options(optimizer: Optimizer, saved: Any, problems: list[str]) -> dict[str, Any]:
+    """Return the options that differ and can be set; those that are fixed have to be the same."""
+    here = optimizer.options.to_dict()
+    if not isinstance(saved, Mapping) or set(saved) != set(here):
+        problems.append(f"options: got {saved!r}, need a dict of {', '.join(here)}")
+        return {}
+    changed = {}
+    for name, value in saved.items():
+        if value == here[name]:
+            continue
+        if name in optimizer.options.FIXED:
+            problems.append(f"{name}: got {value!r}, need {here[name]!r}; make the optimizer with it")
+            continue
+        trial = type(optimizer.options)()
+        try:
+            setattr(trial, name, value)
+            changed[name] = getattr(trial, name)
+        except (ValueError, TypeError) as error:
+            problems.append(str(error))
+    return changed
 
 
 def _check_outline(kind: str, state: Any) -> None:
@@ -205,14 +259,6 @@ def _finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _tried(problems: list[str], check: checks.Check, name: str, value: Any) -> Any:
-    try:
-        return check(name, value)
-    except (ValueError, TypeError) as error:
-        problems.append(str(error))
-        return None
-
-
 def _schedule(
     group: ParamGroup, saved: Any
 ) -> tuple[Any, list[tuple[schedules.ReduceOnPlateau, dict[str, float]]]]:
@@ -266,8 +312,9 @@ def _check_arrays(optimizer: Optimizer, groups: list[_Group], state: Mapping[str
     for group, new in zip(optimizer.param_groups, groups, strict=True):
         for name, array in zip(group["names"], group["params"], strict=True):
             known.add(name)
-            like = np.broadcast_to(array.dtype.type(0), array.shape)
-            expected.update({f"{name}.{key}": like for key in sorted(new.started)})
+            for key in sorted(new.started):
+                like = precision.like(key, array, optimizer.options.state_dtype)
+                expected.update({f"{name}.{part}": ghost for part, ghost in like.items()})
     got: dict[str, Any] = {}
     for name, arrays in state.items():
         if name in known and isinstance(arrays, Mapping):

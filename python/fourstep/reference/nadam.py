@@ -67,9 +67,11 @@ class Nadam(Adam):
                     w -= self.lr * s["exp_avg"] / (np.sqrt(s["exp_avg_sq"]) + self.eps)
             loss, gradients = grads()
             scale = self.scale(gradients)
-            for name, w in self.params.items():
+            for number, (name, w) in enumerate(self.params.items()):
                 s = self.state[name]
                 g = self.gradient(w, gradients[name], scale)
                 self.moments(s, w, g)
-                w[...] = here[name] - Adam.direction(self, s, w, g)
+                self.store(number, name)
+                w[...] = self.keep * here[name] - Adam.direction(self, s, w, g)
+                self.after(number, name, w, gradients[name])
         return loss

@@ -19,8 +19,6 @@ from fourstep.reference.base import Array, Optimizer, State, root
 class RMSProp(Optimizer):
     """Twin of `fourstep.optim.RMSProp`."""
 
-    states = ("square_avg", "grad_avg", "momentum_buffer")
-
     def __init__(
         self,
         params: dict[str, Array],
@@ -34,6 +32,8 @@ class RMSProp(Optimizer):
         eps_inside: bool = False,
         **shared: Any,
     ) -> None:
+        more = {"grad_avg": centered, "momentum_buffer": momentum > 0}
+        self.states = ("square_avg", *(name for name, has in more.items() if has))
         super().__init__(params, lr, weight_decay, **shared)
         self.alpha = alpha
         self.eps = eps
@@ -44,7 +44,8 @@ class RMSProp(Optimizer):
     def moments(self, s: State, w: Array, g: Array) -> None:
         """Update v and ḡ."""
         s["square_avg"][...] = self.alpha * s["square_avg"] + (1 - self.alpha) * (g * g)
-        s["grad_avg"][...] = self.alpha * s["grad_avg"] + (1 - self.alpha) * g
+        if self.centered:
+            s["grad_avg"][...] = self.alpha * s["grad_avg"] + (1 - self.alpha) * g
 
     def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return lr·g/a or lr·b."""

@@ -20,7 +20,7 @@ from fourstep.reference.base import Array, Grads, Optimizer, State
 class SGD(Optimizer):
     """Twin of `fourstep.optim.SGD`."""
 
-    states = ("momentum_buffer",)
+    states: tuple[str, ...] = ("momentum_buffer",)
 
     def __init__(
         self,
@@ -34,6 +34,8 @@ class SGD(Optimizer):
         momentum_form: str = "torch",
         **shared: Any,
     ) -> None:
+        if momentum == 0:
+            self.states = ()
         super().__init__(params, lr, weight_decay, **shared)
         self.momentum = momentum
         self.dampening = dampening
@@ -42,6 +44,8 @@ class SGD(Optimizer):
 
     def moments(self, s: State, w: Array, g: Array) -> None:
         """Update m."""
+        if self.momentum == 0:
+            return
         m = s["momentum_buffer"]
         if self.form == "lr_inside":
             new = self.lr
@@ -53,9 +57,9 @@ class SGD(Optimizer):
 
     def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return α·g, α·m, m or α·(g + γ·m)."""
-        m = s["momentum_buffer"]
         if self.momentum == 0:
             return self.lr * g
+        m = s["momentum_buffer"]
         if self.nesterov:
             return self.lr * (g + self.momentum * m)
         return m if self.form == "lr_inside" else self.lr * m
@@ -90,7 +94,9 @@ class NAG(SGD):
                     w -= self.lr * share * self.state[name]["momentum_buffer"]
             loss, gradients = grads()
             scale = self.scale(gradients)
-            for name, w in self.params.items():
+            for number, (name, w) in enumerate(self.params.items()):
                 self.moments(self.state[name], w, self.gradient(w, gradients[name], scale))
-                w[...] = here[name] - self.lr * self.state[name]["momentum_buffer"]
+                self.store(number, name)
+                w[...] = self.keep * here[name] - self.lr * self.state[name]["momentum_buffer"]
+                self.after(number, name, w, gradients[name])
         return loss

@@ -43,6 +43,19 @@ pub fn sum_of_squares<T: Real>(exec: &Exec, x: &[T]) -> f64 {
     )
 }
 
+/// Σ xᵢ² over what is finite.
+pub fn sum_of_finite_squares<T: Real>(exec: &Exec, x: &[T]) -> f64 {
+    sum(
+        exec,
+        x,
+        #[inline(always)]
+        |v| {
+            let v = if v.is_finite() { v.to_f64() } else { 0.0 };
+            v * v
+        },
+    )
+}
+
 /// The sum of `x` as a balanced tree: halves at the largest power of two below the length.
 #[must_use]
 pub fn pairwise(x: &[f64]) -> f64 {

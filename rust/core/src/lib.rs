@@ -10,6 +10,9 @@
 //! | [`elementary`] | exp, ln, ln(1 + x), softplus, the logistic function, without a C library |
 //! | [`coefficients`] | β^t and the other scalars, in `f64`, without a C library |
 //! | [`rule`] | the four-step trait and the one loop |
+//! | [`pass`] | what else a pass does: decoding, averages, copies, counts; how it is split over threads |
+//! | [`measure`] | a dry run of a rule that sums over its steps: norms before anything is written |
+//! | [`store`] | how a buffer is stored: in full, as bfloat16, as 8-bit blocks |
 //! | [`rules`] | one rule family a file |
 //! | [`norm`] | batch normalisation |
 //! | [`layers`] | table look-ups and random masks |
@@ -25,12 +28,15 @@ pub mod exec;
 pub mod isa;
 pub mod lanes;
 pub mod layers;
+pub mod measure;
 pub mod metrics;
 pub mod norm;
+pub mod pass;
 pub mod pool;
 pub mod real;
 pub mod rule;
 pub mod rules;
+pub mod store;
 
 #[cfg(test)]
 mod naive;

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use crate::coefficients::{pow, power};
 use crate::real::Real;
-use crate::rule::Gradient;
+use crate::rule::Frame;
 use crate::rules::Rule;
 use crate::rules::adam::Adam;
 use crate::rules::sgd::Form;
@@ -15,7 +15,7 @@ use crate::rules::sgd::Form;
 pub(crate) fn step<T: Real>(
     rule: &Rule,
     t: u64,
-    gradient: Gradient<T>,
+    frame: Frame<T>,
     w: T,
     g: T,
     [a, b, c, d]: [T; 4],
@@ -29,6 +29,9 @@ pub(crate) fn step<T: Real>(
     let ema = |beta: f64, old: T, new: T| add(mul(k(beta), old), mul(k(1.0 - beta), new));
     let root = |eps: f64, inside: bool, v: T| if inside { sqrt(add(v, k(eps))) } else { add(sqrt(v), k(eps)) };
 
+    let gradient = frame.gradient;
+    let skipped = frame.skip && !g.is_finite();
+    let old = (w, [a, b, c, d]);
     let mut g = mul(gradient.scale, g);
     if g > gradient.limit {
         g = gradient.limit;
@@ -113,5 +116,10 @@ pub(crate) fn step<T: Real>(
             (eta, [a, b, c, d])
         }
     };
-    (sub(w, eta), state)
+    let eta = match frame.cautious {
+        Some(boost) if mul(eta, g) > T::ZERO => mul(boost, eta),
+        Some(_) => T::ZERO,
+        None => eta,
+    };
+    if skipped { old } else { (sub(mul(frame.keep, w), eta), state) }
 }

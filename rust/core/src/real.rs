@@ -4,7 +4,7 @@
 //! bits. There is no fused multiply-add, no reciprocal square root and no transcendental function.
 
 use std::fmt::Debug;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
 
 /// An IEEE 754 binary format with its correctly rounded operations: `f32` or `f64`.
 pub trait Real:
@@ -39,10 +39,18 @@ pub trait Real:
     fn bits(self) -> u64;
     /// Whether the value is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// Bits that are gathered with `|` over many values to tell whether any is infinite or NaN.
+    type Alarm: Copy + Default + BitOr<Output = Self::Alarm>;
+    /// The highest bit is set where the value is infinite or NaN: adding 1 to an exponent of ones carries into it.
+    fn alarm(self) -> Self::Alarm;
+    /// Whether some value was infinite or NaN.
+    fn alarmed(bits: Self::Alarm) -> bool;
+    /// The value, or 0 where it is subnormal: by comparison, never through the control register.
+    fn flushed(self) -> Self;
 }
 
 macro_rules! real {
-    ($t:ident) => {
+    ($t:ident, $bits:ident) => {
         impl Real for $t {
             const NAME: &'static str = stringify!($t);
             const ZERO: Self = 0.0;
@@ -67,9 +75,23 @@ macro_rules! real {
             fn is_finite(self) -> bool {
                 $t::is_finite(self)
             }
+            type Alarm = $bits;
+            #[inline(always)]
+            fn alarm(self) -> $bits {
+                (self.to_bits() & ($bits::MAX >> 1)) + (1 << ($t::MANTISSA_DIGITS - 1))
+            }
+            #[inline(always)]
+            fn alarmed(bits: $bits) -> bool {
+                bits >> ($bits::BITS - 1) == 1
+            }
+            #[inline(always)]
+            fn flushed(self) -> Self {
+                let subnormal = -$t::MIN_POSITIVE < self && self < $t::MIN_POSITIVE;
+                if subnormal { 0.0 } else { self }
+            }
         }
     };
 }
 
-real!(f32);
-real!(f64);
+real!(f32, u32);
+real!(f64, u64);

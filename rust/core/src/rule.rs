@@ -9,17 +9,18 @@
 //!
 //! A rule is three short functions of one element over `S` state buffers. The loop below is the only one there is; it
 //! loads w, g and the state once, and stores w and the state once: of `f32`, 8 + 4·S bytes read and 4 + 4·S written an
-//! element. That is all the memory traffic an update needs, and above the cache it is what bounds it.
+//! element. That is all the memory traffic an update needs, and above the cache it is what bounds it. `pass.rs` calls
+//! it over whole arrays, or over blocks that stay in cache where more is to be done with them.
 //!
-//! Step 1 is compiled in two forms: none, and all of it. All of it costs a few more operations an element, which hide
-//! behind the memory; a scratch block between the stages, tried first, was slower in cache and above it.
+//! What all rules share around their steps is a [`Frame`]. It is compiled in two forms: the plain one multiplies g by
+//! `scale` and w by `keep`, which are 1 where nothing is asked; the other does all of it, a few more operations an element,
+//! which hide behind the memory.
 //!
-//! The frame leaks in two places here. Momentum *after* the division (RMSProp) and the RMS of past updates (AdaDelta)
-//! need the direction before they can be updated: so `direction` may write the state too.
+//! The frame leaks in places. Momentum *after* the division (RMSProp) and the RMS of past updates (AdaDelta) need the
+//! direction before they can be updated: so `direction` may write the state too. Some rules look at w in every step,
+//! and some have an update that is no step from w: so all three functions get w.
 
-use crate::exec::Exec;
 use crate::isa::Kernel;
-use crate::pool;
 use crate::real::Real;
 
 /// The most state buffers that a rule has.
@@ -60,6 +61,11 @@ impl<T: Real> Gradient<T> {
         Self { scale: T::ONE, limit: T::from_f64(f64::INFINITY), weight_decay: T::ZERO }
     }
 
+    /// Whether it is only multiplied.
+    fn only_scaled(self) -> bool {
+        self == Self { scale: self.scale, ..Self::plain() }
+    }
+
     /// g_t of one element. Clips by comparison, so NaN stays NaN; leaves 0·w out, which is NaN where w is infinite.
     #[inline(always)]
     pub fn of(self, w: T, g: T) -> T {
@@ -70,166 +76,152 @@ impl<T: Real> Gradient<T> {
     }
 }
 
-/// A run of elements of one array with its gradient and state; the unused state slices are empty.
-#[derive(Debug)]
-pub struct Segment<'a, T> {
-    /// Parameters, updated in place.
-    pub w: &'a mut [T],
-    /// Gradients.
-    pub g: &'a [T],
-    /// State buffers, in the rule's order.
-    pub state: [&'a mut [T]; MAX_STATE],
+/// What all rules share around their own functions.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Frame<T> {
+    /// Step 1.
+    pub gradient: Gradient<T>,
+    /// What w is multiplied by in step 4: 1, or 1 − α·λ, the decoupled decay.
+    pub keep: T,
+    /// Where η and g_t differ in sign, η is 0; elsewhere it is multiplied by this (Liang et al. 2024).
+    pub cautious: Option<T>,
+    /// Leave elements alone whose gradient is not finite.
+    pub skip: bool,
 }
 
-impl<'a, T> Segment<'a, T> {
-    /// The two parts of `self`, cut before element `at`.
+impl<T: Real> Frame<T> {
+    /// Nothing but the rule.
     #[must_use]
-    pub fn split(self, at: usize) -> (Self, Self) {
-        let (w0, w1) = self.w.split_at_mut(at);
-        let (g0, g1) = self.g.split_at(at);
-        let [(a0, a1), (b0, b1), (c0, c1), (d0, d1)] = self.state.map(|s| {
-            let at = at.min(s.len());
-            s.split_at_mut(at)
-        });
-        (Self { w: w0, g: g0, state: [a0, b0, c0, d0] }, Self { w: w1, g: g1, state: [a1, b1, c1, d1] })
+    pub fn plain() -> Self {
+        Self { gradient: Gradient::plain(), keep: T::ONE, cautious: None, skip: false }
     }
 
-    /// The same run with only these of its state buffers, in this order.
-    #[must_use]
-    pub fn with_state(self, which: &[usize]) -> Self {
-        let mut all = self.state;
-        let mut state: [&'a mut [T]; MAX_STATE] = Default::default();
-        for (slot, &k) in state.iter_mut().zip(which) {
-            *slot = std::mem::take(&mut all[k]);
-        }
-        Self { state, ..self }
-    }
-
-    fn reborrow(&mut self) -> Segment<'_, T> {
-        Segment { w: self.w, g: self.g, state: self.state.each_mut().map(|s| &mut **s) }
+    /// Whether the plain form of the loop computes it.
+    fn is_plain(&self) -> bool {
+        self.gradient.only_scaled() && self.cautious.is_none() && !self.skip
     }
 }
 
-/// Takes one step over all segments.
-///
-/// # Panics
-/// When a gradient or one of the `S` state buffers has another length than its parameters.
-pub fn step<T: Real, R: FourStep<T, S>, const S: usize>(
-    exec: &Exec,
+/// w, the new state and η of one element.
+#[inline(always)]
+pub(crate) fn element<T: Real, R: FourStep<T, S>, const S: usize>(
     rule: R,
-    gradient: Gradient<T>,
-    segments: &mut [Segment<'_, T>],
-) {
-    for s in segments.iter() {
-        assert_eq!(s.g.len(), s.w.len(), "a gradient has the length of its parameters");
-        assert!(
-            s.state[..S].iter().all(|b| b.len() == s.w.len()),
-            "a state buffer has the length of its parameters"
-        );
+    frame: Frame<T>,
+    w: T,
+    raw: T,
+    old: [T; S],
+) -> (T, [T; S], T) {
+    let g = frame.gradient.of(w, raw);
+    let mut state = rule.moments(w, g, old);
+    let mut eta = rule.direction(w, g, &mut state);
+    if let Some(boost) = frame.cautious {
+        eta = if eta * g > T::ZERO { boost * eta } else { T::ZERO };
     }
-    let total: usize = segments.iter().map(|s| s.w.len()).sum();
-    let threads = exec.threads_for(total);
-    if threads <= 1 {
-        return segments.iter_mut().for_each(|s| exec.level.run(Pass { rule, gradient, segment: s.reborrow() }));
+    let new = rule.update(w, eta, frame.keep);
+    let leave = frame.skip && !raw.is_finite();
+    if leave {
+        eta = T::ZERO;
+        state = old;
     }
-    // Some pieces for each thread, so that a thread that was interrupted does not hold up the rest.
-    let grain = (total / (8 * threads)).next_multiple_of(exec.chunk).max(exec.chunk);
-    pool::install(threads, || halve(exec, rule, gradient, segments, grain));
+    (if leave { w } else { new }, state, eta)
 }
 
-/// Halves the work until a piece is at most `grain` elements: between segments where it can, else inside one.
-fn halve<T: Real, R: FourStep<T, S>, const S: usize>(
-    exec: &Exec,
-    rule: R,
-    gradient: Gradient<T>,
-    segments: &mut [Segment<'_, T>],
-    grain: usize,
-) {
-    let total: usize = segments.iter().map(|s| s.w.len()).sum();
-    match segments {
-        [one] if total > grain => {
-            let middle = (total / 2).next_multiple_of(exec.chunk).min(total);
-            let (mut left, mut right) = one.reborrow().split(middle);
-            let (left, right) = (std::slice::from_mut(&mut left), std::slice::from_mut(&mut right));
-            pool::join(|| halve(exec, rule, gradient, left, grain), || halve(exec, rule, gradient, right, grain));
-        }
-        many if total > grain => {
-            let (left, right) = many.split_at_mut(half(many, total));
-            pool::join(|| halve(exec, rule, gradient, left, grain), || halve(exec, rule, gradient, right, grain));
-        }
-        few => few.iter_mut().for_each(|s| exec.level.run(Pass { rule, gradient, segment: s.reborrow() })),
-    }
+/// The one loop. Gives whether some gradient is not finite.
+pub(crate) struct Elements<'a, T, R, const S: usize> {
+    pub(crate) rule: R,
+    pub(crate) frame: Frame<T>,
+    pub(crate) w: &'a mut [T],
+    pub(crate) g: &'a [T],
+    pub(crate) state: [&'a mut [T]; S],
 }
 
-/// How many of the segments make up about half of the elements; at least one stays on each side.
-fn half<T>(segments: &[Segment<'_, T>], total: usize) -> usize {
-    let mut seen = 0;
-    let before = segments.iter().take_while(|s| {
-        seen += s.w.len();
-        seen <= total / 2
-    });
-    before.count().clamp(1, segments.len() - 1)
-}
-
-/// The one loop, over one segment.
-struct Pass<'a, T, R, const S: usize> {
-    rule: R,
-    gradient: Gradient<T>,
-    segment: Segment<'a, T>,
-}
-
-impl<T: Real, R: FourStep<T, S>, const S: usize> Kernel for Pass<'_, T, R, S> {
-    type Out = ();
+impl<T: Real, R: FourStep<T, S>, const S: usize> Kernel for Elements<'_, T, R, S> {
+    type Out = bool;
 
     #[inline(always)]
-    fn run(self) {
-        let Self { rule, gradient, segment } = self;
-        if gradient == Gradient::plain() {
+    fn run(self) -> bool {
+        let Self { rule, frame, w, g, state } = self;
+        if frame.is_plain() {
+            let Frame { gradient, keep, .. } = frame;
             elements(
-                rule,
-                segment,
+                w,
+                g,
+                state,
                 #[inline(always)]
-                |_, g| g,
-            );
+                |w, g, old| {
+                    let g = gradient.scale * g;
+                    let mut state = rule.moments(w, g, old);
+                    let eta = rule.direction(w, g, &mut state);
+                    (rule.update(w, eta, keep), state)
+                },
+            )
         } else {
             elements(
-                rule,
-                segment,
+                w,
+                g,
+                state,
                 #[inline(always)]
-                |w, g| gradient.of(w, g),
-            );
+                |w, g, old| {
+                    let (w, state, _) = element(rule, frame, w, g, old);
+                    (w, state)
+                },
+            )
         }
     }
 }
 
 #[inline(always)]
-fn elements<T: Real, R: FourStep<T, S>, const S: usize>(
-    rule: R,
-    Segment { w, g, state }: Segment<'_, T>,
-    gradient: impl Fn(T, T) -> T,
-) {
+fn elements<T: Real, const S: usize>(
+    w: &mut [T],
+    g: &[T],
+    state: [&mut [T]; S],
+    one: impl Fn(T, T, [T; S]) -> (T, [T; S]),
+) -> bool {
     let n = w.len();
     let g = &g[..n];
-    let mut rest = state.into_iter();
-    let state: [&mut [T]; S] = std::array::from_fn(
+    let state = state.map(
         #[inline(always)]
-        |_| match rest.next() {
-            Some(s) => &mut s[..n],
-            None => &mut [],
-        },
+        |s| &mut s[..n],
     );
+    let mut alarm = T::Alarm::default();
     for i in 0..n {
-        let x = w[i];
-        let g = gradient(x, g[i]);
+        alarm = alarm | g[i].alarm();
         let mut s = [T::ZERO; S];
         for k in 0..S {
             s[k] = state[k][i];
         }
-        s = rule.moments(x, g, s);
-        let eta = rule.direction(x, g, &mut s);
-        w[i] = rule.update(x, eta, T::ONE);
+        let (new, s) = one(w[i], g[i], s);
+        w[i] = new;
         for k in 0..S {
             state[k][i] = s[k];
+        }
+    }
+    T::alarmed(alarm)
+}
+
+/// g_t and η of each element, written beside; w and the state stay as they are.
+pub(crate) struct Probe<'a, T, R, const S: usize> {
+    pub(crate) rule: R,
+    pub(crate) frame: Frame<T>,
+    pub(crate) w: &'a [T],
+    pub(crate) g: &'a [T],
+    pub(crate) state: [&'a [T]; S],
+    pub(crate) seen: [&'a mut [T]; 2],
+}
+
+impl<T: Real, R: FourStep<T, S>, const S: usize> Kernel for Probe<'_, T, R, S> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { rule, frame, w, g, state, seen: [seen_g, seen_eta] } = self;
+        for i in 0..w.len() {
+            let mut s = [T::ZERO; S];
+            for k in 0..S {
+                s[k] = state[k][i];
+            }
+            seen_g[i] = frame.gradient.of(w[i], g[i]);
+            (_, _, seen_eta[i]) = element(rule, frame, w[i], g[i], s);
         }
     }
 }

@@ -27,5 +27,5 @@ mod _core {
         add_column_sums, batch_norm_backward, batch_norm_forward, dropout, embedding_backward, embedding_forward,
     };
     #[pymodule_export]
-    use super::optim::{nadam_mu_product, pow, power, step};
+    use super::optim::{nadam_mu_product, pow, power, probe, step};
 }

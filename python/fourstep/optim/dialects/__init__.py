@@ -217,7 +217,7 @@ def _default(cls: type, name: str) -> Any:
 @cache
 def _own(cls: type) -> tuple[str, ...]:
     """Return our names of the arguments."""
-    from fourstep.optim.base import Shared
+    from fourstep.optim.options import Shared
 
     kinds = {name: parameter.kind for name, parameter in _parameters(cls).items()}
     named = [name for name, kind in kinds.items() if kind is not inspect.Parameter.VAR_KEYWORD]

@@ -14,8 +14,8 @@ pub mod rmsprop;
 pub mod sgd;
 
 use crate::exec::Exec;
+use crate::pass::{Pass, Segment, step};
 use crate::real::Real;
-use crate::rule::{Gradient, Segment, step};
 use sgd::Form;
 
 /// Any rule, with its hyper-parameters.
@@ -71,25 +71,25 @@ impl Rule {
     }
 
     /// Takes step `t`, counted from 1, over all segments.
-    pub fn step<T: Real>(&self, exec: &Exec, t: u64, gradient: Gradient<T>, segments: &mut [Segment<'_, T>]) {
+    pub fn step<T: Real>(&self, exec: &Exec, t: u64, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
         match self {
-            Self::Sgd(r) => step(exec, r.at(), gradient, segments),
+            Self::Sgd(r) => step(exec, r.at(), pass, segments),
             Self::Momentum { rule, first } => match rule.form {
-                Form::Nesterov => step(exec, rule.at::<T, true>(*first), gradient, segments),
-                _ => step(exec, rule.at::<T, false>(*first), gradient, segments),
+                Form::Nesterov => step(exec, rule.at::<T, true>(*first), pass, segments),
+                _ => step(exec, rule.at::<T, false>(*first), pass, segments),
             },
-            Self::AdaGrad(r) => step(exec, r.at(t), gradient, segments),
-            Self::AdaDelta(r) => step(exec, r.at(), gradient, segments),
+            Self::AdaGrad(r) => step(exec, r.at(t), pass, segments),
+            Self::AdaDelta(r) => step(exec, r.at(), pass, segments),
             Self::RmsProp { rule, centered } => match (centered, rule.momentum > 0.0) {
-                (false, false) => step(exec, rule.at::<T, false, false>(), gradient, segments),
-                (true, false) => step(exec, rule.at::<T, true, false>(), gradient, segments),
-                (false, true) => step(exec, rule.at::<T, false, true>(), gradient, segments),
-                (true, true) => step(exec, rule.at::<T, true, true>(), gradient, segments),
+                (false, false) => step(exec, rule.at::<T, false, false>(), pass, segments),
+                (true, false) => step(exec, rule.at::<T, true, false>(), pass, segments),
+                (false, true) => step(exec, rule.at::<T, false, true>(), pass, segments),
+                (true, true) => step(exec, rule.at::<T, true, true>(), pass, segments),
             },
-            Self::Adam(r) => step(exec, r.at(t), gradient, segments),
-            Self::Nadam(r) => step(exec, r.at(t), gradient, segments),
-            Self::AlongMomentum(r) => step(exec, r.at(), gradient, segments),
-            Self::AlongRatio(r) => step(exec, r.at(t), gradient, segments),
+            Self::Adam(r) => step(exec, r.at(t), pass, segments),
+            Self::Nadam(r) => step(exec, r.at(t), pass, segments),
+            Self::AlongMomentum(r) => step(exec, r.at(), pass, segments),
+            Self::AlongRatio(r) => step(exec, r.at(t), pass, segments),
         }
     }
 }

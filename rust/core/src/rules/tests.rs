@@ -3,7 +3,8 @@
 use super::*;
 use crate::isa::Level;
 use crate::naive;
-use crate::rule::MAX_STATE;
+use crate::pass::{Cautious, Found};
+use crate::rule::{Frame, Gradient, MAX_STATE};
 
 /// One of each rule and option; a new rule is a new line.
 fn rules() -> Vec<(&'static str, Rule)> {
@@ -99,22 +100,25 @@ impl<T: Real> Arrays<T> {
     }
 
     /// Steps over `self` from element `offset` on, cut into two segments to cross an array boundary.
-    fn run(&mut self, exec: &Exec, rule: &Rule, gradient: Gradient<T>, gradients: &[Vec<T>], offset: usize) {
+    fn run(&mut self, exec: &Exec, rule: &Rule, frame: Frame<T>, gradients: &[Vec<T>], offset: usize) {
         for (t, g) in (1..).zip(gradients) {
-            let whole = Segment { w: &mut self.w, g, state: self.state.each_mut().map(Vec::as_mut_slice) };
+            let whole = Segment::new(&mut self.w, g, self.state.each_mut().map(Vec::as_mut_slice));
             let (_, rest) = whole.split(offset);
-            let third = rest.w.len() / 3;
+            let third = rest.len() / 3;
             let (left, right) = rest.split(third);
-            before(rule, t).step(exec, t, gradient, &mut [left, right]);
+            let found = Found::default();
+            let cautious = if frame.cautious.is_some() { Cautious::Mask } else { Cautious::Off };
+            let pass = Pass { frame, cautious, ..Pass::plain(&found) };
+            before(rule, t).step(exec, t, &pass, &mut [left, right]);
         }
     }
 
-    fn run_naive(&mut self, rule: &Rule, gradient: Gradient<T>, gradients: &[Vec<T>], offset: usize) {
+    fn run_naive(&mut self, rule: &Rule, frame: Frame<T>, gradients: &[Vec<T>], offset: usize) {
         for (t, g) in (1..).zip(gradients) {
             let rule = before(rule, t);
             for i in offset..self.w.len() {
                 let state = self.state.each_ref().map(|s| s[i]);
-                let (w, state) = naive::step(&rule, t, gradient, self.w[i], g[i], state);
+                let (w, state) = naive::step(&rule, t, frame, self.w[i], g[i], state);
                 self.w[i] = w;
                 for (buffer, value) in self.state.iter_mut().zip(state) {
                     buffer[i] = value;
@@ -124,10 +128,13 @@ impl<T: Real> Arrays<T> {
     }
 }
 
-/// The two forms of step 1: nothing to do, and everything.
-fn gradients<T: Real>() -> [Gradient<T>; 2] {
-    let all = Gradient { scale: T::from_f64(-0.7), limit: T::from_f64(0.2), weight_decay: T::from_f64(0.01) };
-    [Gradient::plain(), all]
+/// What rules share: nothing, what the plain form of the loop computes, and everything.
+fn frames<T: Real>() -> [Frame<T>; 3] {
+    let k = T::from_f64;
+    let scaled = Gradient { scale: k(-0.7), ..Gradient::plain() };
+    let plain = Frame { gradient: scaled, keep: k(0.99), ..Frame::plain() };
+    let gradient = Gradient { limit: k(0.2), weight_decay: k(0.01), ..scaled };
+    [Frame::plain(), plain, Frame { gradient, cautious: Some(T::ONE), skip: true, ..plain }]
 }
 
 fn same_bits<T: Real>() {
@@ -139,9 +146,9 @@ fn same_bits<T: Real>() {
             let special = length % 2 == 1;
             let grads: Vec<Vec<T>> = (0..STEPS).map(|t| noise(100 + t, n, special)).collect();
             for (name, rule) in rules() {
-                for gradient in gradients() {
+                for frame in frames() {
                     let mut want = Arrays::<T>::new(n, special);
-                    want.run_naive(&rule, gradient, &grads, offset);
+                    want.run_naive(&rule, frame, &grads, offset);
                     let want = want.bits();
                     for level in Level::available() {
                         for threads in [1, 2, 3, 7] {
@@ -151,7 +158,7 @@ fn same_bits<T: Real>() {
                             }
                             let exec = Exec { level, threads, chunk: CHUNK, serial_below: 0 };
                             let mut got = Arrays::<T>::new(n, special);
-                            got.run(&exec, &rule, gradient, &grads, offset);
+                            got.run(&exec, &rule, frame, &grads, offset);
                             assert_eq!(
                                 got.bits(),
                                 want,
@@ -186,9 +193,9 @@ fn many_small_segments_are_split_over_threads() {
         let mut segments: Vec<Segment<'_, f32>> = all
             .iter_mut()
             .zip(&grads)
-            .map(|(a, g)| Segment { w: &mut a.w, g, state: a.state.each_mut().map(Vec::as_mut_slice) })
+            .map(|(a, g)| Segment::new(&mut a.w, g, a.state.each_mut().map(Vec::as_mut_slice)))
             .collect();
-        rule.step(&exec, 1, Gradient::plain(), &mut segments);
+        rule.step(&exec, 1, &Pass::plain(&Found::default()), &mut segments);
         all.iter().map(Arrays::bits).collect::<Vec<_>>()
     };
     let serial = run(1, usize::MAX);
