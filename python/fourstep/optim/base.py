@@ -67,8 +67,10 @@ class Optimizer(metaclass=Dialected):
         The largest magnitude of an element of the gradient. By value changes the gradient's direction (G4).
     clip_norm : float, optional
         The largest norm of the gradient over all trainable parameters. Before anything else it is multiplied by
-        ``min(1, clip_norm / (norm + 1e-6))``. A norm that is not finite is an error, and nothing is updated. A group
+        ``min(1, clip_norm / (norm + clip_eps))``. A norm that is not finite is an error, and nothing is updated. A group
         with a ``"clip_norm"`` of its own is clipped by its own norm, and does not count in that of the others.
+    clip_eps : float
+        What is added to that norm: 1e-6, as torch does; 0 is exact, as Keras and optax are.
     skip_nonfinite : {None, "error", "step", "element"}
         What to do about gradients that are infinite or NaN. None: they are counted in the pass and used
         (`last`, `nonfinite`, and one `NonFiniteWarning`). ``"error"``: `FloatingPointError`; ``"step"``: the step is
@@ -544,6 +546,7 @@ class Optimizer(metaclass=Dialected):
         o = self.options
         return {
             "grad_scale": o.grad_scale,
+            "clip_eps": o.clip_eps,
             "skip_nonfinite": o.skip_nonfinite if step_1 else None,
             "cautious": {False: None, True: "rescaled", "mask": "mask"}[o.cautious],
             "ema_decay": o.ema_decay or 0.0,

@@ -100,8 +100,7 @@ pub(crate) fn step(
     let mut scales = vec![1.0; groups.len()];
     let mut coefficients = Vec::new();
     for (&(limit, _, ref which), norm) in clips.iter().zip(&norms) {
-        // torch's formula, with its 1e-6.
-        let coefficient = if limit.is_finite() { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        let coefficient = if limit.is_finite() { (limit / (norm + options.clip_eps)).min(1.0) } else { 1.0 };
         coefficients.push(coefficient);
         for &group in which {
             if let Some(scale) = scales.get_mut(group) {
@@ -192,6 +191,7 @@ enum Guard {
 /// What a pass does beside the rules, for all groups.
 struct Options {
     grad_scale: f64,
+    clip_eps: f64,
     guard: Guard,
     cautious: Cautious,
     average: f64,
@@ -220,6 +220,7 @@ impl Options {
         };
         Ok(Self {
             grad_scale: h.get("grad_scale")?,
+            clip_eps: h.get("clip_eps")?,
             guard,
             cautious,
             average: h.get("ema_decay")?,

@@ -181,7 +181,7 @@ class _Speaker:
             raise ValueError(f"{self._head()}: {name}: {self.spec.refused[name]}")
         if name in self.own:
             return name
-        raise TypeError(f"{self._head()}: no argument is called {name!r}{self._hint(name)}")
+        raise TypeError(f"{self._head()}: got an unexpected argument {name!r}{self._hint(name)}")
 
     def _hint(self, name: str) -> str:
         if self.dialect == "torch" and name in _TORCH:
@@ -191,7 +191,7 @@ class _Speaker:
             if isinstance(found, Entry) and name in found.aliases:
                 return f"; it is {found.aliases[name]!r} here, and {name!r} with dialect={other!r}"
         near = get_close_matches(name, [*self.spec.aliases, *self.own], n=1, cutoff=0.5)
-        return f"; the nearest is {near[0]!r}" if near else f"; there are {', '.join(self.own)}"
+        return f"; do you mean {near[0]!r}?" if near else f"; there are {', '.join(self.own)}"
 
     def _head(self) -> str:
         return (

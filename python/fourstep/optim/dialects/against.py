@@ -116,10 +116,11 @@ def _values(optimizer: Optimizer, group: int) -> dict[str, Any]:
     """Return the hyper-parameters of a group, and what of the shared options changes the walk."""
     params = optimizer.param_groups[group]
     values = {key: params.raw(key) for key in params if key not in ("params", "names", "trainable")}
-    for key in ("clip_norm", "clip_eps", "grad_scale", "cautious"):
-        if hasattr(optimizer, key):
-            values[key] = getattr(optimizer, key)
-    return values
+    own_norm = values.pop("clip_norm")
+    options = {
+        key: getattr(optimizer.options, key) for key in ("clip_norm", "clip_eps", "grad_scale", "cautious")
+    }
+    return {**values, **options, **({} if own_norm is None else {"clip_norm": own_norm})}
 
 
 def _defaults(kind: type, here: Mapping[str, Any]) -> dict[str, Any]:
