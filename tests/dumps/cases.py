@@ -18,10 +18,13 @@ class Case:
     theirs: str
     options: dict[str, Any] = field(default_factory=dict)
     drop: bool = False
+    #: What ours has to be told beside, where the library has another name for it.
+    beside: dict[str, Any] = field(default_factory=dict)
 
 
 def _case(id: str, ours: str, theirs: str | None = None, drop: bool = False, **options: Any) -> Case:
-    return Case(id, ours, theirs or ours, options, drop)
+    beside = {"amsgrad": True} if theirs == "amsgrad" else {}
+    return Case(id, ours, theirs or ours, options, drop, beside)
 
 
 KERAS = [
@@ -45,7 +48,7 @@ KERAS = [
     _case("adam", "Adam"),
     _case("adam_eps", "Adam", learning_rate=0.01, beta_1=0.8, beta_2=0.99, epsilon=1e-3, drop=True),
     _case("adam_decay", "Adam", learning_rate=0.01, weight_decay=0.01),
-    _case("adam_amsgrad", "AMSGrad", "Adam", learning_rate=0.01, amsgrad=True, beta_2=0.5),
+    _case("adam_amsgrad", "Adam", learning_rate=0.01, amsgrad=True, beta_2=0.5),
     _case("adamw", "AdamW"),
     _case("adamw_drop", "AdamW", learning_rate=0.01, weight_decay=0.1, drop=True),
     _case("adamax", "Adamax"),
@@ -68,7 +71,7 @@ KERAS = [
     _case("ftrl_beta", "FTRL", "Ftrl", learning_rate=0.1, beta=1.0, l2_regularization_strength=0.1),
     _case("ftrl_power", "FTRL", "Ftrl", learning_rate=0.1, learning_rate_power=-0.75),
     _case("ftrl_shrinkage", "FTRL", "Ftrl", learning_rate=0.1, l2_shrinkage_regularization_strength=0.2),
-    _case("schedule_free_adamw", "ScheduleFreeAdamW"),
+    _case("schedule_free_adamw", "AdamWScheduleFree", "ScheduleFreeAdamW"),
 ]
 
 OPTAX = [
@@ -88,8 +91,8 @@ OPTAX = [
     _case("adam_eps_root", "Adam", "adam", learning_rate=0.01, eps=1e-5, eps_root=1e-6),
     _case("adamw", "AdamW", "adamw", learning_rate=0.01),
     _case("adamw_drop", "AdamW", "adamw", learning_rate=0.01, weight_decay=0.1, drop=True),
-    _case("amsgrad", "AMSGrad", "amsgrad", learning_rate=0.01, b2=0.5),
-    _case("amsgrad_default", "AMSGrad", "amsgrad", learning_rate=0.001),
+    _case("amsgrad", "Adam", "amsgrad", learning_rate=0.01, b2=0.5),
+    _case("amsgrad_default", "Adam", "amsgrad", learning_rate=0.001),
     _case("adamax", "Adamax", "adamax", learning_rate=0.002),
     _case("adamax_eps", "Adamax", "adamax", learning_rate=0.01, b1=0.8, b2=0.99, eps=1e-3),
     _case("nadam", "Nadam", "nadam", learning_rate=0.002),
@@ -109,11 +112,11 @@ OPTAX = [
     _case("lars", "LARS", "lars", learning_rate=1.0),
     _case("lars_decay_drop", "LARS", "lars", learning_rate=1.0, weight_decay=0.1, drop=True),
     _case("rprop", "Rprop", "rprop", learning_rate=0.01),
-    _case("schedule_free_sgd", "ScheduleFreeSGD", "contrib.schedule_free_sgd", learning_rate=1.0),
-    _case("schedule_free_adamw", "ScheduleFreeAdamW", "contrib.schedule_free_adamw"),
+    _case("schedule_free_sgd", "SGDScheduleFree", "contrib.schedule_free_sgd", learning_rate=1.0),
+    _case("schedule_free_adamw", "AdamWScheduleFree", "contrib.schedule_free_adamw"),
     _case(
         "schedule_free_adamw_decay",
-        "ScheduleFreeAdamW",
+        "AdamWScheduleFree",
         "contrib.schedule_free_adamw",
         learning_rate=0.01,
         weight_decay=0.1,

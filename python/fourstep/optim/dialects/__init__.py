@@ -29,7 +29,6 @@ TABLES: Mapping[str, Table] = {
 }
 #: torch's arguments that have another place here.
 _TORCH = {
-    "amsgrad": "use AMSGrad",
     "decoupled_weight_decay": "use decay='decoupled'",
     "foreach": "every step is one fused pass",
     "fused": "every step is one fused pass",
@@ -71,7 +70,8 @@ def entry(cls: type, dialect: str) -> Entry:
     if dialect == "torch":
         return Entry("torch")
     table = TABLES[dialect]
-    found = next((table[base.__name__] for base in cls.__mro__ if base.__name__ in table), None)
+    ours = next(base.__name__ for base in cls.__mro__ if base.__module__.startswith("fourstep."))
+    found = table.get(ours)
     if isinstance(found, Entry):
         return found
     why = (
@@ -112,6 +112,9 @@ def translate(
         theirs = [alias for alias, target in spec.aliases.items() if target == missing[0]]
         named = f"{missing[0]} ({theirs[0]})" if theirs else missing[0]
         raise TypeError(f"{cls.__name__}: {named}: {spec.name} has no default; give one")
+    for key, (other, reason) in spec.needs.items():
+        if given.get(key) and other not in given:
+            raise ValueError(f"{cls.__name__}: dialect {dialect!r}: {key}: {reason}")
     values = {key: value for key, value in spec.values.items() if key not in by_position}
     full = {**values, **speaker.whole(given, values)}
     lacking = [key for key in full if key not in speaker.own]
@@ -174,9 +177,10 @@ class _Speaker:
             return alias
         if name in self.spec.fixed:
             allowed, remedy = self.spec.fixed[name]
-            if value is allowed or value == allowed:
+            if any(value is other or value == other for other in allowed):
                 return None
-            raise ValueError(f"{self._head()}: {name}: got {value!r}, need {allowed!r}: {remedy}")
+            need = " or ".join(map(repr, allowed))
+            raise ValueError(f"{self._head()}: {name}: got {value!r}, need {need}: {remedy}")
         if name in self.spec.refused:
             raise ValueError(f"{self._head()}: {name}: {self.spec.refused[name]}")
         if name in self.own:

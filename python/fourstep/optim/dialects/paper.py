@@ -1,6 +1,6 @@
 """The papers: the algorithm as first published, with the numbers that it recommends; what it leaves open is required.
 
-Where a paper has no ε at all (RMSProp's lecture, AdaMax, AMSGrad), ours stays: without it an element whose gradients
+Where a paper has no ε at all (RMSProp's lecture, AdaMax), ours stays: without it an element whose gradients
 were all 0 divides 0 by 0.
 """
 
@@ -28,11 +28,7 @@ TABLE: Table = {
         {"momentum_form": "lr_inside", "decay": "independent"},
         required=("lr", "weight_decay"),
     ),
-    "AMSGrad": Entry(
-        "Reddi, Kale and Kumar 2018",
-        {"amsgrad_max": "raw", "bias_correction": False},
-        required=("lr",),
-    ),
+    "RAdam": "the paper divides by v from ρ > 4 on, every library from ρ > 5 on; use dialect='torch'",
     "AdaBelief": Entry(
         "Zhuang et al. 2020", {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "eps_root": 1e-8}
     ),
@@ -48,9 +44,7 @@ TABLE: Table = {
         required=("lr",),
     ),
     "LAMB": Entry("You et al. 2020", {"betas": (0.9, 0.999), "eps": 1e-6}, required=("lr",)),
-    "LARS": Entry(
-        "You, Gitman and Ginsburg 2017", {"momentum": 0.9, "trust_coefficient": 1e-3}, required=("lr",)
-    ),
+    "LARS": "the paper keeps lr inside the momentum; dialect='torch' is the same while lr is constant",
     "Rprop": Entry("Riedmiller and Braun 1993", {"lr": 0.1, "etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0)}),
     "FTRL": Entry(
         "McMahan et al. 2013",
@@ -62,7 +56,10 @@ TABLE: Table = {
             "l2_shrinkage": 0.0,
             "beta": 1.0,
             "l2_form": "paper",
+            "initial_linear": "zero",
         },
         required=("lr",),
     ),
+    "SGDScheduleFree": Entry("Defazio et al. 2024", {"momentum": 0.9}, required=("lr",)),
+    "AdamWScheduleFree": Entry("Defazio et al. 2024", {"betas": (0.9, 0.999), "eps": 1e-8}, required=("lr",)),
 }

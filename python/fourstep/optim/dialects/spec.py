@@ -19,17 +19,18 @@ class Aliases(TypedDict, total=False):
     b3: Any
     epsilon: Any
     eps_in_sqrt: Any
+    initial_scale: Any
+    use_clipping: Any
     clipvalue: Any
-    clipnorm: Any
     global_clipnorm: Any
     loss_scale_factor: Any
     l1_regularization_strength: Any
     l2_regularization_strength: Any
     l2_shrinkage_regularization_strength: Any
-    min_step_size: Any
-    max_step_size: Any
-    eta_minus: Any
-    eta_plus: Any
+
+
+#: A library's argument -> (the only values that can be given here, where nothing comes of them; what to do instead).
+Fixed = Mapping[str, tuple[tuple[Any, ...], str]]
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ class Entry:
     aliases: Mapping[str, str] = field(default_factory=dict)
     #: Our fields that have no default there.
     required: tuple[str, ...] = ()
-    #: Its argument -> (the only value that can be given here, what to do instead).
-    fixed: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    #: Its arguments that we cannot express, but for the values that mean nothing.
+    fixed: Fixed = field(default_factory=dict)
     #: Our field -> why it cannot be used in this dialect.
     refused: Mapping[str, str] = field(default_factory=dict)
     #: Our fields for which None means "not given" there.
     none: tuple[str, ...] = ()
+    #: Our field -> (another that has to be given with it, why).
+    needs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 #: Name of our class -> what it is there, or why it is not there.
