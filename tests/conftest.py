@@ -54,6 +54,13 @@ class Rule:
 
 _M = ("momentum_buffer",)
 _ADAM = ("exp_avg", "exp_avg_sq")
+_AMSGRAD = (*_ADAM, "max_exp_avg_sq")
+_RMSPROP_KERAS = {
+    "momentum": 0.9,
+    "eps_inside": True,
+    "lr_in_velocity": True,
+    "initial_accumulator_value": 1.0,
+}
 
 RULES = [
     Rule("sgd", "SGD", {"lr": 0.03}, (), "SGD"),
@@ -93,6 +100,26 @@ RULES = [
     ),
     Rule("adam", "Adam", {"lr": 1e-2, "betas": (0.8, 0.99)}, _ADAM, "Adam"),
     Rule("nadam", "Nadam", {"lr": 1e-2}, _ADAM, "NAdam"),
+    Rule("rmsprop_lr_in_velocity", "RMSProp", _RMSPROP_KERAS, ("square_avg", *_M)),
+    Rule("adam_uncorrected", "Adam", {"bias_correction": False, "eps_inside": True}, _ADAM),
+    Rule("adam_eps_hat", "Adam", {"lr": 1e-2, "eps": 1e-3, "eps_hat": True}, _ADAM),
+    Rule("adam_eps_root", "Adam", {"lr": 1e-2, "eps_root": 1e-3}, _ADAM),
+    Rule(
+        "adam_eps_everywhere",
+        "Adam",
+        {"eps": 1e-3, "eps_hat": True, "eps_inside": True, "eps_root": 1e-4},
+        _ADAM,
+    ),
+    Rule("amsgrad", "Adam", {"lr": 1e-2, "amsgrad": True}, _AMSGRAD, "Adam"),
+    Rule("amsgrad_hat", "Adam", {"lr": 1e-2, "amsgrad": True, "amsgrad_max": "hat"}, _AMSGRAD),
+    Rule("adamax", "Adamax", {"lr": 1e-2, "eps": 1e-3}, ("exp_avg", "exp_inf"), "Adamax"),
+    Rule("adamax_eps_outside", "Adamax", {"eps": 1e-3, "eps_inside": False}, ("exp_avg", "exp_inf")),
+    Rule("nadam_simple", "Nadam", {"lr": 1e-2, "form": "simple", "eps_root": 1e-6}, _ADAM),
+    Rule("radam", "RAdam", {"lr": 1e-2, "eps": 1e-3}, _ADAM, "RAdam"),
+    Rule("adabelief", "AdaBelief", {"lr": 1e-2, "eps": 1e-8}, ("exp_avg", "exp_avg_var")),
+    Rule("yogi", "Yogi", {}, _ADAM),
+    Rule("adamw", "AdamW", {"lr": 1e-2}, _ADAM, "AdamW"),
+    Rule("sgdw", "SGDW", {"lr": 0.03, "momentum": 0.9}, _M),
 ]
 
 

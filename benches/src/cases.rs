@@ -5,7 +5,9 @@ use fourstep::isa::Level;
 use fourstep::pass::{Found, Pass, Segment};
 use fourstep::real::Real;
 use fourstep::rule::MAX_STATE;
-use fourstep::rules::{Rule, adadelta, adagrad, adam, nadam, rmsprop, sgd};
+use fourstep::rules::compose::{Composed, Direction, Mix, Phi, Psi};
+use fourstep::rules::epsilon::Epsilon;
+use fourstep::rules::{Rule, adabelief, adadelta, adagrad, adam, adamax, nadam, radam, rmsprop, sgd, yogi};
 
 /// The step that is measured: not the first, so that no coefficient is 0 or 1 by accident.
 pub const STEP: u64 = 7;
@@ -18,10 +20,19 @@ pub fn rules() -> Vec<(&'static str, Rule)> {
         first: false,
     };
     let rmsprop = |momentum, centered| Rule::RmsProp {
-        rule: rmsprop::RmsProp { lr: 1e-3, alpha: 0.99, eps: 1e-8, eps_inside: false, momentum },
+        rule: rmsprop::RmsProp { lr: 1e-3, alpha: 0.99, eps: 1e-8, eps_inside: false, momentum, lr_inside: false },
         centered,
     };
     let (lr, beta1, beta2, eps) = (1e-3, 0.9, 0.999, 1e-8);
+    let (adam, epsilon) = (adam::Adam::new(lr, beta1, beta2, eps), Epsilon::outside(eps));
+    let mix = Mix::Schedule { momentum_decay: 4e-3, mu_product: 0.5 };
+    // A triple that no name stands for: Adam's first moment over AdaGrad's second.
+    let composed = Composed {
+        lr,
+        first: Phi::Ema { beta: beta1, corrected: true },
+        second: Psi::Sum,
+        direction: Direction::Ratio { epsilon, lr_decay: 0.0, lr_last: false },
+    };
     vec![
         ("sgd", Rule::Sgd(sgd::Sgd { lr })),
         ("momentum", momentum(sgd::Form::Torch)),
@@ -31,8 +42,17 @@ pub fn rules() -> Vec<(&'static str, Rule)> {
         ("rmsprop", rmsprop(0.0, false)),
         ("rmsprop_centered", rmsprop(0.0, true)),
         ("rmsprop_momentum", rmsprop(0.9, false)),
-        ("adam", Rule::Adam(adam::Adam { lr, beta1, beta2, eps })),
-        ("nadam", Rule::Nadam(nadam::Nadam { lr, beta1, beta2, eps, momentum_decay: 4e-3, mu_product: 0.5 })),
+        ("adam", Rule::Adam(adam)),
+        ("amsgrad", Rule::Adam(adam::Adam { amsgrad: Some(adam::Largest::Raw), ..adam })),
+        ("adamax", Rule::Adamax(adamax::Adamax { lr, beta1, beta2, eps, eps_inside: true, corrected: true })),
+        ("nadam", Rule::Nadam(nadam::Nadam { lr, beta1, beta2, epsilon, mix })),
+        ("radam", Rule::RAdam(radam::RAdam { lr, beta1, beta2, epsilon: Epsilon { hat: true, ..epsilon } })),
+        (
+            "adabelief",
+            Rule::AdaBelief(adabelief::AdaBelief { lr, beta1, beta2, epsilon, add: eps, corrected: true }),
+        ),
+        ("yogi", Rule::Yogi(yogi::Yogi { lr, beta1, beta2, epsilon, corrected: false })),
+        ("four_step", Rule::FourStep(composed)),
     ]
 }
 

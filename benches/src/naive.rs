@@ -8,6 +8,8 @@ use std::hint::black_box;
 use fourstep::coefficients::power;
 use fourstep::real::Real;
 use fourstep::rules::Rule;
+use fourstep::rules::adam::Largest;
+use fourstep::rules::compose::{Composed, Direction, Mix, Phi, Psi, rectification};
 use fourstep::rules::sgd::Form;
 
 use crate::cases::{Arrays, STEP};
@@ -72,24 +74,90 @@ pub fn step<T: Real>(rule: &Rule, arrays: &mut Arrays<T>) {
         Rule::Adam(r) => {
             let (lr, root) = (k(r.lr / (1.0 - power(r.beta1, STEP))), root_of_correction(r.beta2));
             let (b1, n1, b2, n2) = (k(r.beta1), k(1.0 - r.beta1), k(r.beta2), k(1.0 - r.beta2));
-            let eps = k(r.eps);
+            let eps = k(r.epsilon.eps);
+            match r.amsgrad {
+                None => each(arrays, |w, g, [m, v]| {
+                    let m = b1 * m + n1 * g;
+                    let v = b2 * v + n2 * (g * g);
+                    (w - lr * m / (v.sqrt() * root + eps), [m, v])
+                }),
+                Some(Largest::Raw) => each(arrays, |w, g, [m, v, x]| {
+                    let m = b1 * m + n1 * g;
+                    let v = b2 * v + n2 * (g * g);
+                    let x = if v > x { v } else { x };
+                    (w - lr * m / (x.sqrt() * root + eps), [m, v, x])
+                }),
+                Some(Largest::Hat) => panic!("{rule:?}: the largest corrected v is not measured"),
+            }
+        }
+        Rule::Adamax(r) => {
+            let lr = k(r.lr / (1.0 - power(r.beta1, STEP)));
+            let (b1, n1, b2, eps) = (k(r.beta1), k(1.0 - r.beta1), k(r.beta2), k(r.eps));
+            each(arrays, |w, g, [m, u]| {
+                let m = b1 * m + n1 * g;
+                let (old, new) = (b2 * u, if g < T::ZERO { -g } else { g } + eps);
+                let u = if new > old { new } else { old };
+                (w - lr * m / u, [m, u])
+            });
+        }
+        Rule::Nadam(r) => {
+            let Mix::Schedule { momentum_decay, mu_product } = r.mix else { panic!("{r:?} is not measured") };
+            let mu = |t| Mix::mu(r.beta1, momentum_decay, t);
+            let (mu, next) = (mu(STEP), mu(STEP + 1));
+            let product = mu_product * mu;
+            let by_g = k(r.lr * (1.0 - mu) / (1.0 - product));
+            let by_m = k(r.lr * next / (1.0 - product * next));
+            let (b1, n1, b2, n2) = (k(r.beta1), k(1.0 - r.beta1), k(r.beta2), k(1.0 - r.beta2));
+            let (root, eps) = (root_of_correction(r.beta2), k(r.epsilon.eps));
+            each(arrays, |w, g, [m, v]| {
+                let m = b1 * m + n1 * g;
+                let v = b2 * v + n2 * (g * g);
+                (w - (by_g * g + by_m * m) / (v.sqrt() * root + eps), [m, v])
+            });
+        }
+        Rule::RAdam(r) => {
+            let rate = rectification(r.beta2, STEP).expect("the measured step is rectified");
+            let (lr, root) = (k(r.lr * rate / (1.0 - power(r.beta1, STEP))), root_of_correction(r.beta2));
+            let (b1, n1, b2, n2) = (k(r.beta1), k(1.0 - r.beta1), k(r.beta2), k(1.0 - r.beta2));
+            let eps = k(r.epsilon.eps / (1.0 - power(r.beta2, STEP)).sqrt());
             each(arrays, |w, g, [m, v]| {
                 let m = b1 * m + n1 * g;
                 let v = b2 * v + n2 * (g * g);
                 (w - lr * m / (v.sqrt() * root + eps), [m, v])
             });
         }
-        Rule::Nadam(r) => {
-            let (mu, next) = (r.mu(STEP), r.mu(STEP + 1));
-            let product = r.mu_product * mu;
-            let by_g = k(r.lr * (1.0 - mu) / (1.0 - product));
-            let by_m = k(r.lr * next / (1.0 - product * next));
+        Rule::AdaBelief(r) => {
+            let (lr, root) = (k(r.lr / (1.0 - power(r.beta1, STEP))), root_of_correction(r.beta2));
             let (b1, n1, b2, n2) = (k(r.beta1), k(1.0 - r.beta1), k(r.beta2), k(1.0 - r.beta2));
-            let (root, eps) = (root_of_correction(r.beta2), k(r.eps));
+            let (eps, add) = (k(r.epsilon.eps), k(r.add));
+            each(arrays, |w, g, [m, s]| {
+                let m = b1 * m + n1 * g;
+                let s = b2 * s + n2 * ((g - m) * (g - m)) + add;
+                (w - lr * m / (s.sqrt() * root + eps), [m, s])
+            });
+        }
+        Rule::Yogi(r) => {
+            let (lr, eps) = (k(r.lr), k(r.epsilon.eps));
+            let (b1, n1, n2) = (k(r.beta1), k(1.0 - r.beta1), k(1.0 - r.beta2));
             each(arrays, |w, g, [m, v]| {
                 let m = b1 * m + n1 * g;
-                let v = b2 * v + n2 * (g * g);
-                (w - (by_g * g + by_m * m) / (v.sqrt() * root + eps), [m, v])
+                let (step, towards) = (n2 * (g * g), g * g);
+                let v = if v > towards { v - step } else { v + step };
+                (w - lr * m / (v.sqrt() + eps), [m, v])
+            });
+        }
+        Rule::FourStep(Composed {
+            lr,
+            first: Phi::Ema { beta, corrected: true },
+            second: Psi::Sum,
+            direction: Direction::Ratio { epsilon, .. },
+        }) => {
+            let lr = k(lr / (1.0 - power(beta, STEP)));
+            let (b1, n1, eps) = (k(beta), k(1.0 - beta), k(epsilon.eps));
+            each(arrays, |w, g, [m, v]| {
+                let m = b1 * m + n1 * g;
+                let v = v + g * g;
+                (w - lr * m / (v.sqrt() + eps), [m, v])
             });
         }
         other => panic!("{other:?} is not measured"),

@@ -19,17 +19,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fourstep import data, metrics, nn, optim, plot, reference, schedules, train
+    from fourstep import data, metrics, nn, optim, plot, reference, schedules, steps, train
     from fourstep._runtime import Runtime, num_threads, runtime, set_num_threads
     from fourstep.arena import Arena
+    from fourstep.optim.compose import FourStep
     from fourstep.state import load, save
     from fourstep.train.run import Run, load_run
 
     __version__: str
 
-_MODULES = ("data", "metrics", "nn", "optim", "plot", "reference", "schedules", "train")
+_MODULES = ("data", "metrics", "nn", "optim", "plot", "reference", "schedules", "steps", "train")
 _NAMES = {
     "Arena": "arena",
+    "FourStep": "optim.compose",
     "Run": "train.run",
     "Runtime": "_runtime",
     "load": "state",
@@ -42,6 +44,7 @@ _NAMES = {
 
 __all__ = [
     "Arena",
+    "FourStep",
     "Run",
     "Runtime",
     "data",
@@ -57,6 +60,7 @@ __all__ = [
     "save",
     "schedules",
     "set_num_threads",
+    "steps",
     "train",
 ]
 

@@ -14,22 +14,40 @@
 | `AdaDelta` | w | g | EMA of g² | α·g·√(U + ε)/√(V + ε), U = EMA of past updates² |
 | `RMSProp` | w | g | EMA of g² | α·g/(√V + ε) |
 | `Adam` | w | EMA of g | EMA of g² | α·m̂/(√V̂ + ε) |
+| `Adam(amsgrad=)` | w | EMA of g | largest EMA of g² | α·m̂/(√V̂ + ε) |
+| `Adamax` | w | EMA of g | infinity norm | α·m̂/u |
 | `Nadam` | w, looking ahead | EMA of g | EMA of g² | α·(m̂ and g mixed)/(√V̂ + ε) |
+| `RAdam` | w | EMA of g | EMA of g² | α·r·m̂/(√V̂ + ε), at first α·m̂ |
+| `AdaBelief` | w | EMA of g | EMA of (g − m)² | α·m̂/(√V̂ + ε) |
+| `Yogi` | w | EMA of g | V − (1 − β₂)·sign(V − g²)·g² | α·m/(√V + ε) |
 
 Names and defaults are PyTorch's. torch's spellings (`Adagrad`, `Adadelta`, `RMSprop`, `NAdam`) work too.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fourstep.optim.adabelief import AdaBelief
 from fourstep.optim.adadelta import AdaDelta
 from fourstep.optim.adagrad import AdaGrad
-from fourstep.optim.adam import Adam
+from fourstep.optim.adam import Adam, AdamW
+from fourstep.optim.adamax import Adamax
 from fourstep.optim.base import Optimizer
+from fourstep.optim.four_steps import FourSteps, Leak
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.nadam import Nadam
+from fourstep.optim.radam import RAdam
 from fourstep.optim.report import Last, NonFiniteWarning
 from fourstep.optim.rmsprop import RMSProp
-from fourstep.optim.sgd import NAG, SGD
+from fourstep.optim.sgd import NAG, SGD, SGDW
+from fourstep.optim.yogi import Yogi
+
+if TYPE_CHECKING:
+    from fourstep.optim.compare import compare
+    from fourstep.optim.compose import FourStep
+    from fourstep.optim.written import SlowStep
 
 Adagrad = AdaGrad
 Adadelta = AdaDelta
@@ -39,17 +57,38 @@ NAdam = Nadam
 __all__ = [
     "NAG",
     "SGD",
+    "SGDW",
+    "AdaBelief",
     "AdaDelta",
     "AdaGrad",
     "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
+    "FourStep",
+    "FourSteps",
     "Last",
+    "Leak",
     "NAdam",
     "Nadam",
     "NonFiniteWarning",
     "Optimizer",
     "ParamGroup",
+    "RAdam",
     "RMSProp",
     "RMSprop",
+    "SlowStep",
+    "Yogi",
+    "compare",
 ]
+
+_LATER = {"FourStep": "compose", "SlowStep": "written", "compare": "compare"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'fourstep.optim' has no attribute {name!r}")
+    value = getattr(import_module(f"fourstep.optim.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -80,3 +82,13 @@ class AdaDelta(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adadelta", ("square_avg", "acc_delta"), {"rho": group["rho"], "eps": group["eps"]}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        leak = Leak(
+            "numerator",
+            "δ = √(U + ε)·g/√(V + ε) with U the average of past δ²: U needs the direction before it can be updated, "
+            "so step 3 writes state (O14)",
+        )
+        second = steps.ema_sq(group["rho"], bias_correction=False)
+        direction = steps.ratio(group["eps"], eps_inside=True)
+        return Triple(steps.plain(), second, direction, (leak,), ("acc_delta",))

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -92,3 +94,8 @@ class AdaGrad(Optimizer):
 
     def _start(self, group: ParamGroup, state: str) -> float:
         return float(group["initial_accumulator_value"])
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        second = steps.sum_sq(group["initial_accumulator_value"])
+        direction = steps.ratio(group["eps"], eps_inside=group["eps_inside"], lr_decay=group["lr_decay"])
+        return Triple(steps.plain(), second, direction)

@@ -19,6 +19,7 @@ from fourstep.optim.busy import Busy
 from fourstep.optim.checks import Check
 from fourstep.optim.dialects import Dialect, Dialected
 from fourstep.optim.dialects.against import Against, against
+from fourstep.optim.four_steps import FourSteps, Triple, four_steps
 from fourstep.optim.groups import ParamGroup, assign
 from fourstep.optim.layout import ArenaLayout, layout_of
 from fourstep.optim.options import Shared, split
@@ -186,6 +187,10 @@ class Optimizer(metaclass=Dialected):
         """Return the rule of a group, its state buffers, and the hyper-parameters that it wants beside the shared."""
         raise NotImplementedError
 
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        """Return φ, ψ and direction of a group, and where the frame leaks."""
+        raise NotImplementedError(f"{type(self).__name__} has not said what its four steps are")
+
     def _check_group(self, values: Mapping[str, Any]) -> None:
         if values["decay"] == "independent" and values["weight_decay"] > 1:
             raise ValueError(
@@ -306,6 +311,14 @@ class Optimizer(metaclass=Dialected):
         if not isinstance(self._layout, ArenaLayout):
             raise TypeError("zero_grad() is for an arena; the gradients of arrays are the caller's")
         self._layout.arena.zero_grad()
+
+    def as_four_steps(self, group: int = 0) -> FourSteps:
+        """Return what a group does as its four steps: its φ × ψ × direction, and by name where the frame leaks.
+
+        Where nothing leaks, ``fs.FourStep(params, **opt.as_four_steps().arguments())`` has the same bits.
+        """
+        own = self.param_groups[group]
+        return four_steps(self, own, self._four_steps(own))
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of everything that the next step depends on: names, numbers, arrays.

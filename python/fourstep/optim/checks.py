@@ -102,3 +102,12 @@ def one_of(*choices: Any) -> Check:
 def learning_rate(name: str, value: Any) -> Any:
     """Accept a finite number >= 0, or a schedule: a function of the step."""
     return value if callable(value) else non_negative(name, value)
+
+
+#: Where ε stands in a denominator: the fields that the Adam family shares.
+EPSILON: dict[str, Check] = {
+    "eps": non_negative,
+    "eps_inside": flag,
+    "eps_hat": flag,
+    "eps_root": non_negative,
+}

@@ -2,6 +2,7 @@
 
 closure-free, Dozat's schedule    μ_t = β₁·(1 − ½·0.96^(t·ψ)), Π_t = μ_1·…·μ_t
                                   η = α·((1 − μ_t)/(1 − Π_t)·g + μ_{t+1}/(1 − Π_{t+1})·m) / (√v̂ + ε)
+closure-free, simple              η = α·((1 − β₁)/(1 − β₁^t)·g + β₁/(1 − β₁^(t+1))·m) / (√v̂ + ε)
 the notes', with a closure        g at w − α·m_{t−1}/(√V_{t−1} + ε), then Adam
 """
 
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Unpack
 
-from fourstep import _core
+from fourstep import _core, steps
 from fourstep.optim import checks
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
 from fourstep.optim.options import Shared
@@ -41,6 +43,10 @@ class Nadam(LookAhead):
         ε, outside the root.
     momentum_decay : float
         ψ. 1 is Keras's schedule.
+    form : {"schedule", "simple"}
+        ``"schedule"``: the form above. ``"simple"``: without a schedule, as optax; `momentum_decay` does nothing then.
+    eps_inside, eps_hat, eps_root
+        Where ε stands: see `Adam`.
     lookahead : {None, "notes"}
         None: the form above, which needs no closure. ``"notes"``: `step(closure)` calls the closure at
         :math:`w_t - \alpha m_{t-1} / (\sqrt{V_{t-1}} + \epsilon)`, at w itself in the first step, then takes Adam's step
@@ -60,15 +66,16 @@ class Nadam(LookAhead):
     Notes
     -----
     State: ``exp_avg``, ``exp_avg_sq``, and for each group the product of the momenta. Dozat, ICLR workshop 2016. Where
-    others differ: optax has no schedule; Keras has ψ = 1.
+    others differ: optax has no schedule (``form="simple"``); Keras has ψ = 1.
     """
 
     states: ClassVar[tuple[str, ...]] = _STATES
     scalars: ClassVar[tuple[str, ...]] = ("mu_product",)
     _checks: ClassVar[dict[str, Check]] = {
         "betas": checks.betas,
-        "eps": checks.non_negative,
         "momentum_decay": checks.non_negative,
+        "form": checks.one_of("schedule", "simple"),
+        **checks.EPSILON,
         "lookahead": checks.one_of(None, "notes"),
     }
 
@@ -81,6 +88,10 @@ class Nadam(LookAhead):
         weight_decay: float = 0.0,
         momentum_decay: float = 4e-3,
         *,
+        form: Literal["schedule", "simple"] = "schedule",
+        eps_inside: bool = False,
+        eps_hat: bool = False,
+        eps_root: float = 0.0,
         lookahead: Literal["notes"] | None = None,
         **shared: Unpack[Shared],
     ) -> None:
@@ -90,6 +101,10 @@ class Nadam(LookAhead):
             "eps": eps,
             "weight_decay": weight_decay,
             "momentum_decay": momentum_decay,
+            "form": form,
+            "eps_inside": eps_inside,
+            "eps_hat": eps_hat,
+            "eps_root": eps_root,
             "lookahead": lookahead,
         }
         super().__init__(params, defaults, **shared)
@@ -98,8 +113,11 @@ class Nadam(LookAhead):
         return bool(group["lookahead"] == "notes")
 
     def _rule(self, group: ParamGroup) -> Move:
-        hyper = {key: group[key] for key in ("betas", "eps", "momentum_decay")}
+        hyper = {key: group[key] for key in ("betas", "momentum_decay", "form", *checks.EPSILON)}
         return "nadam", _STATES, {**hyper, "mu_product": group.scalars.get("mu_product", 1.0)}
+
+    def _adam(self, group: ParamGroup) -> dict[str, Any]:
+        return {key: group[key] for key in ("betas", *checks.EPSILON)}
 
     def _stepped(self, group: ParamGroup) -> None:
         before = group.scalars.get("mu_product", 1.0)
@@ -107,12 +125,24 @@ class Nadam(LookAhead):
         group.scalars["mu_product"] = product
 
     def _moments(self, group: ParamGroup) -> Move:
-        return "adam", _STATES, {"betas": group["betas"], "eps": group["eps"]}
+        return "adam", _STATES, {**self._adam(group), "bias_correction": True, "amsgrad": False}
 
     def _ahead(self, group: ParamGroup) -> Move | None:
         if not group.started:
             return None
-        return "along_ratio", _STATES, {"betas": group["betas"], "eps": group["eps"], "corrected": False}
+        return "along_ratio", _STATES, {**self._adam(group), "corrected": False}
 
     def _update(self, group: ParamGroup) -> Move:
-        return "along_ratio", _STATES, {"betas": group["betas"], "eps": group["eps"], "corrected": True}
+        return "along_ratio", _STATES, {**self._adam(group), "corrected": True}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        beta1, beta2 = group["betas"]
+        direction = steps.ratio(*(group[key] for key in checks.EPSILON))
+        if group["lookahead"] is None:
+            first = steps.nesterov_ema(beta1, group["form"], group["momentum_decay"])
+            return Triple(first, steps.ema_sq(beta2), direction)
+        leak = Leak(
+            "look-ahead",
+            "step 1 takes the gradient at w − α·m/(√V + ε), by the moments of the step before: it needs a closure (O16)",
+        )
+        return Triple(steps.ema(beta1), steps.ema_sq(beta2), direction, (leak,), (), "w − α·m/(√V + ε)")

@@ -4,6 +4,7 @@ v ← α·v + (1 − α)·g²
 ḡ ← α·ḡ + (1 − α)·g            centred only
 a = √v + ε                     centred: v − ḡ² in place of v, not below 0
 η = lr·g/a                     with momentum: b ← μ·b + g/a, η = lr·b
+                               lr_in_velocity: b ← μ·b + lr·g/a, η = b
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 
@@ -40,6 +43,10 @@ class RMSProp(Optimizer):
         Divide by the root of the variance v − ḡ², clamped at 0, instead of the mean square.
     eps_inside : bool
         ε inside the root.
+    lr_in_velocity : bool
+        The rate inside the momentum buffer, as Keras and optax: b = μ·b + lr·g/a, w −= b. The same while it is constant.
+    initial_accumulator_value : float
+        v before the first step: 0; TensorFlow 1 and optax can start at 1.
 
     Examples
     --------
@@ -54,7 +61,7 @@ class RMSProp(Optimizer):
     Notes
     -----
     State: ``square_avg``, ``grad_avg`` if centred, ``momentum_buffer`` with momentum. Hinton, Coursera lecture 6e (2012).
-    Where others differ: Keras and optax put ε inside the root; Keras keeps lr inside
+    Where others differ: Keras and optax put ε inside the root; Keras and optax keep lr inside
     the momentum buffer; torch does not clamp the variance, and under steady gradients turns to NaN.
     """
 
@@ -65,6 +72,8 @@ class RMSProp(Optimizer):
         "momentum": checks.fraction,
         "centered": checks.flag,
         "eps_inside": checks.flag,
+        "lr_in_velocity": checks.flag,
+        "initial_accumulator_value": checks.non_negative,
     }
 
     def __init__(
@@ -78,6 +87,8 @@ class RMSProp(Optimizer):
         centered: bool = False,
         *,
         eps_inside: bool = False,
+        lr_in_velocity: bool = False,
+        initial_accumulator_value: float = 0.0,
         **shared: Unpack[Shared],
     ) -> None:
         defaults = {
@@ -88,6 +99,8 @@ class RMSProp(Optimizer):
             "momentum": momentum,
             "centered": centered,
             "eps_inside": eps_inside,
+            "lr_in_velocity": lr_in_velocity,
+            "initial_accumulator_value": initial_accumulator_value,
         }
         super().__init__(params, defaults, **shared)
 
@@ -97,5 +110,21 @@ class RMSProp(Optimizer):
             states.append("grad_avg")
         if group["momentum"] > 0:
             states.append("momentum_buffer")
-        hyper = {key: group[key] for key in ("alpha", "eps", "momentum", "centered", "eps_inside")}
-        return "rmsprop", tuple(states), hyper
+        return "rmsprop", tuple(states), {key: group[key] for key in self._checks}
+
+    def _start(self, group: ParamGroup, state: str) -> float:
+        return float(group["initial_accumulator_value"]) if state == "square_avg" else 0.0
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        leaks, more = [], []
+        if group["centered"]:
+            leaks.append(Leak("centred", "V − ḡ² divides, and its second state ḡ is neither φ nor ψ"))
+            more.append("grad_avg")
+        if group["momentum"] > 0:
+            b = "b ← μ·b + α·g/√V, η = b" if group["lr_in_velocity"] else "b ← μ·b + g/√V, η = α·b"
+            leaks.append(Leak("momentum", f"{b}: it comes after the division, so step 3 writes state"))
+            more.append("momentum_buffer")
+        start = group["initial_accumulator_value"]
+        second = steps.ema_sq(group["alpha"], bias_correction=False, start=start)
+        direction = steps.ratio(group["eps"], eps_inside=group["eps_inside"], lr_last=True)
+        return Triple(steps.plain(), second, direction, tuple(leaks), tuple(more))

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Unpack
 
+from fourstep import steps
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
 from fourstep.optim.options import Shared
@@ -111,6 +113,65 @@ class SGD(Optimizer):
         form = "nesterov" if group["nesterov"] else group["momentum_form"]
         return momentum_rule(group, form, group["dampening"])
 
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        momentum, form = group["momentum"], group["momentum_form"]
+        first: steps.FirstStep = steps.heavy_ball(momentum, group["dampening"], form == "lr_inside")
+        if momentum == 0:
+            first = steps.plain()
+        elif group["nesterov"]:
+            first = steps.nesterov(momentum)
+        elif form == "ema":
+            first = steps.ema(momentum, bias_correction=False)
+        return Triple(first, steps.none(), steps.along())
+
+
+class SGDW(SGD):
+    r"""SGD whose decay of the weights is decoupled from its momentum (Loshchilov and Hutter, ICLR 2019).
+
+    .. math::
+        m_t = \gamma m_{t-1} + (1 - d)\, g_t, \qquad w_{t+1} = (1 - \alpha \lambda)\, w_t - \alpha m_t
+
+    with :math:`\lambda` = `weight_decay`, and the rest as in `SGD`. It is ``SGD(decay="decoupled")`` with another
+    default.
+
+    Parameters
+    ----------
+    params, lr, momentum, dampening, weight_decay, nesterov, and what else `SGD` takes
+        See `SGD`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fourstep as fs
+    >>> w = np.array([1.0, -1.0])
+    >>> opt = fs.optim.SGDW([w], lr=0.1, momentum=0.9, weight_decay=0.5)
+    >>> opt.step([np.array([1.0, 0.0])])
+    >>> w.round(4).tolist()
+    [0.85, -0.95]
+
+    Notes
+    -----
+    Without momentum it is `SGD` with L2, but for rounding: only with momentum, or under clipping, do the two part.
+    """
+
+    _decay: ClassVar[str] = "decoupled"
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Callable[[int], float] = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 1e-2,
+        nesterov: bool = False,
+        *,
+        momentum_form: Form = "torch",
+        **shared: Unpack[Shared],
+    ) -> None:
+        super().__init__(
+            params, lr, momentum, dampening, weight_decay, nesterov, momentum_form=momentum_form, **shared
+        )
+
 
 def momentum_rule(group: ParamGroup, form: str, dampening: float = 0.0) -> tuple[str, tuple[str, ...], Hyper]:
     """Return the rule of a group that has momentum."""
@@ -203,3 +264,13 @@ class NAG(LookAhead):
 
     def _update(self, group: ParamGroup) -> Move:
         return "along_momentum", ("momentum_buffer",), {"share": 1.0}
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        momentum = group["momentum"]
+        if group["lookahead"] == "nesterov":
+            return Triple(steps.nesterov(momentum), steps.none(), steps.along(), (), (), "w − α·γ·m")
+        leak = Leak(
+            "look-ahead",
+            "step 1 takes the gradient at w − α·m, which has no form without a closure that is the same walk (O10)",
+        )
+        return Triple(steps.heavy_ball(momentum), steps.none(), steps.along(), (leak,), (), "w − α·m")

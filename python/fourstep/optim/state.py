@@ -19,6 +19,7 @@ from fourstep import schedules
 from fourstep.optim import precision
 from fourstep.optim.dialects import DIALECTS
 from fourstep.state import StateError, check_state
+from fourstep.steps.base import Step
 
 if TYPE_CHECKING:
     from fourstep.optim.base import Optimizer
@@ -58,9 +59,16 @@ def _dump_group(group: ParamGroup) -> dict[str, Any]:
         "step": group.steps,
         "started": sorted(group.started),
         "scalars": dict(group.scalars),
-        **described,
+        **{key: _dump_value(value) for key, value in described.items()},
         "lr": _dump_lr(described["lr"]),
     }
+
+
+def _dump_value(value: Any) -> Any:
+    """Return a hyper-parameter as it is, one of the four steps as a dict, a function by its name."""
+    if isinstance(value, Step):
+        return value.to_dict()
+    return _named(value) if callable(value) else value
 
 
 def _dump_lr(lr: Any) -> Any:
@@ -228,6 +236,7 @@ def _read_group(optimizer: Optimizer, index: int, saved: Mapping[str, Any], prob
     try:
         if "lr" in values:
             values["lr"], memories = _schedule(group, values["lr"])
+        values.update({key: _own_function(group, key, value) for key, value in values.items() if key != "lr"})
         group.check_all(values)
     except (ValueError, TypeError, KeyError) as error:
         found.append(str(error))
@@ -283,6 +292,18 @@ def _schedule(
             f"lr: got {new!r}, need {own!r}, which is shown metrics; make the optimizer with the other"
         )
     return own, [(a, b.state_dict()) for a, b in zip(mine, theirs, strict=True)]
+
+
+def _own_function(group: ParamGroup, key: str, saved: Any) -> Any:
+    """Return a hyper-parameter; where it was a function, the user's own of that name."""
+    if not (isinstance(saved, Mapping) and "function" in saved):
+        return saved
+    own = group.raw(key)
+    if not callable(own) or _named(own) != dict(saved):
+        raise StateError(
+            f"{key} was the function {saved['function']}, which cannot be saved; make the optimizer with it first"
+        )
+    return own
 
 
 def _plateaus(schedule: Any) -> list[schedules.ReduceOnPlateau]:

@@ -13,34 +13,59 @@ bits: each is its four steps, written as the textbook writes them.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fourstep.reference.adabelief import AdaBelief
 from fourstep.reference.adadelta import AdaDelta
 from fourstep.reference.adagrad import AdaGrad
-from fourstep.reference.adam import Adam
+from fourstep.reference.adam import Adam, AdamW
+from fourstep.reference.adamax import Adamax
 from fourstep.reference.base import Optimizer
 from fourstep.reference.batch_norm import BatchNorm
 from fourstep.reference.dropout import dropout
 from fourstep.reference.nadam import Nadam
+from fourstep.reference.radam import RAdam
 from fourstep.reference.rmsprop import RMSProp
-from fourstep.reference.sgd import NAG, SGD
+from fourstep.reference.sgd import NAG, SGD, SGDW
+from fourstep.reference.yogi import Yogi
 
 Adagrad = AdaGrad
 Adadelta = AdaDelta
 RMSprop = RMSProp
 NAdam = Nadam
 
+if TYPE_CHECKING:
+    from fourstep.reference.four_step import FourStep
+
 __all__ = [
     "NAG",
     "SGD",
+    "SGDW",
+    "AdaBelief",
     "AdaDelta",
     "AdaGrad",
     "Adadelta",
     "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
     "BatchNorm",
+    "FourStep",
     "NAdam",
     "Nadam",
     "Optimizer",
+    "RAdam",
     "RMSProp",
     "RMSprop",
+    "Yogi",
     "dropout",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "FourStep":  # it needs `fourstep.steps`, which needs this package
+        raise AttributeError(f"module 'fourstep.reference' has no attribute {name!r}")
+    value = import_module("fourstep.reference.four_step").FourStep
+    globals()[name] = value
+    return value

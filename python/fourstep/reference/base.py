@@ -205,3 +205,39 @@ def root(v: Array, eps: float, inside: bool) -> Array:
     """Return √v + ε, or √(v + ε)."""
     result: Array = np.sqrt(v + eps) if inside else np.sqrt(v) + eps
     return result
+
+
+def root_of(
+    v: Array,
+    correction: float,
+    eps: float,
+    *,
+    inside: bool = False,
+    hat: bool = False,
+    eps_root: float = 0.0,
+) -> Array:
+    """Return √(v/c) with ε in its place: outside or `inside` the root, before (`hat`) or after the correction c.
+
+    Where nothing is added inside, √(v/c) is √v · 1/√c.
+    """
+    if inside:
+        eps_root += eps / correction if hat else eps
+        eps = 0.0
+    elif hat:
+        eps /= math.sqrt(correction)
+    if inside or eps_root > 0:
+        root: Array = np.sqrt(v * (1 / correction) + eps_root)
+    else:
+        root = np.sqrt(v) * (1 / math.sqrt(correction))
+    return root + eps
+
+
+def largest(old: Array, new: Array) -> Array:
+    """Return the larger of each two; NaN where the new one is."""
+    return np.where(old >= new, old, new)
+
+
+def sign(x: Array) -> Array:
+    """Return −1, 0 or 1; NaN stays NaN."""
+    one = x.dtype.type(1)
+    return np.where(x > 0, one, np.where(x < 0, -one, x))

@@ -2,6 +2,7 @@
 
     μ_t = β₁·(1 − ½·0.96^(t·ψ))            Π_t = μ_1·…·μ_t
     η = (α·(1 − μ_t)/(1 − Π_t)·g + α·μ_{t+1}/(1 − Π_{t+1})·m) / (√v̂ + ε)
+    simple: α·(1 − β₁)/(1 − β₁^t)·g + α·β₁/(1 − β₁^(t+1))·m
 
 The notes' form, with a closure: g at w − α·m/(√V + ε) with the moments of the step before, then Adam (O16).
 """
@@ -13,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fourstep.exact_math import pow
+from fourstep.exact_math import pow, power
 from fourstep.reference.adam import Adam
-from fourstep.reference.base import Array, Grads, State
+from fourstep.reference.base import Array, Grads, State, root_of
 
 
 class Nadam(Adam):
@@ -30,10 +31,12 @@ class Nadam(Adam):
         weight_decay: float = 0.0,
         momentum_decay: float = 4e-3,
         *,
+        form: str = "schedule",
         lookahead: str | None = None,
         **shared: Any,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, **shared)
+        self.form = form
         self.momentum_decay = momentum_decay
         self.lookahead = lookahead
         self.product = 1.0
@@ -49,9 +52,13 @@ class Nadam(Adam):
 
     def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return the direction that looks ahead."""
-        mu, following = self.mu(self.t), self.mu(self.t + 1)
-        by_g = self.lr * (1 - mu) / (1 - self.product)
-        by_m = self.lr * following / (1 - self.product * following)
+        if self.form == "simple":
+            by_g = self.lr * (1 - self.beta1) / (1 - power(self.beta1, self.t))
+            by_m = self.lr * self.beta1 / (1 - power(self.beta1, self.t + 1))
+        else:
+            mu, following = self.mu(self.t), self.mu(self.t + 1)
+            by_g = self.lr * (1 - mu) / (1 - self.product)
+            by_m = self.lr * following / (1 - self.product * following)
         return (by_g * g + by_m * s["exp_avg"]) / self.denominator(s)
 
     def step(self, grads: Grads | Callable[[], tuple[Any, Grads]]) -> Any:
@@ -64,7 +71,7 @@ class Nadam(Adam):
             if self.t > 1:
                 for name, w in self.params.items():
                     s = self.state[name]
-                    w -= self.lr * s["exp_avg"] / (np.sqrt(s["exp_avg_sq"]) + self.eps)
+                    w -= self.lr * s["exp_avg"] / root_of(s["exp_avg_sq"], 1.0, self.eps, **self.where)
             loss, gradients = grads()
             scale = self.scale(gradients)
             for number, (name, w) in enumerate(self.params.items()):

@@ -4,6 +4,7 @@ v ← α·v + (1 − α)·g²
 ḡ ← α·ḡ + (1 − α)·g            centred only
 a = √v + ε                     centred: v − ḡ² in place of v, not below 0
 η = lr·g/a                     with momentum: b ← μ·b + g/a, η = lr·b
+                               lr_in_velocity: b ← μ·b + lr·g/a, η = b
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class RMSProp(Optimizer):
         centered: bool = False,
         *,
         eps_inside: bool = False,
+        lr_in_velocity: bool = False,
+        initial_accumulator_value: float = 0.0,
         **shared: Any,
     ) -> None:
         more = {"grad_avg": centered, "momentum_buffer": momentum > 0}
@@ -40,6 +43,9 @@ class RMSProp(Optimizer):
         self.momentum = momentum
         self.centered = centered
         self.eps_inside = eps_inside
+        self.lr_in_velocity = lr_in_velocity
+        for state in self.state.values():
+            state["square_avg"] += initial_accumulator_value
 
     def moments(self, s: State, w: Array, g: Array) -> None:
         """Update v and ḡ."""
@@ -56,5 +62,9 @@ class RMSProp(Optimizer):
         normalised = g / root(v, self.eps, self.eps_inside)
         if self.momentum == 0:
             return self.lr * normalised
-        s["momentum_buffer"][...] = self.momentum * s["momentum_buffer"] + normalised
-        return self.lr * s["momentum_buffer"]
+        b = s["momentum_buffer"]
+        if self.lr_in_velocity:
+            b[...] = self.momentum * b + self.lr * normalised
+            return b
+        b[...] = self.momentum * b + normalised
+        return self.lr * b

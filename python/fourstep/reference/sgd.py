@@ -65,6 +65,15 @@ class SGD(Optimizer):
         return m if self.form == "lr_inside" else self.lr * m
 
 
+class SGDW(SGD):
+    """Twin of `fourstep.optim.SGDW`: the decay is in step 4."""
+
+    def __init__(
+        self, params: dict[str, Array], *args: Any, weight_decay: float = 1e-2, **options: Any
+    ) -> None:
+        super().__init__(params, *args, **{"weight_decay": weight_decay, "decay": "decoupled", **options})
+
+
 class NAG(SGD):
     """Twin of `fourstep.optim.NAG`."""
 

@@ -2,13 +2,16 @@
 //!
 //! `black_box` keeps every operation apart, so nothing here is vectorised, contracted or reordered.
 
+use std::cmp::Ordering;
 use std::hint::black_box;
 
 use crate::coefficients::{pow, power};
 use crate::real::Real;
 use crate::rule::Frame;
 use crate::rules::Rule;
-use crate::rules::adam::Adam;
+use crate::rules::adam::Largest;
+use crate::rules::compose::{Composed, Direction, Mix, Phi, Psi};
+use crate::rules::epsilon::Epsilon;
 use crate::rules::sgd::Form;
 
 /// w, g and the state values of one element after step `t` of `rule`.
@@ -21,13 +24,7 @@ pub(crate) fn step<T: Real>(
     [a, b, c, d]: [T; 4],
 ) -> (T, [T; 4]) {
     let k = T::from_f64;
-    let add = |x: T, y: T| black_box(black_box(x) + black_box(y));
-    let sub = |x: T, y: T| black_box(black_box(x) - black_box(y));
-    let mul = |x: T, y: T| black_box(black_box(x) * black_box(y));
-    let div = |x: T, y: T| black_box(black_box(x) / black_box(y));
-    let sqrt = |x: T| black_box(black_box(x).sqrt());
     let ema = |beta: f64, old: T, new: T| add(mul(k(beta), old), mul(k(1.0 - beta), new));
-    let root = |eps: f64, inside: bool, v: T| if inside { sqrt(add(v, k(eps))) } else { add(sqrt(v), k(eps)) };
 
     let gradient = frame.gradient;
     let skipped = frame.skip && !g.is_finite();
@@ -62,7 +59,7 @@ pub(crate) fn step<T: Real>(
         Rule::AdaGrad(r) => {
             let v = add(a, mul(g, g));
             let lr = k(r.lr / (1.0 + (t - 1) as f64 * r.lr_decay));
-            (div(mul(lr, g), root(r.eps, r.eps_inside, v)), [v, b, c, d])
+            (div(mul(lr, g), root(Epsilon::placed(r.eps, r.eps_inside), 1.0, v)), [v, b, c, d])
         }
         Rule::AdaDelta(r) => {
             let v = ema(r.rho, a, mul(g, g));
@@ -79,41 +76,77 @@ pub(crate) fn step<T: Real>(
                     variance = T::ZERO;
                 }
             }
-            let normalised = div(g, root(r.eps, r.eps_inside, variance));
+            let normalised = div(g, root(Epsilon::placed(r.eps, r.eps_inside), 1.0, variance));
             let old = if centered { c } else { b };
-            let pushed = add(mul(k(r.momentum), old), normalised);
+            let (rate, rate_inside) = if r.lr_inside { (T::ONE, k(r.lr)) } else { (k(r.lr), T::ONE) };
+            let pushed = add(mul(k(r.momentum), old), mul(rate_inside, normalised));
             match (centered, r.momentum > 0.0) {
                 (_, false) => (mul(k(r.lr), normalised), [v, mean, c, d]),
-                (false, true) => (mul(k(r.lr), pushed), [v, pushed, c, d]),
-                (true, true) => (mul(k(r.lr), pushed), [v, mean, pushed, d]),
+                (false, true) => (mul(rate, pushed), [v, pushed, c, d]),
+                (true, true) => (mul(rate, pushed), [v, mean, pushed, d]),
             }
         }
         Rule::Adam(r) => {
             let (m, v) = (ema(r.beta1, a, g), ema(r.beta2, b, mul(g, g)));
-            let (c1, c2) = (1.0 - power(r.beta1, t), 1.0 - power(r.beta2, t));
-            let denominator = add(mul(sqrt(v), k(1.0 / c2.sqrt())), k(r.eps));
-            (div(mul(k(r.lr / c1), m), denominator), [m, v, c, d])
+            let correction = |beta| if r.corrected { 1.0 - power(beta, t) } else { 1.0 };
+            let (c1, c2) = (correction(r.beta1), correction(r.beta2));
+            let numerator = mul(k(r.lr / c1), m);
+            match r.amsgrad {
+                None => (div(numerator, root(r.epsilon, c2, v)), [m, v, c, d]),
+                Some(Largest::Raw) => {
+                    let x = max(c, v);
+                    (div(numerator, root(r.epsilon, c2, x)), [m, v, x, d])
+                }
+                Some(Largest::Hat) => {
+                    let x = max(c, mul(k(1.0 / c2), v));
+                    (div(numerator, root(r.epsilon, 1.0, x)), [m, v, x, d])
+                }
+            }
         }
         Rule::Nadam(r) => {
             let (m, v) = (ema(r.beta1, a, g), ema(r.beta2, b, mul(g, g)));
-            let mu = |t: u64| r.beta1 * (1.0 - 0.5 * pow(0.96, t as f64 * r.momentum_decay));
-            let product = r.mu_product * mu(t);
-            let by_g = k(r.lr * (1.0 - mu(t)) / (1.0 - product));
-            let by_m = k(r.lr * mu(t + 1) / (1.0 - product * mu(t + 1)));
-            let c2 = 1.0 - power(r.beta2, t);
-            let denominator = add(mul(sqrt(v), k(1.0 / c2.sqrt())), k(r.eps));
-            (div(add(mul(by_g, g), mul(by_m, m)), denominator), [m, v, c, d])
+            let (by_g, by_m) = mixed(r.mix, r.beta1, r.lr, t);
+            let numerator = add(mul(k(by_g), g), mul(k(by_m), m));
+            (div(numerator, root(r.epsilon, 1.0 - power(r.beta2, t), v)), [m, v, c, d])
         }
+        Rule::Adamax(r) => {
+            let m = ema(r.beta1, a, g);
+            let c1 = if r.corrected { 1.0 - power(r.beta1, t) } else { 1.0 };
+            let norm = if r.eps_inside { add(abs(g), k(r.eps)) } else { abs(g) };
+            let u = max(mul(k(r.beta2), b), norm);
+            let denominator = if r.eps_inside { u } else { add(u, k(r.eps)) };
+            (div(mul(k(r.lr / c1), m), denominator), [m, u, c, d])
+        }
+        Rule::RAdam(r) => {
+            let (m, v) = (ema(r.beta1, a, g), ema(r.beta2, b, mul(g, g)));
+            let (c1, c2) = (1.0 - power(r.beta1, t), 1.0 - power(r.beta2, t));
+            match rectified(r.beta2, t) {
+                Some(rate) => (div(mul(k(r.lr * rate / c1), m), root(r.epsilon, c2, v)), [m, v, c, d]),
+                None => (mul(k(r.lr / c1), m), [m, v, c, d]),
+            }
+        }
+        Rule::AdaBelief(r) => {
+            let m = ema(r.beta1, a, g);
+            let surprise = sub(g, m);
+            let s = add(ema(r.beta2, b, mul(surprise, surprise)), k(r.add));
+            let correction = |beta| if r.corrected { 1.0 - power(beta, t) } else { 1.0 };
+            let numerator = mul(k(r.lr / correction(r.beta1)), m);
+            (div(numerator, root(r.epsilon, correction(r.beta2), s)), [m, s, c, d])
+        }
+        Rule::Yogi(r) => {
+            let m = ema(r.beta1, a, g);
+            let square = mul(g, g);
+            let v = sub(b, mul(signum(sub(b, square)), mul(k(1.0 - r.beta2), square)));
+            let correction = |beta| if r.corrected { 1.0 - power(beta, t) } else { 1.0 };
+            let numerator = mul(k(r.lr / correction(r.beta1)), m);
+            (div(numerator, root(r.epsilon, correction(r.beta2), v)), [m, v, c, d])
+        }
+        Rule::FourStep(r) => composed(&r, t, g, [a, b, c, d]),
         Rule::AlongMomentum(r) => (mul(k(r.lr * r.share), a), [a, b, c, d]),
         Rule::AlongRatio(r) => {
-            let Adam { lr, beta1, beta2, eps } = r.adam;
-            let eta = if r.corrected {
-                let (c1, c2) = (1.0 - power(beta1, t), 1.0 - power(beta2, t));
-                div(mul(k(lr / c1), a), add(mul(sqrt(b), k(1.0 / c2.sqrt())), k(eps)))
-            } else {
-                div(mul(k(lr), a), add(sqrt(b), k(eps)))
-            };
-            (eta, [a, b, c, d])
+            let correction = |beta| if r.corrected { 1.0 - power(beta, t) } else { 1.0 };
+            let (c1, c2) = (correction(r.beta1), correction(r.beta2));
+            (div(mul(k(r.lr / c1), a), root(r.epsilon, c2, b)), [a, b, c, d])
         }
     };
     let eta = match frame.cautious {
@@ -122,4 +155,172 @@ pub(crate) fn step<T: Real>(
         None => eta,
     };
     if skipped { old } else { (sub(mul(frame.keep, w), eta), state) }
+}
+
+/// η and the state of any triple, step by step.
+fn composed<T: Real>(r: &Composed, t: u64, g: T, [a, b, c, d]: [T; 4]) -> (T, [T; 4]) {
+    let k = T::from_f64;
+    let ema = |beta: f64, old: T, new: T| add(mul(k(beta), old), mul(k(1.0 - beta), new));
+    let (old_m, old_v, old_x) = if r.first == Phi::Plain { (T::ZERO, a, b) } else { (a, b, c) };
+    let m = match r.first {
+        Phi::Plain => g,
+        Phi::HeavyBall { momentum, started: false, .. } | Phi::Nesterov { momentum, started: false, .. } => {
+            add(mul(k(momentum), old_m), g)
+        }
+        Phi::HeavyBall { momentum, dampening, .. } | Phi::Nesterov { momentum, dampening, .. } => {
+            add(mul(k(momentum), old_m), mul(k(1.0 - dampening), g))
+        }
+        Phi::LrInside { momentum } => add(mul(k(momentum), old_m), mul(k(r.lr), g)),
+        Phi::Ema { beta, .. } | Phi::Ahead { beta, .. } => ema(beta, old_m, g),
+    };
+    let correction = |beta: f64, corrected: bool| if corrected { 1.0 - power(beta, t) } else { 1.0 };
+    let square = mul(g, g);
+    // V, what divides, and what it still has to be corrected by.
+    let (v, divides, c2) = match r.second {
+        Psi::None => (old_v, T::ONE, 1.0),
+        Psi::Sum => (add(old_v, square), add(old_v, square), 1.0),
+        Psi::Ema { beta, corrected } => {
+            (ema(beta, old_v, square), ema(beta, old_v, square), correction(beta, corrected))
+        }
+        Psi::Max { beta, corrected, hat } => {
+            let (v, c2) = (ema(beta, old_v, square), correction(beta, corrected));
+            if hat { (v, max(old_x, mul(k(1.0 / c2), v)), 1.0) } else { (v, max(old_x, v), c2) }
+        }
+        Psi::Infinity { beta, eps } => {
+            let u = max(mul(k(beta), old_v), add(abs(g), k(eps)));
+            (u, u, 1.0)
+        }
+        Psi::Belief { beta, corrected, eps } => {
+            let s = add(ema(beta, old_v, mul(sub(g, m), sub(g, m))), k(eps));
+            (s, s, correction(beta, corrected))
+        }
+        Psi::Yogi { beta, corrected } => {
+            let v = sub(old_v, mul(signum(sub(old_v, square)), mul(k(1.0 - beta), square)));
+            (v, v, correction(beta, corrected))
+        }
+    };
+    let numerator = |lr: f64| match r.first {
+        Phi::Plain => mul(k(lr), g),
+        Phi::HeavyBall { .. } => mul(k(lr), m),
+        Phi::LrInside { .. } => m,
+        Phi::Ema { beta, corrected } => mul(k(lr / correction(beta, corrected)), m),
+        Phi::Nesterov { momentum, .. } => add(g, mul(k(momentum), m)),
+        Phi::Ahead { beta, mix } => {
+            let (by_g, by_m) = mixed(mix, beta, lr, t);
+            add(mul(k(by_g), g), mul(k(by_m), m))
+        }
+    };
+    let over = |epsilon: Epsilon| match r.second {
+        Psi::Infinity { .. } => add(divides, k(epsilon.eps)),
+        _ => root(epsilon, c2, divides),
+    };
+    let outer = matches!(r.first, Phi::Nesterov { .. });
+    let inner = matches!(r.first, Phi::LrInside { .. });
+    let eta = match r.direction {
+        Direction::Plain if outer => mul(k(r.lr), numerator(1.0)),
+        Direction::Plain => numerator(r.lr),
+        Direction::Sign => mul(k(r.lr), signum(numerator(1.0))),
+        Direction::Ratio { epsilon, lr_decay, lr_last } => {
+            let lr = r.lr / (1.0 + (t - 1) as f64 * lr_decay);
+            if inner {
+                div(m, over(epsilon))
+            } else if outer || lr_last {
+                mul(k(lr), div(numerator(1.0), over(epsilon)))
+            } else {
+                div(numerator(lr), over(epsilon))
+            }
+        }
+        Direction::Rectified { epsilon } => {
+            let beta = if let Psi::Ema { beta, .. } = r.second { beta } else { 0.0 };
+            match rectified(beta, t) {
+                Some(rate) if outer => mul(k(r.lr * rate), div(numerator(1.0), over(epsilon))),
+                Some(rate) => div(numerator(r.lr * rate), over(epsilon)),
+                None if outer => mul(k(r.lr), numerator(1.0)),
+                None => numerator(r.lr),
+            }
+        }
+    };
+    let mut state = if r.first == Phi::Plain { vec![] } else { vec![m] };
+    match r.second {
+        Psi::None => {}
+        Psi::Max { .. } => state.extend([v, divides]),
+        _ => state.push(v),
+    }
+    let rest = [a, b, c, d][state.len()..].to_vec();
+    state.extend(rest);
+    (eta, std::array::from_fn(|i| state[i]))
+}
+
+fn add<T: Real>(x: T, y: T) -> T {
+    black_box(black_box(x) + black_box(y))
+}
+
+fn sub<T: Real>(x: T, y: T) -> T {
+    black_box(black_box(x) - black_box(y))
+}
+
+fn mul<T: Real>(x: T, y: T) -> T {
+    black_box(black_box(x) * black_box(y))
+}
+
+fn div<T: Real>(x: T, y: T) -> T {
+    black_box(black_box(x) / black_box(y))
+}
+
+fn sqrt<T: Real>(x: T) -> T {
+    black_box(black_box(x).sqrt())
+}
+
+fn abs<T: Real>(x: T) -> T {
+    if x > T::ZERO { x } else { sub(T::ZERO, x) }
+}
+
+/// The larger; the new one if it is NaN.
+fn max<T: Real>(old: T, new: T) -> T {
+    if old >= new { old } else { new }
+}
+
+fn signum<T: Real>(x: T) -> T {
+    match x.partial_cmp(&T::ZERO) {
+        Some(Ordering::Greater) => T::ONE,
+        Some(Ordering::Less) => -T::ONE,
+        _ => x,
+    }
+}
+
+/// √(v/c) with ε in its place.
+fn root<T: Real>(e: Epsilon, c: f64, v: T) -> T {
+    let k = T::from_f64;
+    match (e.inside, e.hat) {
+        (true, false) => sqrt(add(mul(k(1.0 / c), v), k(e.eps + e.root))),
+        (true, true) => sqrt(add(mul(k(1.0 / c), v), k(e.eps / c + e.root))),
+        (false, hat) => {
+            let outside = k(if hat { e.eps / c.sqrt() } else { e.eps });
+            if e.root > 0.0 {
+                add(sqrt(add(mul(k(1.0 / c), v), k(e.root))), outside)
+            } else {
+                add(mul(sqrt(v), k(1.0 / c.sqrt())), outside)
+            }
+        }
+    }
+}
+
+/// The factors of g and m in Nadam.
+fn mixed(mix: Mix, beta: f64, lr: f64, t: u64) -> (f64, f64) {
+    match mix {
+        Mix::Schedule { momentum_decay, mu_product } => {
+            let mu = |t: u64| beta * (1.0 - 0.5 * pow(0.96, t as f64 * momentum_decay));
+            let product = mu_product * mu(t);
+            (lr * (1.0 - mu(t)) / (1.0 - product), lr * mu(t + 1) / (1.0 - product * mu(t + 1)))
+        }
+        Mix::Simple => (lr * (1.0 - beta) / (1.0 - power(beta, t)), lr * beta / (1.0 - power(beta, t + 1))),
+    }
+}
+
+/// r_t of RAdam, while ρ_t > 5.
+fn rectified(beta: f64, t: u64) -> Option<f64> {
+    let most = 2.0 / (1.0 - beta) - 1.0;
+    let rho = most - 2.0 * t as f64 * power(beta, t) / (1.0 - power(beta, t));
+    let part = |rho: f64| (rho - 4.0) * (rho - 2.0) / rho;
+    (rho > 5.0).then(|| (part(rho) / part(most)).sqrt())
 }

@@ -24,7 +24,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::exec::Exec;
 use crate::isa::{Kernel, Level};
 use crate::lanes::{self, LANES};
-use crate::measure::measure;
 use crate::pool;
 use crate::real::Real;
 use crate::rule::{Elements, FourStep, Frame, MAX_STATE, Probe};
@@ -378,6 +377,10 @@ pub fn step<T: Real, R: FourStep<T, S>, const S: usize>(
     segments: &mut [Segment<'_, T>],
 ) {
     segments.iter().for_each(|s| s.check(S));
+    run_cautious(exec, &Of(rule), pass, segments);
+}
+
+fn run_cautious<T: Real>(exec: &Exec, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
     if pass.cautious == Cautious::Rescaled {
         return segments.iter_mut().for_each(|segment| {
             let boost = boost(exec, rule, pass.frame, segment);
@@ -389,30 +392,76 @@ pub fn step<T: Real, R: FourStep<T, S>, const S: usize>(
     run(exec, rule, &Pass { frame: Frame { cautious, ..pass.frame }, ..*pass }, segments);
 }
 
-/// n/(kept + 1), where kept elements have η and g of one sign.
-fn boost<T: Real, R: FourStep<T, S>, const S: usize>(
-    exec: &Exec,
-    rule: R,
-    frame: Frame<T>,
-    segment: &mut Segment<'_, T>,
-) -> T {
-    let [kept] = measure(
-        exec,
-        rule,
-        frame,
-        segment,
-        #[inline(always)]
-        |_, g, eta| [if eta * g > T::ZERO { 1.0 } else { 0.0 }],
-    );
-    T::from_f64(segment.len() as f64 / (kept + 1.0))
+/// n/(kept + 1), where kept elements have η and g of one sign: a dry run.
+fn boost<T: Real>(exec: &Exec, rule: &dyn Loop<T>, frame: Frame<T>, segment: &Segment<'_, T>) -> T {
+    const BLOCK: usize = lanes::BLOCK;
+    let n = segment.len();
+    let kept = pool::map(exec.threads_for(n), n.div_ceil(BLOCK), |b| {
+        let range = b * BLOCK..n.min((b + 1) * BLOCK);
+        let mut seen = [vec![T::ZERO; range.len()], vec![T::ZERO; range.len()]];
+        let mut scratch = vec![[T::ZERO; BLOCK]; if segment.is_full() { 0 } else { MAX_STATE + 2 }];
+        let mut scratch = scratch.iter_mut().map(<[T; BLOCK]>::as_mut_slice);
+        let mut next = || scratch.next().unwrap_or_default();
+        let w = segment.w.view(exec.level, range.clone(), next());
+        let g = segment.g.view(range.clone(), next());
+        let mut state: [&[T]; MAX_STATE] = Default::default();
+        for (view, store) in state.iter_mut().zip(&segment.state).take(rule.states()) {
+            *view = store.view(exec.level, range.clone(), next());
+        }
+        rule.dry(exec.level, frame, w, g, state, seen.each_mut().map(Vec::as_mut_slice));
+        exec.level.run(Agree(&seen[0], &seen[1]))
+    });
+    T::from_f64(n as f64 / (kept.iter().sum::<u64>() as f64 + 1.0))
 }
 
-fn run<T: Real, R: FourStep<T, S>, const S: usize>(
-    exec: &Exec,
-    rule: R,
-    pass: &Pass<'_, T>,
-    segments: &mut [Segment<'_, T>],
-) {
+/// How often η has the sign of g.
+struct Agree<'a, T>(&'a [T], &'a [T]);
+
+impl<T: Real> Kernel for Agree<'_, T> {
+    type Out = u64;
+
+    #[inline(always)]
+    fn run(self) -> u64 {
+        let mut count = 0;
+        for (&g, &eta) in self.0.iter().zip(self.1) {
+            count += u64::from(eta * g > T::ZERO);
+        }
+        count
+    }
+}
+
+/// The loop of one rule behind a pointer, so that all that surrounds it is compiled once and not once for each rule.
+trait Loop<T: Real>: Sync {
+    /// How many state buffers it has.
+    fn states(&self) -> usize;
+
+    /// Runs over one block; tells whether some gradient is not finite.
+    fn over(&self, level: Level, frame: Frame<T>, w: &mut [T], g: &[T], state: [&mut [T]; MAX_STATE]) -> bool;
+
+    /// Writes g_t and η of each element beside; w and the state stay as they are.
+    fn dry(&self, level: Level, frame: Frame<T>, w: &[T], g: &[T], state: [&[T]; MAX_STATE], seen: [&mut [T]; 2]);
+}
+
+struct Of<R, const S: usize>(R);
+
+impl<T: Real, R: FourStep<T, S>, const S: usize> Loop<T> for Of<R, S> {
+    fn states(&self) -> usize {
+        S
+    }
+
+    fn over(&self, level: Level, frame: Frame<T>, w: &mut [T], g: &[T], state: [&mut [T]; MAX_STATE]) -> bool {
+        let mut state = state.into_iter();
+        let state: [&mut [T]; S] = std::array::from_fn(|_| state.next().unwrap_or_default());
+        level.run(Elements { rule: self.0, frame, w, g, state })
+    }
+
+    fn dry(&self, level: Level, frame: Frame<T>, w: &[T], g: &[T], state: [&[T]; MAX_STATE], seen: [&mut [T]; 2]) {
+        let state: [&[T]; S] = std::array::from_fn(|k| state[k]);
+        level.run(Probe { rule: self.0, frame, w, g, state, seen });
+    }
+}
+
+fn run<T: Real>(exec: &Exec, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
     let total: usize = segments.iter().map(Segment::len).sum();
     let threads = exec.threads_for(total);
     if threads <= 1 {
@@ -427,9 +476,9 @@ fn run<T: Real, R: FourStep<T, S>, const S: usize>(
 }
 
 /// Halves the work until a piece is at most `grain` elements: between segments where it can, else inside one.
-fn halve<T: Real, R: FourStep<T, S>, const S: usize>(
+fn halve<T: Real>(
     level: Level,
-    rule: R,
+    rule: &dyn Loop<T>,
     pass: &Pass<'_, T>,
     segments: &mut [Segment<'_, T>],
     unit: usize,
@@ -448,9 +497,9 @@ fn halve<T: Real, R: FourStep<T, S>, const S: usize>(
     join(level, rule, pass, (left, right), unit, grain);
 }
 
-fn join<T: Real, R: FourStep<T, S>, const S: usize>(
+fn join<T: Real>(
     level: Level,
-    rule: R,
+    rule: &dyn Loop<T>,
     pass: &Pass<'_, T>,
     (left, right): (&mut [Segment<'_, T>], &mut [Segment<'_, T>]),
     unit: usize,
@@ -475,12 +524,7 @@ fn half<T: Real>(segments: &[Segment<'_, T>], total: usize) -> usize {
 }
 
 /// The pass over one segment, on the caller's thread.
-fn one<T: Real, R: FourStep<T, S>, const S: usize>(
-    level: Level,
-    rule: R,
-    pass: &Pass<'_, T>,
-    segment: Segment<'_, T>,
-) {
+fn one<T: Real>(level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segment: Segment<'_, T>) {
     if !segment.is_bare() || pass.flush || pass.zero {
         return staged(level, rule, pass, segment);
     }
@@ -492,18 +536,13 @@ fn one<T: Real, R: FourStep<T, S>, const S: usize>(
     });
     let state = std::array::from_fn(|_| full.next().unwrap_or_default());
     let g = g.view(0..g.len(), &mut []);
-    if level.run(Elements { rule, frame: pass.frame, w, g, state }) {
+    if rule.over(level, pass.frame, w, g, state) {
         pass.found.count_in(g, origin);
     }
 }
 
 /// The pass over one segment, block by block.
-fn staged<T: Real, R: FourStep<T, S>, const S: usize>(
-    level: Level,
-    rule: R,
-    pass: &Pass<'_, T>,
-    segment: Segment<'_, T>,
-) {
+fn staged<T: Real>(level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segment: Segment<'_, T>) {
     let mut scratch = [[T::ZERO; STAGE]; MAX_STATE + 3];
     let mut rest = segment;
     while rest.sums.len() > 1 || rest.len() > STAGE {
@@ -520,9 +559,9 @@ fn staged<T: Real, R: FourStep<T, S>, const S: usize>(
 }
 
 /// All stages over one block; with sums, over the stages of one block of those.
-fn block<T: Real, R: FourStep<T, S>, const S: usize>(
+fn block<T: Real>(
     level: Level,
-    rule: R,
+    rule: &dyn Loop<T>,
     pass: &Pass<'_, T>,
     mut segment: Segment<'_, T>,
     scratch: &mut [[T; STAGE]; MAX_STATE + 3],
@@ -541,9 +580,9 @@ fn block<T: Real, R: FourStep<T, S>, const S: usize>(
     }
 }
 
-fn stages<T: Real, R: FourStep<T, S>, const S: usize>(
+fn stages<T: Real>(
     level: Level,
-    rule: R,
+    rule: &dyn Loop<T>,
     pass: &Pass<'_, T>,
     segment: Segment<'_, T>,
     scratch: &mut [[T; STAGE]; MAX_STATE + 3],
@@ -557,14 +596,14 @@ fn stages<T: Real, R: FourStep<T, S>, const S: usize>(
     if seen.is_some() {
         old.copy_from_slice(w);
     }
-    let mut open = states.iter_mut().zip(state_scratch.iter_mut()).map(|(s, scratch)| s.open(level, scratch));
-    let mut state: [&mut [T]; S] = std::array::from_fn(|_| open.next().unwrap_or_default());
+    let used = states.iter_mut().take(rule.states());
+    let mut open = used.zip(state_scratch.iter_mut()).map(|(s, scratch)| s.open(level, scratch));
+    let mut state: [&mut [T]; MAX_STATE] = std::array::from_fn(|_| open.next().unwrap_or_default());
     if !probe[0].is_empty() {
-        let state = state.each_ref().map(|s| &**s);
-        level.run(Probe { rule, frame: pass.frame, w, g, state, seen: probe });
+        rule.dry(level, pass.frame, w, g, state.each_ref().map(|s| &**s), probe);
     }
     let reborrowed = state.each_mut().map(|s| &mut **s);
-    let alarm = level.run(Elements { rule, frame: pass.frame, w: &mut *w, g, state: reborrowed });
+    let alarm = rule.over(level, pass.frame, &mut *w, g, reborrowed);
     let not_finite = if alarm { pass.found.count_in(g, origin) } else { 0 };
     if pass.flush {
         state.iter_mut().for_each(|s| level.run(Flush(s)));
@@ -580,7 +619,7 @@ fn stages<T: Real, R: FourStep<T, S>, const S: usize>(
         seen.not_finite += not_finite;
     }
     w_store.close(level, w_scratch, pass.random(false, origin, 0));
-    for ((k, s), scratch) in (2..).zip(&mut states[..S]).zip(state_scratch) {
+    for ((k, s), scratch) in (2..).zip(&mut states[..rule.states()]).zip(state_scratch) {
         let random = pass.random(matches!(s, Store::Byte(_)), origin, k);
         s.close(level, scratch, random);
     }

@@ -214,8 +214,15 @@ impl<T: Real, R: FourStep<T, S>, const S: usize> Kernel for Probe<'_, T, R, S> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { rule, frame, w, g, state, seen: [seen_g, seen_eta] } = self;
-        for i in 0..w.len() {
+        let Self { rule, frame, w, g, state, seen } = self;
+        let n = w.len();
+        let (g, [seen_g, seen_eta]) = (&g[..n], seen);
+        let (seen_g, seen_eta) = (&mut seen_g[..n], &mut seen_eta[..n]);
+        let state = state.map(
+            #[inline(always)]
+            |s| &s[..n],
+        );
+        for i in 0..n {
             let mut s = [T::ZERO; S];
             for k in 0..S {
                 s[k] = state[k][i];

@@ -8,7 +8,11 @@ use fourstep::lanes;
 use fourstep::pass::{Cautious, Found, Grad, Origin, Pass, Segment, Sums, total};
 use fourstep::real::Real;
 use fourstep::rule::{Frame, Gradient, MAX_STATE};
-use fourstep::rules::{Rule, adadelta, adagrad, adam, lookahead, nadam, rmsprop, sgd};
+use fourstep::rules::compose::{Composed, Direction, Mix, Phi, Psi};
+use fourstep::rules::epsilon::Epsilon;
+use fourstep::rules::{
+    Rule, adabelief, adadelta, adagrad, adam, adamax, lookahead, nadam, radam, rmsprop, sgd, yogi,
+};
 use fourstep::store::{BLOCK8, Bytes, Store};
 use numpy::{
     Element, PyArrayDescrMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
@@ -479,34 +483,151 @@ impl<'py> Hyper<'py> {
                     eps: self.get("eps")?,
                     eps_inside: self.get("eps_inside")?,
                     momentum: self.get("momentum")?,
+                    lr_inside: self.get("lr_in_velocity")?,
                 },
                 centered: self.get("centered")?,
             },
-            "adam" => Rule::Adam(self.adam()?),
+            "adam" => {
+                let (beta1, beta2) = self.get("betas")?;
+                let (epsilon, corrected) = (self.epsilon()?, self.get("bias_correction")?);
+                Rule::Adam(adam::Adam { lr, beta1, beta2, epsilon, corrected, amsgrad: self.amsgrad()? })
+            }
             "nadam" => {
                 let (beta1, beta2) = self.get("betas")?;
-                Rule::Nadam(nadam::Nadam {
-                    lr,
-                    beta1,
-                    beta2,
-                    eps: self.get("eps")?,
-                    momentum_decay: self.get("momentum_decay")?,
-                    mu_product: self.get("mu_product")?,
-                })
+                Rule::Nadam(nadam::Nadam { lr, beta1, beta2, epsilon: self.epsilon()?, mix: self.mix()? })
             }
+            "adamax" => {
+                let (beta1, beta2) = self.get("betas")?;
+                let (eps, eps_inside) = (self.get("eps")?, self.get("eps_inside")?);
+                let corrected = self.get("bias_correction")?;
+                Rule::Adamax(adamax::Adamax { lr, beta1, beta2, eps, eps_inside, corrected })
+            }
+            "radam" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::RAdam(radam::RAdam { lr, beta1, beta2, epsilon: self.epsilon()? })
+            }
+            "adabelief" => {
+                let (beta1, beta2) = self.get("betas")?;
+                let epsilon = Epsilon { hat: self.get("eps_hat")?, ..Epsilon::outside(self.get("eps")?) };
+                let (add, corrected) = (self.get("eps_root")?, self.get("bias_correction")?);
+                Rule::AdaBelief(adabelief::AdaBelief { lr, beta1, beta2, epsilon, add, corrected })
+            }
+            "yogi" => {
+                let (beta1, beta2) = self.get("betas")?;
+                let (epsilon, corrected) = (self.epsilon()?, self.get("bias_correction")?);
+                Rule::Yogi(yogi::Yogi { lr, beta1, beta2, epsilon, corrected })
+            }
+            "four_step" => Rule::FourStep(Composed {
+                lr,
+                first: self.part("first")?.phi()?,
+                second: self.part("second")?.psi()?,
+                direction: self.part("direction")?.direction()?,
+            }),
             "along_momentum" => Rule::AlongMomentum(lookahead::AlongMomentum { lr, share: self.get("share")? }),
             "along_ratio" => {
-                Rule::AlongRatio(lookahead::AlongRatio { adam: self.adam()?, corrected: self.get("corrected")? })
+                let (beta1, beta2) = self.get("betas")?;
+                let (epsilon, corrected) = (self.epsilon()?, self.get("corrected")?);
+                Rule::AlongRatio(lookahead::AlongRatio { lr, beta1, beta2, epsilon, corrected })
             }
             _ => return Err(PyValueError::new_err(format!("rule: got {name:?}, which is none"))),
         })
     }
+
+    fn epsilon(&self) -> PyResult<Epsilon> {
+        Ok(Epsilon {
+            eps: self.get("eps")?,
+            inside: self.get("eps_inside")?,
+            hat: self.get("eps_hat")?,
+            root: self.get("eps_root")?,
+        })
+    }
+
+    fn amsgrad(&self) -> PyResult<Option<adam::Largest>> {
+        if !self.get("amsgrad")? {
+            return Ok(None);
+        }
+        match self.get::<String>("amsgrad_max")?.as_str() {
+            "raw" => Ok(Some(adam::Largest::Raw)),
+            "hat" => Ok(Some(adam::Largest::Hat)),
+            other => Err(PyValueError::new_err(format!("amsgrad_max: got {other:?}, need raw or hat"))),
+        }
+    }
+
+    fn mix(&self) -> PyResult<Mix> {
+        match self.get::<String>("form")?.as_str() {
+            "schedule" => Ok(Mix::Schedule {
+                momentum_decay: self.get("momentum_decay")?,
+                mu_product: self.get("mu_product")?,
+            }),
+            "simple" => Ok(Mix::Simple),
+            other => Err(PyValueError::new_err(format!("form: got {other:?}, need schedule or simple"))),
+        }
+    }
+
+    /// One of the four steps: its name and its own hyper-parameters.
+    fn part(&self, key: &str) -> PyResult<Part<'py>> {
+        let (name, hyper) = self.get::<(String, Bound<'py, PyDict>)>(key)?;
+        Ok(Part { name, hyper: Hyper(hyper) })
+    }
 }
 
-impl Hyper<'_> {
-    fn adam(&self) -> PyResult<adam::Adam> {
-        let (beta1, beta2) = self.get("betas")?;
-        Ok(adam::Adam { lr: self.get("lr")?, beta1, beta2, eps: self.get("eps")? })
+/// One step of a composed optimizer.
+struct Part<'py> {
+    name: String,
+    hyper: Hyper<'py>,
+}
+
+impl Part<'_> {
+    fn phi(&self) -> PyResult<Phi> {
+        let h = &self.hyper;
+        Ok(match self.name.as_str() {
+            "plain" => Phi::Plain,
+            "heavy_ball" if h.get("lr_inside")? => Phi::LrInside { momentum: h.get("momentum")? },
+            "heavy_ball" => Phi::HeavyBall {
+                momentum: h.get("momentum")?,
+                dampening: h.get("dampening")?,
+                started: h.get("started")?,
+            },
+            "ema" => Phi::Ema { beta: h.get("beta")?, corrected: h.get("bias_correction")? },
+            "nesterov" => {
+                Phi::Nesterov { momentum: h.get("momentum")?, dampening: 0.0, started: h.get("started")? }
+            }
+            "nesterov_ema" => Phi::Ahead { beta: h.get("beta")?, mix: h.mix()? },
+            other => return Err(PyValueError::new_err(format!("first: got {other:?}, which is none"))),
+        })
+    }
+
+    fn psi(&self) -> PyResult<Psi> {
+        let h = &self.hyper;
+        let beta = || h.get::<f64>("beta");
+        let corrected = || h.get::<bool>("bias_correction");
+        Ok(match self.name.as_str() {
+            "none" => Psi::None,
+            "sum_sq" => Psi::Sum,
+            "ema_sq" => Psi::Ema { beta: beta()?, corrected: corrected()? },
+            "max_sq" => {
+                Psi::Max { beta: beta()?, corrected: corrected()?, hat: h.get::<String>("over")? == "hat" }
+            }
+            "inf_norm" => Psi::Infinity { beta: beta()?, eps: h.get("eps")? },
+            "belief" => Psi::Belief { beta: beta()?, corrected: corrected()?, eps: h.get("eps")? },
+            "yogi" => Psi::Yogi { beta: beta()?, corrected: corrected()? },
+            other => return Err(PyValueError::new_err(format!("second: got {other:?}, which is none"))),
+        })
+    }
+
+    fn direction(&self) -> PyResult<Direction> {
+        let h = &self.hyper;
+        Ok(match self.name.as_str() {
+            "along" => Direction::Plain,
+            "sign" => Direction::Sign,
+            "ratio" => Direction::Ratio {
+                epsilon: h.epsilon()?,
+                lr_decay: h.get("lr_decay")?,
+                lr_last: h.get("lr_last")?,
+            },
+            "rectified" => Direction::Rectified { epsilon: h.epsilon()? },
+            other => return Err(PyValueError::new_err(format!("direction: got {other:?}, which is none"))),
+        })
     }
 }
 
@@ -713,6 +834,5 @@ pub(crate) fn pow(x: f64, y: f64) -> f64 {
 /// Π_t = Π_{t−1}·μ_t of Nadam.
 #[pyfunction]
 pub(crate) fn nadam_mu_product(beta1: f64, momentum_decay: f64, t: u64, mu_product: f64) -> f64 {
-    let rule = nadam::Nadam { lr: 0.0, beta1, beta2: 0.0, eps: 0.0, momentum_decay, mu_product };
-    mu_product * rule.mu(t)
+    mu_product * Mix::mu(beta1, momentum_decay, t)
 }

@@ -5,9 +5,8 @@
 //! η = α_t · g / (√V + ε)         α_t = α / (1 + (t − 1)·decay)
 //! ```
 
+use super::compose::{Composed, Direction, Phi, Psi};
 use super::epsilon::Epsilon;
-use crate::real::Real;
-use crate::rule::FourStep;
 
 /// Hyper-parameters.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -22,30 +21,16 @@ pub struct AdaGrad {
     pub eps_inside: bool,
 }
 
-/// The coefficients of one step. State: `sum`.
-#[derive(Clone, Copy, Debug)]
-pub struct AdaGradStep<T> {
-    lr: T,
-    eps: Epsilon<T>,
-}
-
 impl AdaGrad {
-    /// The coefficients of step `t`, counted from 1.
+    /// Its four steps. State: `sum`.
     #[must_use]
-    pub fn at<T: Real>(&self, t: u64) -> AdaGradStep<T> {
-        let lr = self.lr / (1.0 + (t - 1) as f64 * self.lr_decay);
-        AdaGradStep { lr: T::from_f64(lr), eps: Epsilon::new(self.eps, self.eps_inside) }
-    }
-}
-
-impl<T: Real> FourStep<T, 1> for AdaGradStep<T> {
-    #[inline(always)]
-    fn moments(self, _: T, g: T, [v]: [T; 1]) -> [T; 1] {
-        [v + g * g]
-    }
-
-    #[inline(always)]
-    fn direction(self, _: T, g: T, [v]: &mut [T; 1]) -> T {
-        (self.lr * g) / self.eps.root(*v)
+    pub fn composed(&self) -> Composed {
+        let epsilon = Epsilon::placed(self.eps, self.eps_inside);
+        Composed {
+            lr: self.lr,
+            first: Phi::Plain,
+            second: Psi::Sum,
+            direction: Direction::Ratio { epsilon, lr_decay: self.lr_decay, lr_last: false },
+        }
     }
 }

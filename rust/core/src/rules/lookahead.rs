@@ -7,7 +7,9 @@
 //! w ← w − α·m̂ / (√v̂ + ε)         its update
 //! ```
 
-use super::adam::{Adam, Ratio};
+use super::epsilon::Epsilon;
+use super::triple::Root;
+use crate::coefficients::power;
 use crate::real::Real;
 use crate::rule::FourStep;
 
@@ -49,21 +51,34 @@ impl<T: Real> FourStep<T, 1> for AlongMomentumStep<T> {
 /// w ← w − α·m/(√V + ε), or with Adam's bias corrections. State: the two moments.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct AlongRatio {
-    /// Hyper-parameters of Adam.
-    pub adam: Adam,
+    /// α.
+    pub lr: f64,
+    /// β₁.
+    pub beta1: f64,
+    /// β₂.
+    pub beta2: f64,
+    /// ε.
+    pub epsilon: Epsilon,
     /// Whether the moments are corrected for their start at zero.
     pub corrected: bool,
 }
 
 /// The coefficients of one move along the ratio of the moments.
 #[derive(Clone, Copy, Debug)]
-pub struct AlongRatioStep<T>(Ratio<T>);
+pub struct AlongRatioStep<T> {
+    lr: T,
+    root: Root<T>,
+}
 
 impl AlongRatio {
     /// The coefficients after step `t`.
     #[must_use]
     pub fn at<T: Real>(&self, t: u64) -> AlongRatioStep<T> {
-        AlongRatioStep(if self.corrected { self.adam.ratio(t) } else { self.adam.raw_ratio() })
+        let correction = |beta: f64| if self.corrected { 1.0 - power(beta, t) } else { 1.0 };
+        AlongRatioStep {
+            lr: T::from_f64(self.lr / correction(self.beta1)),
+            root: self.epsilon.over(correction(self.beta2)).rounded(),
+        }
     }
 }
 
@@ -75,6 +90,6 @@ impl<T: Real> FourStep<T, 2> for AlongRatioStep<T> {
 
     #[inline(always)]
     fn direction(self, _: T, _: T, [m, v]: &mut [T; 2]) -> T {
-        self.0.of(*m, *v)
+        (self.lr * *m) / self.root.of(*v)
     }
 }

@@ -8,11 +8,10 @@
 //! NAG          m ← γ·m + (1 − d)·g        η = α·(g + γ·m)      the rewritten form: w is the look-ahead point
 //! ```
 //!
-//! All are one rule: m ← a·m + b·g, η = c·m + e·g. The two named forms of momentum are equal while α is constant; when it
+//! All are one kernel: m ← a·m + b·g, η = c·m. The two named forms of momentum are equal while α is constant; when it
 //! drops, `lr_inside` goes on with the old α inside m.
 
-use crate::real::Real;
-use crate::rule::FourStep;
+use super::compose::{Composed, Direction, Phi, Psi};
 
 /// SGD without momentum.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -21,29 +20,11 @@ pub struct Sgd {
     pub lr: f64,
 }
 
-/// The coefficient of one step of [`Sgd`]. No state.
-#[derive(Clone, Copy, Debug)]
-pub struct SgdStep<T> {
-    lr: T,
-}
-
 impl Sgd {
-    /// The coefficients; they are the same at every step.
+    /// Its four steps. No state.
     #[must_use]
-    pub fn at<T: Real>(&self) -> SgdStep<T> {
-        SgdStep { lr: T::from_f64(self.lr) }
-    }
-}
-
-impl<T: Real> FourStep<T, 0> for SgdStep<T> {
-    #[inline(always)]
-    fn moments(self, _: T, _: T, state: [T; 0]) -> [T; 0] {
-        state
-    }
-
-    #[inline(always)]
-    fn direction(self, _: T, g: T, _: &mut [T; 0]) -> T {
-        self.lr * g
+    pub fn composed(&self) -> Composed {
+        Composed { lr: self.lr, first: Phi::Plain, second: Psi::None, direction: Direction::Plain }
     }
 }
 
@@ -73,36 +54,19 @@ pub struct Momentum {
     pub form: Form,
 }
 
-/// The coefficients of one step of [`Momentum`]. State: `momentum_buffer`.
-#[derive(Clone, Copy, Debug)]
-pub struct MomentumStep<T, const NESTEROV: bool> {
-    momentum: T,
-    gradient: T,
-    lr: T,
-}
-
 impl Momentum {
-    /// The coefficients; `first` while the buffer holds no gradient yet, when torch ignores dampening.
+    /// Its four steps; `first` while the buffer holds no gradient yet, when torch ignores dampening. State:
+    /// `momentum_buffer`.
     #[must_use]
-    pub fn at<T: Real, const NESTEROV: bool>(&self, first: bool) -> MomentumStep<T, NESTEROV> {
-        let (gradient, lr) = match self.form {
-            Form::Torch | Form::Nesterov if first => (1.0, self.lr),
-            Form::Torch | Form::Nesterov => (1.0 - self.dampening, self.lr),
-            Form::LrInside => (self.lr, 1.0),
-            Form::Ema => (1.0 - self.momentum, self.lr),
+    pub fn composed(&self, first: bool) -> Composed {
+        let Self { lr, momentum, dampening, form } = *self;
+        let started = !first;
+        let first = match form {
+            Form::Torch => Phi::HeavyBall { momentum, dampening, started },
+            Form::LrInside => Phi::LrInside { momentum },
+            Form::Ema => Phi::Ema { beta: momentum, corrected: false },
+            Form::Nesterov => Phi::Nesterov { momentum, dampening, started },
         };
-        MomentumStep { momentum: T::from_f64(self.momentum), gradient: T::from_f64(gradient), lr: T::from_f64(lr) }
-    }
-}
-
-impl<T: Real, const NESTEROV: bool> FourStep<T, 1> for MomentumStep<T, NESTEROV> {
-    #[inline(always)]
-    fn moments(self, _: T, g: T, [m]: [T; 1]) -> [T; 1] {
-        [self.momentum * m + self.gradient * g]
-    }
-
-    #[inline(always)]
-    fn direction(self, _: T, g: T, [m]: &mut [T; 1]) -> T {
-        if NESTEROV { self.lr * (g + self.momentum * *m) } else { self.lr * *m }
+        Composed { lr, first, second: Psi::None, direction: Direction::Plain }
     }
 }
