@@ -69,6 +69,12 @@ RULES = [
     Rule("momentum_ema", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "ema"}, _M),
     Rule("sgd_nesterov", "SGD", {"lr": 0.03, "momentum": 0.9, "nesterov": True}, _M, "SGD"),
     Rule(
+        "sgd_nesterov_lr_inside",
+        "SGD",
+        {"lr": 0.03, "momentum": 0.9, "nesterov": True, "momentum_form": "lr_inside"},
+        _M,
+    ),
+    Rule(
         "nag",
         "NAG",
         {"lr": 0.03, "momentum": 0.9},
@@ -100,6 +106,12 @@ RULES = [
     ),
     Rule("adam", "Adam", {"lr": 1e-2, "betas": (0.8, 0.99)}, _ADAM, "Adam"),
     Rule("nadam", "Nadam", {"lr": 1e-2}, _ADAM, "NAdam"),
+    Rule(
+        "rmsprop_centered_lr_in_velocity",
+        "RMSProp",
+        {"lr": 0.01, "centered": True, "lr_in_velocity": True},
+        ("square_avg", "grad_avg"),
+    ),
     Rule("rmsprop_lr_in_velocity", "RMSProp", _RMSPROP_KERAS, ("square_avg", *_M)),
     Rule("adam_uncorrected", "Adam", {"bias_correction": False, "eps_inside": True}, _ADAM),
     Rule("adam_eps_hat", "Adam", {"lr": 1e-2, "eps": 1e-3, "eps_hat": True}, _ADAM),

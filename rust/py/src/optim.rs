@@ -582,7 +582,9 @@ impl Part<'_> {
         let h = &self.hyper;
         Ok(match self.name.as_str() {
             "plain" => Phi::Plain,
-            "heavy_ball" if h.get("lr_inside")? => Phi::LrInside { momentum: h.get("momentum")? },
+            "heavy_ball" | "nesterov" if h.get("lr_inside")? => {
+                Phi::LrInside { momentum: h.get("momentum")?, ahead: self.name == "nesterov" }
+            }
             "heavy_ball" => Phi::HeavyBall {
                 momentum: h.get("momentum")?,
                 dampening: h.get("dampening")?,
@@ -637,7 +639,10 @@ fn form(name: &str) -> PyResult<sgd::Form> {
         "lr_inside" => Ok(sgd::Form::LrInside),
         "ema" => Ok(sgd::Form::Ema),
         "nesterov" => Ok(sgd::Form::Nesterov),
-        _ => Err(PyValueError::new_err(format!("form: got {name:?}, need torch, lr_inside, ema or nesterov"))),
+        "nesterov_inside" => Ok(sgd::Form::NesterovInside),
+        _ => Err(PyValueError::new_err(format!(
+            "form: got {name:?}, need torch, lr_inside, ema, nesterov or nesterov_inside"
+        ))),
     }
 }
 
