@@ -108,8 +108,7 @@ pub(crate) fn step(
     let mut scales = vec![1.0; groups.len()];
     let mut coefficients = Vec::new();
     for (&(limit, _, ref which, _), norm) in clips.iter().zip(&norms) {
-        // torch's formula, with its 1e-6.
-        let coefficient = if limit.is_finite() { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        let coefficient = if limit.is_finite() { (limit / (norm + options.clip_eps)).min(1.0) } else { 1.0 };
         coefficients.push(coefficient);
         for &group in which {
             if let Some(scale) = scales.get_mut(group) {
@@ -200,6 +199,7 @@ pub(crate) enum Guard {
 /// What a pass does beside the rules, for all groups.
 pub(crate) struct Options {
     pub(crate) grad_scale: f64,
+    clip_eps: f64,
     pub(crate) guard: Guard,
     pub(crate) cautious: Cautious,
     pub(crate) average: f64,
@@ -228,6 +228,7 @@ impl Options {
         };
         Ok(Self {
             grad_scale: h.get("grad_scale")?,
+            clip_eps: h.get("clip_eps")?,
             guard,
             cautious,
             average: h.get("ema_decay")?,
@@ -658,7 +659,9 @@ impl Part<'_> {
         let h = &self.hyper;
         Ok(match self.name.as_str() {
             "plain" => Phi::Plain,
-            "heavy_ball" if h.get("lr_inside")? => Phi::LrInside { momentum: h.get("momentum")? },
+            "heavy_ball" | "nesterov" if h.get("lr_inside")? => {
+                Phi::LrInside { momentum: h.get("momentum")?, ahead: self.name == "nesterov" }
+            }
             "heavy_ball" => Phi::HeavyBall {
                 momentum: h.get("momentum")?,
                 dampening: h.get("dampening")?,
@@ -713,7 +716,10 @@ fn form(name: &str) -> PyResult<sgd::Form> {
         "lr_inside" => Ok(sgd::Form::LrInside),
         "ema" => Ok(sgd::Form::Ema),
         "nesterov" => Ok(sgd::Form::Nesterov),
-        _ => Err(PyValueError::new_err(format!("form: got {name:?}, need torch, lr_inside, ema or nesterov"))),
+        "nesterov_inside" => Ok(sgd::Form::NesterovInside),
+        _ => Err(PyValueError::new_err(format!(
+            "form: got {name:?}, need torch, lr_inside, ema, nesterov or nesterov_inside"
+        ))),
     }
 }
 
