@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fourstep as fs
-from fourstep import reference
+from fourstep import reference, steps
 from fourstep._runtime import override
 
 Array = np.ndarray[Any, Any]
@@ -54,6 +54,7 @@ class Rule:
 
 _M = ("momentum_buffer",)
 _ADAM = ("exp_avg", "exp_avg_sq")
+_OWN = {"first": steps.ema(0.8), "second": steps.sum_sq(0.1), "direction": steps.ratio(1e-3), "lr": 0.1}
 _AMSGRAD = (*_ADAM, "max_exp_avg_sq")
 _RMSPROP_KERAS = {
     "momentum": 0.9,
@@ -118,6 +119,8 @@ RULES = [
     Rule("radam", "RAdam", {"lr": 1e-2, "eps": 1e-3}, _ADAM, "RAdam"),
     Rule("adabelief", "AdaBelief", {"lr": 1e-2, "eps": 1e-8}, ("exp_avg", "exp_avg_var")),
     Rule("yogi", "Yogi", {}, _ADAM),
+    Rule("four_step", "FourStep", _OWN, ("exp_avg", "sum")),
+    Rule("signum", "FourStep", {"first": steps.heavy_ball(0.9, 0.1), "direction": steps.sign()}, _M),
     Rule("adamw", "AdamW", {"lr": 1e-2}, _ADAM, "AdamW"),
     Rule("sgdw", "SGDW", {"lr": 0.03, "momentum": 0.9}, _M),
 ]

@@ -346,7 +346,7 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         group = optimizer.param_groups[0]
         optimizer._begin()
         name, states, hyper = optimizer._rule(group)
-        shared = {"lr": group["lr"], **optimizer._decays(group, group["lr"], True), "step": t + 1}
+        shared = {"lr": group["lr"], **optimizer.decays_of(group, group["lr"], True), "step": t + 1}
         shared |= {key: group.raw(key) for key in ("maximize", "clip_value")}
         before = {key: value.copy() for key, value in optimizer.state_of("w").items()}
         w = ours["w"].copy()
@@ -365,4 +365,4 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         assert same_bits(seen[0], twin.gradient(theirs["w"], g, twin.scale({"w": g})))
         old = theirs["w"].copy()
         twin.step({"w": g})
-        assert same_bits(twin.update(old, seen[1], 1.0), w)
+        assert same_bits(twin.update(old, seen[1], twin.keep), w)

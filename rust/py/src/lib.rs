@@ -14,6 +14,7 @@ mod metrics;
 mod norm;
 mod optim;
 mod pointers;
+mod rows;
 mod tensors;
 
 /// `fourstep._core`: the kernels. Use the Python layer above it.
@@ -34,6 +35,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::optim::{nadam_mu_product, pow, power, probe, step};
+    #[pymodule_export]
+    use super::rows::{rows_squares, step_rows};
     #[pymodule_export]
     use super::tensors::{layouts, step_at, step_packed};
 }

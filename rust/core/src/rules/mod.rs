@@ -121,8 +121,25 @@ impl Rule {
         self.visit(t, Step { exec, pass, segments });
     }
 
+    /// Whether rows of a table can step by it: of the triples, the plain ones.
+    #[must_use]
+    pub fn has_rows(&self) -> bool {
+        self.composed().is_some_and(|composed| composed.at(1).is_plain())
+    }
+
+    /// Gives the kernel of step `t` to `visitor`, if rows can step by it.
+    ///
+    /// # Panics
+    /// Where [`Self::has_rows`] is not true.
+    pub(crate) fn visit_rows<T: Real, V: Visitor<T>>(&self, t: u64, visitor: V) -> V::Out {
+        match self.composed() {
+            Some(composed) => composed.at(t).visit_plain(visitor),
+            None => panic!("{self:?} has no kernel for rows"),
+        }
+    }
+
     /// Gives the kernel of step `t` to `visitor`.
-    fn visit<T: Real, V: Visitor<T>>(&self, t: u64, visitor: V) -> V::Out {
+    pub(crate) fn visit<T: Real, V: Visitor<T>>(&self, t: u64, visitor: V) -> V::Out {
         if let Some(composed) = self.composed() {
             return composed.at(t).visit(visitor);
         }

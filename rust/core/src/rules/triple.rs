@@ -173,6 +173,45 @@ impl Triple {
         }
     }
 
+    /// Whether [`Self::visit_plain`] has its kernel.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        match self.second {
+            Second::None { sign } => !sign,
+            Second::Square { root, .. } => root.is_some() && !matches!(self.first, First::Mixed { .. }),
+            _ => false,
+        }
+    }
+
+    /// Gives the kernel to `visitor`, if it is that of SGD, with or without momentum, of AdaGrad or of Adam: what is
+    /// compiled for these need not be compiled for all.
+    ///
+    /// # Panics
+    /// Where [`Self::is_plain`] is not true.
+    pub(crate) fn visit_plain<T: Real, V: Visitor<T>>(&self, visitor: V) -> V::Out {
+        let k = T::from_f64;
+        let factor = k(self.factor);
+        let way = Straight(factor);
+        assert!(self.is_plain(), "{self:?} is not plain");
+        match (self.first, self.second) {
+            (First::Gradient { by_g }, Second::Square { keep, take, root: Some(root) }) => {
+                visitor.with(GradientOver { by_g: k(by_g), psi: Square::new(keep, take, &root), factor })
+            }
+            (First::Moment { keep, take, by_m }, Second::Square { keep: past, take: new, root: Some(root) }) => {
+                let phi = Moment { keep: k(keep), take: k(take), by_m: k(by_m) };
+                visitor.with(MomentOver { phi, psi: Square::new(past, new, &root), factor })
+            }
+            (First::Gradient { by_g }, _) => visitor.with(OfGradient { by_g: k(by_g), way }),
+            (First::Moment { keep, take, by_m }, _) => {
+                visitor.with(OfMoment { phi: Moment { keep: k(keep), take: k(take), by_m: k(by_m) }, way })
+            }
+            (First::Mixed { keep, take, by_g, by_m }, _) => {
+                let phi = Mixed { keep: k(keep), take: k(take), by_g: k(by_g), by_m: k(by_m) };
+                visitor.with(OfMoment { phi, way })
+            }
+        }
+    }
+
     fn over_gradient<T: Real, V: Visitor<T>>(&self, by_g: T, visitor: V) -> V::Out {
         let k = T::from_f64;
         let factor = k(self.factor);
@@ -229,6 +268,23 @@ impl Triple {
     }
 }
 
+/// m over the root of v, as a type of its own: for rows of which each is at a step of its own.
+pub(crate) type MomentOverRoot<T> = MomentOver<T, Moment<T>, Square<T>>;
+
+impl Triple {
+    /// The kernel of m over the root of v; none, where this is another triple.
+    pub(crate) fn moment_over_root<T: Real>(&self) -> Option<MomentOverRoot<T>> {
+        let k = T::from_f64;
+        match (self.first, self.second) {
+            (First::Moment { keep, take, by_m }, Second::Square { keep: past, take: new, root: Some(root) }) => {
+                let phi = Moment { keep: k(keep), take: k(take), by_m: k(by_m) };
+                Some(MomentOver { phi, psi: Square::new(past, new, &root), factor: k(self.factor) })
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Root {
     const NONE: Self = Self { scale: 1.0, inside: 0.0, times: 1.0, outside: 0.0 };
 }
@@ -240,8 +296,8 @@ trait Phi<T: Real>: Copy + Send + Sync {
     fn numerator(self, m: T, g: T) -> T;
 }
 
-#[derive(Clone, Copy)]
-struct Moment<T> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment<T> {
     keep: T,
     take: T,
     by_m: T,
@@ -286,8 +342,8 @@ trait Psi<T: Real>: Copy + Send + Sync {
     fn denominator(self, v: T) -> T;
 }
 
-#[derive(Clone, Copy)]
-struct Square<T> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Square<T> {
     keep: T,
     take: T,
     root: Root<T>,
@@ -501,8 +557,8 @@ impl<T: Real, P: Psi<T>> FourStep<T, 1> for GradientBeside<T, P> {
 }
 
 /// m and v, by which m is divided.
-#[derive(Clone, Copy)]
-struct MomentOver<T, F, P> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MomentOver<T, F, P> {
     phi: F,
     psi: P,
     factor: T,
