@@ -16,7 +16,7 @@ from fourstep.state import StateError
 SPARSE: list[dict[str, Any]] = [{"params": "table*", "sparse": True}, {"params": ...}]
 ONLY: list[dict[str, Any]] = [{"params": ..., "sparse": True}]
 
-RULES = [
+RULES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.03}),
     ("SGD", {"lr": 0.03, "momentum": 0.9}),
     ("SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "ema"}),
@@ -25,6 +25,8 @@ RULES = [
     ("AdaGrad", {"lr": 0.1, "lr_decay": 0.01, "initial_accumulator_value": 0.1}),
     ("AdaGrad", {"lr": 0.1, "eps": 1e-3, "eps_inside": True}),
     ("RowwiseAdagrad", {"lr": 0.1, "lr_decay": 0.01, "initial_accumulator_value": 0.1}),
+    ("FTRL", {"lr": 0.1, "l1": 0.01, "l2": 0.1}),
+    ("FTRL", {"lr": 0.1, "l1": 0.01, "lr_power": -0.3}),
     ("LazyAdam", {"lr": 0.01, "betas": (0.8, 0.99)}),
     ("LazyAdam", {"lr": 0.01, "betas": (0.8, 0.99), "per_row_steps": True, "eps_hat": True, "eps": 1e-3}),
 ]
@@ -205,7 +207,7 @@ def test_against_sparse_adam(coalesce: bool, dtype: Any, noise: Any) -> None:
 
 def test_a_plain_step_skips_tables_and_frozen_tables_stay(noise: Any) -> None:
     arena = fs.Arena({"table": np.ones((4, 2)), "frozen": np.ones((4, 2)), "w": np.ones(3)})
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": "table", "sparse": True},
         {"params": "frozen", "sparse": True, "trainable": False},
         {"params": ...},
@@ -251,7 +253,7 @@ def test_one_norm_with_the_dense_parameters() -> None:
     assert params["w"] == pytest.approx([-12 / 13])
     optimizer.step_rows("table", np.array([0]), np.array([[3.0, 4.0]]))
     assert params["table"][0] == pytest.approx([-0.6, -0.8])
-    groups = [{"params": "table", "sparse": True, "clip_norm": 5.0}, {"params": ...}]
+    groups: list[dict[str, Any]] = [{"params": "table", "sparse": True, "clip_norm": 5.0}, {"params": ...}]
     own = fs.optim.SGD({"table": np.zeros((2, 1)), "w": np.zeros(1)}, lr=1.0, groups=groups)
     own.step({"w": np.array([100.0])}, rows={"table": (np.array([1]), np.array([[-10.0]]))})
     assert own.param_groups[0]["params"][0][1] == pytest.approx([5.0])
@@ -327,7 +329,7 @@ def test_bad_input_changes_nothing(
 ) -> None:
     shapes = {"table": (4, 2), "other": (4, 2), "w": (3,)}
     params = {key: np.ones(shape, np.float32) for key, shape in shapes.items()}
-    groups = [{"params": ["table", "other"], "sparse": True}, {"params": ...}]
+    groups: list[dict[str, Any]] = [{"params": ["table", "other"], "sparse": True}, {"params": ...}]
     optimizer = fs.optim.LazyAdam(params, lr=0.1, groups=groups, clip_norm=clip_norm)
     with pytest.raises(error, match=message):
         optimizer.step({"w": np.ones(3, np.float32)}, rows=rows)
@@ -355,7 +357,7 @@ def test_other_refusals() -> None:
         ({"state_dtype": "bfloat16"}, "state_dtype: got 'bfloat16', which sparse tables cannot have"),
     ):
         with pytest.raises(ValueError, match=message):
-            fs.optim.LazyAdam(table, groups=ONLY, **options)  # type: ignore[arg-type]
+            make("LazyAdam", table, options, groups=ONLY)
     optimizer = fs.optim.LazyAdam(table, groups=ONLY)
     with pytest.raises(KeyError, match="'sparse' of a group is fixed"):
         optimizer.param_groups[0]["sparse"] = False

@@ -140,7 +140,7 @@ class FourSteps:
 
     def state_bytes(self, dtype: Any = np.float32) -> int:
         """Return the bytes of state for each parameter."""
-        return len(self.states) * np.dtype(dtype).itemsize
+        return len(self.states) * int(np.dtype(dtype).itemsize)
 
     def __str__(self) -> str:
         """Return the four steps as lines of text, then the numbers, then the leaks."""
@@ -165,6 +165,8 @@ def four_steps(optimizer: Optimizer, group: ParamGroup, triple: Triple) -> FourS
     gradient: list[Part] = []
     if group.raw("maximize"):
         gradient.append(steps.maximize())
+    if optimizer.grad_scale != 1:
+        gradient.append(steps.unscale(optimizer.grad_scale))
     if norm is not None:
         gradient.append(steps.clip_norm(norm))
     if group.raw("clip_value") is not None:

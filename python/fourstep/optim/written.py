@@ -78,6 +78,9 @@ class Written:
         o._report(([], [], count, place, skipped, []), jobs, gradients)
         if not skipped:
             o._advance(active)
+        elif o.options.zero_grad:
+            for g in named.values():
+                g[...] = 0
         if not self.warned:
             self.warned = True
             self._warn(active, time.perf_counter() - start)
@@ -190,7 +193,7 @@ class Written:
 def _kernel_seconds(kind: type[FourStep], group: ParamGroup, n: int, dtype: Any) -> float:
     """Return the time an element of the kernels' step, with a common step in the place of each function."""
     common = {"first": steps.ema(bias_correction=False), "second": steps.ema_sq(bias_correction=False)}
-    chosen = {
+    chosen: dict[str, Any] = {
         key: group[key] if isinstance(group[key], steps.Step) else common[key] for key in ("first", "second")
     }
     w, g = np.ones(n, dtype), np.ones(n, dtype)

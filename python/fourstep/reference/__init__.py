@@ -21,14 +21,24 @@ from fourstep.reference.adadelta import AdaDelta
 from fourstep.reference.adagrad import AdaGrad
 from fourstep.reference.adam import Adam, AdamW
 from fourstep.reference.adamax import Adamax
+from fourstep.reference.adan import Adan
+from fourstep.reference.ademamix import AdEMAMix
+from fourstep.reference.adopt import ADOPT
 from fourstep.reference.base import Optimizer
 from fourstep.reference.batch_norm import BatchNorm
 from fourstep.reference.dropout import dropout
+from fourstep.reference.ftrl import FTRL
+from fourstep.reference.lamb import LAMB
+from fourstep.reference.lars import LARS
+from fourstep.reference.lion import Lion
 from fourstep.reference.nadam import Nadam
 from fourstep.reference.radam import RAdam
 from fourstep.reference.rmsprop import RMSProp
 from fourstep.reference.rows import ByRows, LazyAdam, RowwiseAdagrad
+from fourstep.reference.rprop import Rprop
+from fourstep.reference.schedule_free import AdamWScheduleFree, SGDScheduleFree
 from fourstep.reference.sgd import NAG, SGD, SGDW
+from fourstep.reference.signum import Signum
 from fourstep.reference.yogi import Yogi
 
 Adagrad = AdaGrad
@@ -40,9 +50,14 @@ if TYPE_CHECKING:
     from fourstep.reference.four_step import FourStep
 
 __all__ = [
+    "ADOPT",
+    "FTRL",
+    "LAMB",
+    "LARS",
     "NAG",
     "SGD",
     "SGDW",
+    "AdEMAMix",
     "AdaBelief",
     "AdaDelta",
     "AdaGrad",
@@ -50,11 +65,14 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "AdamWScheduleFree",
     "Adamax",
+    "Adan",
     "BatchNorm",
     "ByRows",
     "FourStep",
     "LazyAdam",
+    "Lion",
     "NAdam",
     "Nadam",
     "Optimizer",
@@ -62,6 +80,9 @@ __all__ = [
     "RMSProp",
     "RMSprop",
     "RowwiseAdagrad",
+    "Rprop",
+    "SGDScheduleFree",
+    "Signum",
     "Yogi",
     "dropout",
 ]

@@ -9,7 +9,7 @@ from fourstep.optim import checks
 from fourstep.optim.checks import Check
 from fourstep.steps.base import Step
 from fourstep.steps.first import FirstStep
-from fourstep.steps.second import InfNorm
+from fourstep.steps.second import InfNorm, SecondStep
 
 
 class DirectionStep(Step):
@@ -84,14 +84,21 @@ class _Over(DirectionStep):
         """Return ε, and ε_0 where there is one."""
         return {"ε": self.eps, **({"ε_0": self.eps_root} if self.eps_root else {})}
 
+    def _before_correction(self, second: Any) -> bool:
+        """Tell whether ε is added before V is corrected: not where it is corrected before its largest is taken."""
+        return self.eps_hat and getattr(second, "v", "V") == "V̂" and getattr(second, "over", "raw") == "raw"
+
     def _root(self, second: Any) -> str:
         if isinstance(second, InfNorm):
             return "(u + ε)" if self.eps else "u"
-        v, corrected = ("V", False) if second is None else (second.v, second.v == "V̂")
-        hat = self.eps_hat and corrected
+        v = second.v if isinstance(second, SecondStep) else "V"
+        hat = self._before_correction(second)
         inside = "ε" if self.eps_inside and self.eps else ""
         added = "".join(f" + {x}" for x in (inside, "ε_0" if self.eps_root else "") if x)
         outside = "ε" if self.eps and not self.eps_inside else ""
+        if hat and self.eps_root:  # ε_0 is added to what is corrected, ε before
+            root = "√((V + ε)/(1 − β₂^t) + ε_0)" if inside else f"√({v} + ε_0)"
+            return f"({root} + ε/√(1 − β₂^t))" if outside else root
         if hat:
             root = f"√(V{added})" if added else "√V"
             whole = f"({root} + ε)" if outside else root
@@ -102,11 +109,15 @@ class _Over(DirectionStep):
     def _root_latex(self, second: Any) -> str:
         if isinstance(second, InfNorm):
             return r"u_t + \epsilon" if self.eps else "u_t"
-        v, corrected = ("V_t", False) if second is None else (second.v_latex, second.v == "V̂")
-        hat = self.eps_hat and corrected
+        v = second.v_latex if isinstance(second, SecondStep) else "V_t"
+        hat = self._before_correction(second)
         inside = r" + \epsilon" if self.eps_inside and self.eps else ""
         added = inside + (r" + \epsilon_0" if self.eps_root else "")
         outside = r" + \epsilon" if self.eps and not self.eps_inside else ""
+        if hat and self.eps_root:
+            root = rf"\frac{{V_t{inside}}}{{1 - \beta_2^t}}" if inside else v
+            hatted = r" + \frac{\epsilon}{\sqrt{1 - \beta_2^t}}" if outside else ""
+            return rf"\sqrt{{{root} + \epsilon_0}}{hatted}"
         if hat:
             return rf"\frac{{\sqrt{{V_t{added}}}{outside}}}{{\sqrt{{1 - \beta_2^t}}}}"
         return rf"\sqrt{{{v}{added}}}{outside}"

@@ -22,7 +22,7 @@ use crate::rules::triple::{MomentOverRoot, Root, Visitor};
 /// A rule for rows, with its hyper-parameters.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Rule {
-    /// A rule of single elements ([`Rule::lazy`]); steps are counted for the table.
+    /// A rule of single elements that has rows; steps are counted for the table.
     Each(rules::Rule),
     /// AdaGrad with one V for each row, in the table's own dtype.
     RowwiseAdaGrad(AdaGrad),
@@ -45,12 +45,6 @@ pub enum PerRow<'a, T> {
 pub type Arrays<'a, T> = (&'a mut [T], [&'a mut [T]; MAX_STATE], PerRow<'a, T>, &'a mut [T]);
 
 impl Rule {
-    /// `rule` for rows; none, where it is more than a moment or none over a root of squares or nothing.
-    #[must_use]
-    pub fn lazy(rule: rules::Rule) -> Option<Self> {
-        lazily::<f64, _>(&rule, 1, Nothing).map(|()| Self::Each(rule))
-    }
-
     /// The names of the state buffers that have an element for each parameter, in the order of a [`Table`].
     #[must_use]
     pub fn states(&self) -> &'static [&'static str] {
@@ -85,26 +79,11 @@ impl Rule {
             (Self::Each(rule), PerRow::Nothing(rows)) => {
                 // No memory: its elements have no size.
                 let table = Table { w, state, rows: &mut vec![(); rows], average };
-                lazily(rule, t, Step { exec, around, table, named })
-                    .unwrap_or_else(|| panic!("{rule:?} has no form for rows"))
+                rule.visit_rows(t, Step { exec, around, table, named })
             }
             (rule, _) => panic!("{rule:?} keeps something else for each row"),
         }
     }
-}
-
-/// Gives the kernel of step `t` to `visitor`, if it may leave parameters alone.
-fn lazily<T: Real, V: Visitor<T>>(rule: &rules::Rule, t: u64, visitor: V) -> Option<V::Out> {
-    rule.composed()?.at(t).visit_lazy(visitor)
-}
-
-/// Only whether there is a kernel.
-struct Nothing;
-
-impl<T: Real> Visitor<T> for Nothing {
-    type Out = ();
-
-    fn with<R: FourStep<T, S>, const S: usize>(self, _: R) {}
 }
 
 /// A step over rows by whichever kernel it is.
