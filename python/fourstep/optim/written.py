@@ -16,8 +16,8 @@ import numpy as np
 
 from fourstep import steps
 from fourstep.arena import Array
-from fourstep.optim.base import Gradients, Job
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.stepper import Gradients, Job
 from fourstep.reference import lanes
 from fourstep.reference.four_step import FourStep as Twin
 from fourstep.reference.four_step import states_of
