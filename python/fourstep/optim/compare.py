@@ -42,6 +42,17 @@ _LINE = (
     _Entry("RAdam", "RAdam", {}, ("Adam",)),
     _Entry("AdaBelief", "AdaBelief", {}, ("Adam",)),
     _Entry("Yogi", "Yogi", {}, ("Adam",)),
+    _Entry("Signum", "Signum", {}, ("SGD-M",)),
+    _Entry("Lion", "Lion", {}, ("Signum",)),
+    _Entry("Rprop", "Rprop", {}, ("SGD",)),
+    _Entry("ADOPT", "ADOPT", {}, ("Adam",)),
+    _Entry("AdEMAMix", "AdEMAMix", {}, ("Adam",)),
+    _Entry("Adan", "Adan", {}, ("Adam", "NAG")),
+    _Entry("LARS", "LARS", {}, ("SGD-M",)),
+    _Entry("LAMB", "LAMB", {}, ("Adam", "LARS")),
+    _Entry("FTRL", "FTRL", {}, ("AdaGrad",)),
+    _Entry("Schedule-Free SGD", "SGDScheduleFree", {}, ("SGD",)),
+    _Entry("Schedule-Free AdamW", "AdamWScheduleFree", {}, ("Adam", "Schedule-Free SGD")),
 )
 
 
