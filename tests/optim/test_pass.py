@@ -346,7 +346,7 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         group = optimizer.param_groups[0]
         optimizer._begin()
         name, states, hyper = optimizer._rule(group)
-        shared = {"lr": group["lr"], **optimizer._decays(group, group["lr"], True), "step": t + 1}
+        shared = {"lr": group["lr"], **optimizer.decays_of(group, group["lr"], True), "step": t + 1}
         shared |= {key: group.raw(key) for key in ("maximize", "clip_value")}
         before = {key: value.copy() for key, value in optimizer.state_of("w").items()}
         w = ours["w"].copy()
@@ -355,7 +355,7 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         columns = list(range(len(states)))
         spec: Any = (name, {**shared, **hyper}, columns, [])
         _core.probe(
-            ("w", w, g, state, None, None), spec, 1.0, optimizer._pass_options(True, True), seen, execution()
+            ("w", w, g, state, None, None), spec, 1.0, optimizer.pass_options(True, True), seen, execution()
         )
         optimizer.step({"w": g})
         assert same_bits(w, ours["w"])
