@@ -35,6 +35,11 @@ def place_of(p: torch.Tensor) -> Place | None:
     return entry[1] if entry is not None and entry[0]() is p else None
 
 
+def is_used() -> bool:
+    """Tell whether there is any arena."""
+    return bool(_places)
+
+
 def arena(model: Any) -> Arena:
     """Move a model's parameters and gradients into one flat buffer, in place.
 

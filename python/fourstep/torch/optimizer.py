@@ -128,7 +128,7 @@ class Stepped(torch.optim.Optimizer):
     @torch._disable_dynamo
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set the gradients to None, or to 0; those of an arena to 0 in any case: their place is there."""
-        plans = self._current()
+        plans = self._current() if memory.is_used() else []
         if not any(plan.run for plan in plans):
             super().zero_grad(set_to_none)
             return

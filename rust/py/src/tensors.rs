@@ -219,9 +219,8 @@ impl<'py> Tensors<'py> {
 
 /// What steps alike: one rule at one count.
 struct Batch<'a> {
-    group: usize,
+    count: Count,
     rule: Rule,
-    t: u64,
     dtype: Dtype,
     runs: Vec<Run<'a>>,
 }
@@ -243,8 +242,10 @@ impl<'a> Work<'a> {
     fn run(self, py: Python<'_>, exec: &Exec) -> PyResult<()> {
         let Self { groups, batches, counters, touched } = self;
         let apart = touched.check()?;
-        let mut batches: Vec<_> =
-            batches.into_iter().map(|b| (b.rule, b.t, b.group, Segments::of(b.dtype, b.runs, &apart))).collect();
+        let mut batches: Vec<_> = batches
+            .into_iter()
+            .map(|b| (b.rule, b.count.t, b.count.group, Segments::of(b.dtype, b.runs, &apart)))
+            .collect();
         py.detach(|| {
             for (rule, t, group, segments) in &mut batches {
                 segments.step(exec, rule, *t, &groups[*group]);
@@ -271,9 +272,9 @@ impl<'a> Work<'a> {
             *slot = Some(Scalar::read(reader, "step or mu_product", owner)?);
         }
         counts.iter().flatten().for_each(|counter| self.touched.counter(counter));
-        let (rule, t) = self.count(counts, entry.place.0, entry.fresh)?;
+        let count = self.count(counts, entry.place.0, entry.fresh)?;
         if let Some(run) = self.touched.run(arrays) {
-            self.add(entry.place.0, rule, t, run, group.6);
+            self.add(count, run, group.6);
         }
         Ok(())
     }
@@ -311,26 +312,21 @@ impl<'a> Work<'a> {
                 *slot = Some(flat.counter(i).ok_or_else(short).map_err(at(i))?);
             }
             while fresh.next_if(|&place| place < i).is_some() {}
-            let (rule, t) = self.count(counts, index, fresh.next_if_eq(&i).is_some()).map_err(at(i))?;
+            let count = self.count(counts, index, fresh.next_if_eq(&i).is_some()).map_err(at(i))?;
             if let Some(run) = self.touched.run(arrays) {
-                self.add(index, rule, t, run, *join);
+                self.add(count, run, *join);
             }
         }
         Ok(())
     }
 
-    /// The rule of this step, and its number, by the counters.
+    /// What step this is, by the counters.
     fn count(
         &mut self,
-        counters: [Option<Scalar<'a>>; MAX_COUNTERS],
+        [step, product]: [Option<Scalar<'a>>; MAX_COUNTERS],
         group: usize,
         fresh: bool,
-    ) -> PyResult<(Rule, u64)> {
-        let [step, product] = counters;
-        let mut rule = self.groups[group].rule;
-        if let Rule::Momentum { first, .. } = &mut rule {
-            *first = fresh;
-        }
+    ) -> PyResult<Count> {
         let mut t = 1;
         if let Some(step) = step {
             let done = step.get();
@@ -345,13 +341,18 @@ impl<'a> Work<'a> {
             t = done as u64 + 1;
             self.raise(step, done + 1.0);
         }
-        if let (Some(product), Rule::Nadam(nadam)) = (product, &mut rule)
-            && let Mix::Schedule { momentum_decay, mu_product } = &mut nadam.mix
-        {
-            *mu_product = product.get();
-            self.raise(product, *mu_product * Mix::mu(nadam.beta1, *momentum_decay, t));
+        let mut product_bits = 0;
+        if let Some(product) = product {
+            let before = product.get();
+            product_bits = before.to_bits();
+            if let Rule::Nadam(nadam) = &self.groups[group].rule
+                && let Mix::Schedule { momentum_decay, .. } = nadam.mix
+            {
+                let mu = Mix::mu(nadam.beta1, momentum_decay, t);
+                self.raise(product, before * mu);
+            }
         }
-        Ok((rule, t))
+        Ok(Count { group, t, fresh, product_bits })
     }
 
     fn raise(&mut self, counter: Scalar<'a>, to: f64) {
@@ -359,11 +360,11 @@ impl<'a> Work<'a> {
     }
 
     /// Puts a parameter with those that step alike.
-    fn add(&mut self, group: usize, rule: Rule, t: u64, mut run: Run<'a>, join: bool) {
+    fn add(&mut self, count: Count, mut run: Run<'a>, join: bool) {
         let dtype = run.dtype();
-        let alike = |b: &&mut Batch<'_>| b.group == group && b.t == t && b.rule == rule && b.dtype == dtype;
-        let Some(batch) = self.batches.iter_mut().rev().find(alike) else {
-            self.batches.push(Batch { group, rule, t, dtype, runs: vec![run] });
+        let Some(batch) = self.batches.iter_mut().rev().find(|b| b.count == count && b.dtype == dtype) else {
+            let rule = self.groups[count.group].rule.at(count);
+            self.batches.push(Batch { count, rule, dtype, runs: vec![run] });
             return;
         };
         if join && let Some(before) = batch.runs.last_mut() {
@@ -373,6 +374,35 @@ impl<'a> Work<'a> {
             }
         }
         batch.runs.push(run);
+    }
+}
+
+/// What differs between parameters of a group: their counters, and whether their momentum has no past yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Count {
+    group: usize,
+    t: u64,
+    fresh: bool,
+    product_bits: u64,
+}
+
+trait At {
+    /// The rule of this count.
+    fn at(self, count: Count) -> Self;
+}
+
+impl At for Rule {
+    fn at(mut self, count: Count) -> Self {
+        match &mut self {
+            Self::Momentum { first, .. } => *first = count.fresh,
+            Self::Nadam(nadam) => {
+                if let Mix::Schedule { mu_product, .. } = &mut nadam.mix {
+                    *mu_product = f64::from_bits(count.product_bits);
+                }
+            }
+            _ => {}
+        }
+        self
     }
 }
 
