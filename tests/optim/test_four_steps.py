@@ -236,6 +236,7 @@ FIRSTS = [
     steps.ema(0.9),
     steps.ema(0.9, bias_correction=False),
     steps.nesterov(0.9),
+    steps.nesterov(0.8, lr_inside=True),
     steps.nesterov_ema(0.9),
     steps.nesterov_ema(0.9, "simple"),
 ]
