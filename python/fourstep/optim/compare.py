@@ -45,14 +45,14 @@ _LINE = (
     _Entry("Signum", "Signum", {}, ("SGD-M",)),
     _Entry("Lion", "Lion", {}, ("Signum",)),
     _Entry("Rprop", "Rprop", {}, ("SGD",)),
+    _Entry("LARS", "LARS", {"momentum": 0.9}, ("SGD-M",)),
+    _Entry("LAMB", "LAMB", {}, ("AdamW", "LARS")),
+    _Entry("Adan", "Adan", {}, ("AdamW", "NAG")),
     _Entry("ADOPT", "ADOPT", {}, ("Adam",)),
-    _Entry("AdEMAMix", "AdEMAMix", {}, ("Adam",)),
-    _Entry("Adan", "Adan", {}, ("Adam", "NAG")),
-    _Entry("LARS", "LARS", {}, ("SGD-M",)),
-    _Entry("LAMB", "LAMB", {}, ("Adam", "LARS")),
+    _Entry("AdEMAMix", "AdEMAMix", {}, ("AdamW",)),
     _Entry("FTRL", "FTRL", {}, ("AdaGrad",)),
-    _Entry("Schedule-Free SGD", "SGDScheduleFree", {}, ("SGD",)),
-    _Entry("Schedule-Free AdamW", "AdamWScheduleFree", {}, ("Adam", "Schedule-Free SGD")),
+    _Entry("SGDScheduleFree", "SGDScheduleFree", {}, ("SGD",)),
+    _Entry("AdamWScheduleFree", "AdamWScheduleFree", {}, ("AdamW", "SGDScheduleFree")),
 )
 
 
