@@ -42,24 +42,29 @@ class Rule:
     torch_options: dict[str, Any] = field(default_factory=dict)
     #: Whether torch has a fused kernel for CPUs.
     fused: bool = False
+    #: What optax calls it, with which arguments, where it computes the same.
+    optax: tuple[str, dict[str, Any]] | None = None
 
 
 _MOMENTUM = {"lr": ns.LR, "momentum": ns.MOMENTUM}
 _NESTEROV = {**_MOMENTUM, "nesterov": True}
 _ADAM = {"lr": ns.LR, "betas": (ns.BETA1, ns.BETA2), "eps": ns.EPS["adam"]}
+_OPTAX_ADAM = {"b1": ns.BETA1, "b2": ns.BETA2, "eps": ns.EPS["adam"]}
 _NADAM = {"lr": ns.LR, "betas": (ns.BETA1, ns.BETA2), "eps": ns.EPS["nadam"], "momentum_decay": ns.DECAY}
 _ADAGRAD = {"lr": ns.LR, "eps": ns.EPS["adagrad"]}
 _ADADELTA = {"lr": 1.0, "rho": ns.RHO, "eps": ns.EPS["adadelta"]}
 _RMSPROP = {"lr": ns.LR, "alpha": ns.ALPHA, "eps": ns.EPS["rmsprop"]}
 
 RULES = (
-    Rule("sgd", "SGD", "SGD", ns.sgd, ns.sgd_in_place, 0, {"lr": ns.LR}, fused=True),
+    Rule("sgd", "SGD", "SGD", ns.sgd, ns.sgd_in_place, 0, {"lr": ns.LR}, fused=True, optax=("sgd", {})),
     Rule("momentum", "SGD", "SGD", ns.momentum, ns.momentum_in_place, 1, _MOMENTUM, fused=True),
     Rule("nag", "NAG", "SGD", ns.nag, ns.nag_in_place, 1, _MOMENTUM, _NESTEROV, fused=True),
     Rule("adagrad", "AdaGrad", "Adagrad", ns.adagrad, ns.adagrad_in_place, 1, _ADAGRAD, fused=True),
     Rule("adadelta", "AdaDelta", "Adadelta", ns.adadelta, ns.adadelta_in_place, 2, _ADADELTA),
     Rule("rmsprop", "RMSProp", "RMSprop", ns.rmsprop, ns.rmsprop_in_place, 1, _RMSPROP),
-    Rule("adam", "Adam", "Adam", ns.adam, ns.adam_in_place, 2, _ADAM, fused=True),
+    Rule(
+        "adam", "Adam", "Adam", ns.adam, ns.adam_in_place, 2, _ADAM, fused=True, optax=("adam", _OPTAX_ADAM)
+    ),
     Rule("nadam", "Nadam", "NAdam", ns.nadam, ns.nadam_in_place, 2, _NADAM),
 )
 
@@ -103,8 +108,8 @@ def _case(rule: Rule, layout: Layout, threads: int) -> Case:
 
 
 def _rivals(rule: Rule, layout: Layout) -> Iterator[Rival]:
-    expected = partial(_twin, rule.id, layout)
-    yield Rival("fourstep arena", partial(_arena, rule, layout), expected)
+    expected = partial(twin, rule.id, layout)
+    yield Rival("fourstep arena", partial(ours, rule, layout), expected)
     yield Rival("fourstep list", partial(_list, rule, layout), expected)
     yield Rival("numpy", partial(_numpy, rule, layout, False), expected, TOLERANCE)
     yield Rival("numpy in place", partial(_numpy, rule, layout, True), expected, TOLERANCE)
@@ -114,11 +119,15 @@ def _rivals(rule: Rule, layout: Layout) -> Iterator[Rival]:
         **({"fused": {"fused": True}} if rule.fused else {}),
     }
     for name, path in paths.items():
-        yield Rival(f"torch {name}", partial(_torch, rule, layout, path), expected, TOLERANCE, needs="torch")
+        yield Rival(
+            f"torch {name}", partial(torch_path, rule, layout, path), expected, TOLERANCE, needs="torch"
+        )
+    if rule.optax is not None:
+        yield Rival("optax jit", partial(_optax, rule, layout), expected, TOLERANCE, needs="optax")
 
 
 @lru_cache(maxsize=1)
-def _start(layout: Layout) -> tuple[list[Array], list[Array]]:
+def start(layout: Layout) -> tuple[list[Array], list[Array]]:
     """Return parameters and gradients, which nobody writes: magnitudes from 0.1 to 1, so no step meets a subnormal."""
     rng = np.random.default_rng(0)
 
@@ -131,18 +140,20 @@ def _start(layout: Layout) -> tuple[list[Array], list[Array]]:
 
 
 @lru_cache(maxsize=1)
-def _twin(rule: str, layout: Layout) -> Array:
+def twin(rule: str, layout: Layout) -> Array:
+    """Return the parameters of the twin after `CALLS` steps."""
     (found,) = (each for each in RULES if each.id == rule)
-    w, g = _start(layout)
+    w, g = start(layout)
     params = {str(i): x.copy() for i, x in enumerate(w)}
-    twin = getattr(reference, found.ours)(params, **found.options)
+    optimizer = getattr(reference, found.ours)(params, **found.options)
     for _ in range(CALLS):
-        twin.step({str(i): x for i, x in enumerate(g)})
+        optimizer.step({str(i): x for i, x in enumerate(g)})
     return np.concatenate(list(params.values()))
 
 
-def _arena(rule: Rule, layout: Layout) -> Ready:
-    w, g = _start(layout)
+def ours(rule: Rule, layout: Layout) -> Ready:
+    """Set up ours over an arena."""
+    w, g = start(layout)
     arena = fs.Arena({str(i): x for i, x in enumerate(w)})
     for name, gradient in zip(arena, g, strict=True):
         arena.grad[name] = gradient
@@ -151,14 +162,14 @@ def _arena(rule: Rule, layout: Layout) -> Ready:
 
 
 def _list(rule: Rule, layout: Layout) -> Ready:
-    w, g = _start(layout)
+    w, g = start(layout)
     params = [x.copy() for x in w]
     optimizer = getattr(fs.optim, rule.ours)(params, **rule.options)
     return Ready(lambda: optimizer.step(g), lambda: np.concatenate(params))
 
 
 def _numpy(rule: Rule, layout: Layout, in_place: bool) -> Ready:
-    w, g = _start(layout)
+    w, g = start(layout)
     params = [x.copy() for x in w]
     state = [[np.zeros_like(x) for _ in range(rule.states)] for x in w]
     scratch = (np.empty_like(w[0]), np.empty_like(w[0])) if in_place else ()
@@ -174,19 +185,52 @@ def _numpy(rule: Rule, layout: Layout, in_place: bool) -> Ready:
     return Ready(step, lambda: np.concatenate(params))
 
 
-def _torch(rule: Rule, layout: Layout, path: dict[str, Any]) -> Ready:
+def torch_path(rule: Rule, layout: Layout, path: dict[str, Any]) -> Ready:
+    """Set up one of torch's paths."""
     torch = module("torch")
-    w, g = _start(layout)
+    params, gradients = tensors(layout)
+    options = rule.torch_options or rule.options
+    optimizer = getattr(torch.optim, rule.torch)(params, **options, **path)
+    spoils = rule.id == "nag" and "foreach" in path
+    reset = gradients if spoils else lambda: None
+    return Ready(optimizer.step, lambda: torch.cat(params).numpy(), reset)
+
+
+def tensors(layout: Layout) -> tuple[list[Any], Callable[[], None]]:
+    """Return parameters with gradients, and what puts the gradients right again."""
+    torch = module("torch")
+    w, g = start(layout)
     params = [torch.tensor(x) for x in w]
     for p, gradient in zip(params, g, strict=True):
         p.grad = torch.tensor(gradient)
-    options = rule.torch_options or rule.options
-    optimizer = getattr(torch.optim, rule.torch)(params, **options, **path)
 
     def gradients() -> None:
         for p, gradient in zip(params, g, strict=True):
             p.grad.copy_(torch.from_numpy(gradient))
 
-    spoils = rule.id == "nag" and "foreach" in path
-    reset = gradients if spoils else lambda: None
-    return Ready(optimizer.step, lambda: torch.cat(params).numpy(), reset)
+    return params, gradients
+
+
+def _optax(rule: Rule, layout: Layout) -> Ready:
+    """Jitted, with its buffers given back (donated): XLA takes as many threads as there are, whatever the case says."""
+    jax, optax = module("jax"), module("optax")
+    assert rule.optax is not None
+    name, options = rule.optax
+    transform = getattr(optax, name)(ns.LR, **options)
+    w, g = start(layout)
+    # donated buffers must not be NumPy's own
+    held = {"params": [jax.numpy.array(x, copy=True) for x in w]}
+    gradients = [jax.numpy.array(x) for x in g]
+    held["state"] = transform.init(held["params"])
+
+    def update(params: Any, state: Any, grads: Any) -> Any:
+        updates, state = transform.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    jitted = jax.jit(update, donate_argnums=(0, 1))
+
+    def step() -> None:
+        held["params"], held["state"] = jitted(held["params"], held["state"], gradients)
+        jax.block_until_ready(held["params"])
+
+    return Ready(step, lambda: np.concatenate([np.asarray(x) for x in held["params"]]))

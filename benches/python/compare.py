@@ -23,16 +23,18 @@ from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import bench_compile
 import bench_metrics
 import bench_norm
 import bench_optim
+import bench_pass
 import fourstep as fs
 from harness import Case, Timing, WrongAnswerError, time_in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "benches" / "record"
-PARTS = (bench_optim, bench_metrics, bench_norm)
-LIBRARIES = ("numpy", "torch", "scikit-learn")
+PARTS = (bench_optim, bench_pass, bench_compile, bench_metrics, bench_norm)
+LIBRARIES = ("numpy", "torch", "optax", "scikit-learn")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

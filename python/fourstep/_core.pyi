@@ -28,9 +28,11 @@ __all__ = [
     "pow",
     "power",
     "probe",
+    "rows_squares",
     "runtime",
     "set_num_threads",
     "step",
+    "step_rows",
 ]
 
 # exec.rs
@@ -117,7 +119,7 @@ _Group = tuple[str, dict[str, Any], list[int], list[_Range]]
 def step(
     buffers: Sequence[_Buffer],
     groups: list[_Group],
-    clips: list[tuple[float, list[_Range], list[int]]],
+    clips: list[tuple[float, list[_Range], list[int], list[tuple[int, float, int]]]],
     options: dict[str, Any],
     exec: Exec,
 ) -> tuple[list[float], list[float], int, int | None, bool, list[list[list[float]]]]: ...
@@ -132,6 +134,26 @@ def probe(
 def power(base: float, exponent: int) -> float: ...
 def pow(x: float, y: float) -> float: ...
 def nadam_mu_product(beta1: float, momentum_decay: float, t: int, mu_product: float) -> float: ...
+
+# rows.rs
+_Named = tuple[str, Array, Array]
+
+def rows_squares(
+    named: _Named,
+    table: Array,
+    duplicates: str,
+    measure: bool,
+    finite: bool,
+    exec: Exec,
+) -> tuple[float, int]: ...
+def step_rows(
+    tables: Sequence[
+        tuple[_Named, tuple[Array, Sequence[Array], Array | None, Array | None], tuple[str, dict[str, Any]]]
+    ],
+    duplicates: str,
+    options: dict[str, Any],
+    exec: Exec,
+) -> list[int]: ...
 
 # norm.rs
 def batch_norm_forward(

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from unicodedata import combining
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return head and rows as lines of aligned columns, without a line break at the end."""
     cells = [list(head), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(head))]
+    lines = (
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _width(cell: str) -> int:
+    """Return how wide it prints: an accent stands over a letter."""
+    return sum(not combining(character) for character in cell)

@@ -130,6 +130,8 @@ class Arena(Views):
                 source.bind(name, self[name], self.grad[name])
         #: Group of each parameter, as the optimizer that uses the arena names it.
         self.groups: dict[str, str] = {}
+        #: Tables that the optimizer steps by rows: their part of `grad` is not used.
+        self.sparse: frozenset[str] = frozenset()
 
     def views(self, flat: Array, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Array]:
         """Return views of a flat buffer of the arena's size, one for each parameter."""
@@ -137,8 +139,13 @@ class Arena(Views):
         return {name: flat[where].reshape(shapes[name]) for name, where in self.slices.items()}
 
     def zero_grad(self) -> None:
-        """Set every gradient to 0."""
-        self.grad_data[...] = 0
+        """Set every gradient to 0, but those of sparse tables, which are not used."""
+        if not self.sparse:
+            self.grad_data[...] = 0
+            return
+        for name, grad in self.grad.items():
+            if name not in self.sparse:
+                grad[...] = 0
 
     def state_dict(self) -> dict[str, Array]:
         """Return a copy of every parameter, by name."""

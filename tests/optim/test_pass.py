@@ -355,8 +355,10 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         state = [before.get(key, np.full(n, optimizer._start(group, key), dtype)) for key in states]
         seen = np.empty(n, dtype), np.empty(n, dtype)
         columns = list(range(len(states)))
-        call: Any = ("w", w, g, state, None, None), (name, {**shared, **hyper}, columns, [])
-        _core.probe(*call, 1.0, optimizer._pass_options(True, True), seen, execution())
+        spec: Any = (name, {**shared, **hyper}, columns, [])
+        _core.probe(
+            ("w", w, g, state, None, None), spec, 1.0, optimizer._pass_options(True, True), seen, execution()
+        )
         optimizer.step({"w": g})
         assert same_bits(w, ours["w"])
         assert all(
@@ -365,4 +367,4 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         assert same_bits(seen[0], twin.gradient(theirs["w"], g, twin.scale({"w": g})))
         old = theirs["w"].copy()
         twin.step({"w": g})
-        assert same_bits(twin.update(old, seen[1], 1.0), w)
+        assert same_bits(twin.update(old, seen[1], twin.keep), w)

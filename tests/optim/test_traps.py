@@ -85,6 +85,8 @@ def test_9_nadam_has_dozats_schedule() -> None:
 
 def test_15_weight_decay_is_l2_for_all(rule: Any) -> None:
     """λ·w is a gradient like any other: it goes through the moments."""
+    if rule.name in ("AdamW", "SGDW"):
+        pytest.skip(f"{rule.name} decays decoupled")
     a, b = np.full(3, 2.0), np.full(3, 2.0)
     with_decay, without = rule.make([a], weight_decay=0.25), rule.make([b])
     with_decay.step([np.zeros(3)])

@@ -21,6 +21,8 @@
 | `AdaBelief` | w | EMA of g | EMA of (g − m)² | α·m̂/(√V̂ + ε) |
 | `Yogi` | w | EMA of g | V − (1 − β₂)·sign(V − g²)·g² | α·m/(√V + ε) |
 
+For tables of which a batch touches few rows (`Optimizer.step_rows`): `SGD`, `AdaGrad`, `RowwiseAdagrad`, `LazyAdam`.
+
 Names and defaults are PyTorch's. torch's spellings (`Adagrad`, `Adadelta`, `RMSprop`, `NAdam`) work too.
 """
 
@@ -37,10 +39,12 @@ from fourstep.optim.adamax import Adamax
 from fourstep.optim.base import Optimizer
 from fourstep.optim.four_steps import FourSteps, Leak
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.lazy_adam import LazyAdam
 from fourstep.optim.nadam import Nadam
 from fourstep.optim.radam import RAdam
 from fourstep.optim.report import Last, NonFiniteWarning
 from fourstep.optim.rmsprop import RMSProp
+from fourstep.optim.rowwise_adagrad import RowwiseAdagrad
 from fourstep.optim.sgd import NAG, SGD, SGDW
 from fourstep.optim.yogi import Yogi
 
@@ -69,6 +73,7 @@ __all__ = [
     "FourStep",
     "FourSteps",
     "Last",
+    "LazyAdam",
     "Leak",
     "NAdam",
     "Nadam",
@@ -78,6 +83,7 @@ __all__ = [
     "RAdam",
     "RMSProp",
     "RMSprop",
+    "RowwiseAdagrad",
     "SlowStep",
     "Yogi",
     "compare",

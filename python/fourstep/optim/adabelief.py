@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class AdaBelief(Optimizer):
@@ -53,7 +54,7 @@ class AdaBelief(Optimizer):
     >>> for t in range(100):
     ...     opt.step([np.array([1.0, 1.0 if t % 4 else -2.0])])  # steady; the same size, with surprises
     >>> w.round(3).tolist()
-    [-3.055, -0.217]
+    [-3.328, -0.174]
 
     Notes
     -----

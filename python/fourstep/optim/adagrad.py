@@ -16,6 +16,7 @@ from fourstep.optim.checks import Check
 from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
+from fourstep.optim.rows import RowRule
 
 
 class AdaGrad(Optimizer):
@@ -91,6 +92,10 @@ class AdaGrad(Optimizer):
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         hyper = {key: group[key] for key in ("lr_decay", "eps", "eps_inside")}
         return "adagrad", ("sum",), hyper
+
+    def row_rule(self, group: ParamGroup) -> RowRule:
+        """Return the same rule, which leaves rows alone whose gradient is 0."""
+        return RowRule(*self._rule(group))
 
     def _start(self, group: ParamGroup, state: str) -> float:
         return float(group["initial_accumulator_value"])

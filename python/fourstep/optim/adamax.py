@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class Adamax(Optimizer):
@@ -49,7 +50,7 @@ class Adamax(Optimizer):
     >>> for scale in (1, 100, 1):  # a burst holds the steps down for long
     ...     opt.step([scale * np.sign(w)])
     >>> w.round(4).tolist()
-    [0.7593, -99.7593]
+    [0.813, -99.813]
 
     Notes
     -----

@@ -15,6 +15,7 @@ from fourstep._runtime import execution
 from fourstep._table import table
 from fourstep.arena import Arena, Array, Views
 from fourstep.optim import checks, precision
+from fourstep.optim import rows as by_rows
 from fourstep.optim.busy import Busy
 from fourstep.optim.checks import Check
 from fourstep.optim.dialects import Dialect, Dialected
@@ -99,7 +100,8 @@ class Optimizer(metaclass=Dialected):
     seed : int
     groups : list of dict, optional
         Hyper-parameters by group: ``[{"params": "*.bias", "weight_decay": 0.0}, {"params": ...}]``. ``"params"`` is
-        a name, a pattern, a list of them, or ``...`` for the rest; ``"trainable": False`` freezes a group.
+        a name, a pattern, a list of them, or ``...`` for the rest; ``"trainable": False`` freezes a group, and
+        ``"sparse": True`` makes its arrays tables, which step by rows (`step_rows`).
     dialect : {"torch", "keras", "optax", "paper", "notes"}
         Whose defaults, semantics and argument names: fills in what is not given. See ``docs/optim/dialects.md``.
     """
@@ -126,7 +128,10 @@ class Optimizer(metaclass=Dialected):
         "clip_value": checks.positive_or_none,
         "clip_norm": checks.positive_or_none,
         "trainable": checks.flag,
+        "sparse": checks.flag,
     }
+    #: Hyper-parameters that cannot be changed once the optimizer is made.
+    _fixed: ClassVar[tuple[str, ...]] = ("sparse",)
 
     def __init__(
         self,
@@ -144,7 +149,7 @@ class Optimizer(metaclass=Dialected):
         #: Updates taken; the next one asks a schedule for this step. Set it to go on from there.
         self.step_count = 0
         shared_defaults = {"decay": self._decay, "maximize": False, "clip_value": None, "clip_norm": None}
-        self.defaults = {"trainable": True, **shared_defaults, **defaults, **of_groups}
+        self.defaults = {"trainable": True, "sparse": False, **shared_defaults, **defaults, **of_groups}
         self._check_options()
         arrays = self._layout.params()
         self._groups = tuple(
@@ -155,6 +160,7 @@ class Optimizer(metaclass=Dialected):
                 {**self._shared_checks, **self._checks},
                 self._check_group,
                 lambda: self.step_count,
+                self._fixed,
             )
             for spec, names in zip(specs, assign(self._layout.names, specs), strict=True)
         )
@@ -167,6 +173,10 @@ class Optimizer(metaclass=Dialected):
         ]
         #: State by name, then by buffer; a buffer of parameters that never trained has none.
         self._state: dict[str, dict[int, precision.Buffer]] = {}
+        #: State that has one value for each row of a table, by name, then by table.
+        self._row_state: dict[str, dict[str, Array]] = {}
+        #: The tables that the step under way is given rows of.
+        self._tables: list[by_rows.Table] = []
         buffers = self._layout.buffers
         self._averages = [b.copy() for b in buffers] if self.options.ema_decay is not None else None
         self._copies = [to_half(b).reshape(b.shape) for b in buffers] if self.options.copy_out else None
@@ -176,16 +186,25 @@ class Optimizer(metaclass=Dialected):
         self.nonfinite = Nonfinite()
         self._rates: dict[int, float] = {}
         self._busy = Busy()
+        by_rows.check_groups(self)
         if isinstance(params, Arena):
             params.groups = {
                 name: str(i) for i, group in enumerate(self.param_groups) for name in group["names"]
             }
+            params.sparse = frozenset(self._sparse())
 
     # What a subclass says.
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         """Return the rule of a group, its state buffers, and the hyper-parameters that it wants beside the shared."""
         raise NotImplementedError
+
+    def row_rule(self, group: ParamGroup) -> by_rows.RowRule:
+        """Return the rule by which the rows of a sparse group step."""
+        raise ValueError(
+            f"sparse: {type(self).__name__} moves rows that no gradient touched, so it has no sparse tables; "
+            "SGD, AdaGrad, RowwiseAdagrad and LazyAdam have"
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         """Return φ, ψ and direction of a group, and where the frame leaks."""
@@ -279,8 +298,14 @@ class Optimizer(metaclass=Dialected):
             raise ValueError(f"step_count: got {value!r}, need a whole number from 0 to 2^64 - 1")
         self._step_count = int(value)
 
-    def step(self, grads: Any = None) -> Any:
-        """Take one step over all trainable parameters, in one call of the kernels.
+    def step(
+        self,
+        grads: Any = None,
+        *,
+        rows: by_rows.Rows | Callable[[], by_rows.Rows] | None = None,
+        duplicates: by_rows.Duplicates = "sum",
+    ) -> Any:
+        """Take one step over all trainable parameters, in one call of the kernels; of sparse tables, over rows.
 
         Parameters
         ----------
@@ -288,6 +313,11 @@ class Optimizer(metaclass=Dialected):
             Nothing for an arena, whose gradients are ``arena.grad``; else gradients in the form of the parameters
             (a dict, a list, or for groups a list of lists in group order). Or a closure: it fills ``arena.grad`` and
             returns the loss, or without an arena returns ``(loss, gradients)``.
+        rows : dict of str to (rows, gradients), optional
+            What steps of sparse tables: whole numbers of shape (n,), and one gradient for each, of shape (n, *row).
+            Or a function that returns it, called after the closure.
+        duplicates : {"sum", "in_order"}
+            A row that is named more than once takes one step by the sum of its gradients, or a step for each.
 
         Returns
         -------
@@ -302,9 +332,57 @@ class Optimizer(metaclass=Dialected):
         """
         with self._alone():
             if callable(grads):
-                return self._step_closure(grads)
-            self._step(self._layout.gradients(grads, self._frozen()))
+                return self._step_closure(self._then(grads, rows, duplicates))
+            self._tables = by_rows.tables_of(self, rows() if callable(rows) else rows, duplicates)
+            self._step(self._layout.gradients(grads, self._frozen(), self._sparse()))
             return None
+
+    def step_rows(
+        self, name: str, rows: Array, grads: Array, *, duplicates: by_rows.Duplicates = "sum"
+    ) -> None:
+        """Take one step over rows of one sparse table, and of nothing else: a step of the optimizer, counted as one.
+
+        Only what is named moves, decays, or is averaged; the cost is that of those rows.
+
+        Parameters
+        ----------
+        name : str
+            A parameter of a group with ``"sparse": True``.
+        rows : ndarray of int, shape (n,)
+            Which rows, in any order.
+        grads : ndarray, shape (n, *row)
+            Their gradients, of the table's dtype.
+        duplicates : {"sum", "in_order"}
+            See `step`.
+
+        Raises
+        ------
+        ValueError
+            A row is outside the table: the first is named, with its position. Nothing was updated.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fourstep as fs
+        >>> table = np.ones((5, 2))
+        >>> opt = fs.optim.SGD({"table": table}, lr=0.5, groups=[{"params": ..., "sparse": True}])
+        >>> opt.step_rows("table", np.array([3, 0, 3]), np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
+        >>> table.tolist()
+        [[1.0, 0.5], [1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [1.0, 1.0]]
+        """
+        with self._alone():
+            self._tables = by_rows.tables_of(self, {name: (rows, grads)}, duplicates)
+            self._step({}, dense=False)
+
+    def _then(self, closure: Closure, rows: Any, duplicates: by_rows.Duplicates) -> Closure:
+        """Return a closure after which the rows are read."""
+
+        def both() -> Any:
+            result = closure()
+            self._tables = by_rows.tables_of(self, rows() if callable(rows) else rows, duplicates)
+            return result
+
+        return both
 
     def zero_grad(self) -> None:
         """Set every gradient of the arena to 0."""
@@ -381,27 +459,50 @@ class Optimizer(metaclass=Dialected):
         return against(self, dialect, gradients, steps=steps, start=start, group=group)
 
     def state_of(self, name: str) -> dict[str, Array]:
-        """Return the state of one parameter, in its shape, by torch's names: views, or float32 copies of fewer bits."""
+        """Return the state of one parameter, in its shape, by torch's names: views, or float32 copies of fewer bits.
+
+        What a sparse table keeps once for each row has the shape (rows,).
+        """
         return {
             key: precision.decoded(key, parts, key in precision.SIGNED)
-            for key, parts in self._parts(name).items()
+            for key, parts in self._parts(name, self._group_of(name).started).items()
         }
 
-    def stored_of(self, name: str) -> dict[str, Array]:
-        """Return the state of one parameter as it is stored: views."""
-        return {key: array for parts in self._parts(name).values() for key, array in parts.items()}
+    def stored_of(self, name: str, states: Iterable[str] | None = None) -> dict[str, Array]:
+        """Return the state of one parameter as it is stored: views. Of these names, or of all that hold something."""
+        states = self._group_of(name).started if states is None else states
+        return {key: array for parts in self._parts(name, states).values() for key, array in parts.items()}
 
-    def _parts(self, name: str) -> dict[str, dict[str, Array]]:
-        group = next((g for g in self.param_groups if name in g["names"]), None)
-        if group is None:
-            raise KeyError(f"no parameter is called {name!r}; there are {', '.join(self._layout.names)}")
+    def _group_of(self, name: str) -> ParamGroup:
+        for group in self.param_groups:
+            if name in group["names"]:
+                return group
+        raise KeyError(f"no parameter is called {name!r}; there are {', '.join(self._layout.names)}")
+
+    def _parts(self, name: str, states: Iterable[str]) -> dict[str, dict[str, Array]]:
+        group = self._group_of(name)
         shape = group["params"][group["names"].index(name)].shape
         buffer, start, stop, _, block = self._own_ranges[name]
+        per_row = self._per_row(group)
         return {
-            key: precision.stored(key, buffers[buffer], (start, stop), block, shape)
-            for key, buffers in self._state.items()
-            if key in group.started
+            key: {key: self._row_state[key][name]}
+            if key in per_row
+            else precision.stored(key, self._state[key][buffer], (start, stop), block, shape)
+            for key in [*self._state, *(key for key in self._row_state if key not in self._state)]
+            if key in states
         }
+
+    def _per_row(self, group: ParamGroup) -> set[str]:
+        """Return the state that this group keeps once for each row."""
+        name = self.row_rule(group).per_row if group.raw("sparse") else None
+        return set() if name is None else {name}
+
+    def state_like(self, group: ParamGroup, name: str, key: str) -> dict[str, Array]:
+        """Return arrays of the shapes and dtypes in which a state of a parameter is stored, without their memory."""
+        array = group["params"][group["names"].index(name)]
+        if key in self._per_row(group):
+            return by_rows.like(self.row_rule(group), array)
+        return precision.like(key, array, self.options.state_dtype)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Refuse: a copy would step the copied parameters or the same ones, and nobody could tell which."""
@@ -413,6 +514,8 @@ class Optimizer(metaclass=Dialected):
     def __repr__(self) -> str:
         """Return a table of the groups: what each holds, and its hyper-parameters."""
         keys = [*self._shared_checks, *self._checks]
+        if not self._sparse():
+            keys.remove("sparse")
         rows = []
         for index, group in enumerate(self.param_groups):
             elements = sum(array.size for array in group["params"])
@@ -434,25 +537,34 @@ class Optimizer(metaclass=Dialected):
         try:
             yield
         finally:
+            self._tables = []
             self._busy.release()
 
     def _step_closure(self, closure: Closure) -> Any:
-        loss, gradients = self._layout.closure_result(closure(), self._frozen())
+        loss, gradients = self._layout.closure_result(closure(), self._frozen(), self._sparse())
         self._step(gradients)
         return loss
 
-    def _step(self, gradients: Gradients) -> None:
+    def _step(self, gradients: Gradients, *, dense: bool = True) -> None:
         active = self._begin()
-        if not self._run(gradients, [(i, *self._rule(self.param_groups[i])) for i in active]):
-            self._advance(active)
+        tables, jobs = self._tables, [(i, *self._rule(self.param_groups[i])) for i in active if dense]
+        by_rows.measure(self, tables, alone=not jobs)
+        if not self._run(gradients, jobs):
+            by_rows.run(self, tables)
+            self._advance([*(active if dense else []), *dict.fromkeys(table.group for table in tables)])
 
     def _begin(self) -> list[int]:
         """Return the groups that step, with the learning rate that each has throughout this step."""
         if self.step_count == 2**64 - 1:
             raise OverflowError(f"{type(self).__name__}: step_count is at its end, 2^64 - 1")
         active = self._active()
-        self._rates = {i: evaluate(self.param_groups[i].raw("lr"), self.step_count) for i in active}
+        rated = [*active, *(table.group for table in self._tables)]
+        self._rates = {i: evaluate(self.param_groups[i].raw("lr"), self.step_count) for i in rated}
         return active
+
+    def rate_of(self, index: int) -> float:
+        """Return the learning rate that a group has in the step under way."""
+        return self._rates[index]
 
     def _advance(self, active: Sequence[int]) -> None:
         for index in active:
@@ -464,8 +576,16 @@ class Optimizer(metaclass=Dialected):
     def _frozen(self) -> set[str]:
         return {name for group in self.param_groups if not group.raw("trainable") for name in group["names"]}
 
+    def _sparse(self) -> set[str]:
+        return {name for group in self.param_groups if group.raw("sparse") for name in group["names"]}
+
     def _active(self) -> list[int]:
-        return [i for i, group in enumerate(self.param_groups) if group.raw("trainable") and group["names"]]
+        """Return the groups that a plain step is about."""
+        return [
+            i
+            for i, group in enumerate(self.param_groups)
+            if group.raw("trainable") and not group.raw("sparse") and group["names"]
+        ]
 
     def _range_of(self, name: str) -> Range:
         buffer, start, stop = self._layout.where(name)
@@ -499,6 +619,9 @@ class Optimizer(metaclass=Dialected):
         `step_1`: the gradients are new, to be clipped, counted and zeroed. `step_4`: the update is the last of this
         step, to be decayed, averaged and copied.
         """
+        if not jobs and not any(table.measured for table in self._tables):
+            by_rows.nothing_dense(self)
+            return False
         states: dict[str, None] = {}
         used: dict[int, None] = {}
         ranges = {index: self._ranges_of(index) for index, *_ in jobs}
@@ -516,7 +639,7 @@ class Optimizer(metaclass=Dialected):
             self._fill(group, index, names)
             shared = {
                 "lr": self._rates[index],
-                **self._decays(group, self._rates[index], step_4),
+                **self.decays_of(group, self._rates[index], step_4),
                 "maximize": group.raw("maximize"),
                 "clip_value": group.raw("clip_value"),
                 "step": group.steps + 1,
@@ -536,7 +659,7 @@ class Optimizer(metaclass=Dialected):
         ]
         clips = self._clips(jobs, place) if step_1 else []
         try:
-            report = _core.step(buffers, groups, clips, self._pass_options(step_1, step_4), execution())
+            report = _core.step(buffers, groups, clips, self.pass_options(step_1, step_4), execution())
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}{self._first_not_finite(gradients, jobs)}") from None
         skipped = report[4]
@@ -547,7 +670,7 @@ class Optimizer(metaclass=Dialected):
             self._report(report, jobs, gradients)
         return skipped
 
-    def _decays(self, group: ParamGroup, lr: float, step_4: bool) -> dict[str, float]:
+    def decays_of(self, group: ParamGroup, lr: float, step_4: bool = True) -> dict[str, float]:
         """Return λ of the penalty, and what w is multiplied by."""
         decay, weight_decay = group.raw("decay"), group.raw("weight_decay")
         if decay == "l2":
@@ -555,7 +678,8 @@ class Optimizer(metaclass=Dialected):
         share = lr * weight_decay if decay == "decoupled" else weight_decay
         return {"weight_decay": 0.0, "keep": 1.0 - share if step_4 else 1.0}
 
-    def _pass_options(self, step_1: bool, step_4: bool) -> dict[str, Any]:
+    def pass_options(self, step_1: bool = True, step_4: bool = True) -> dict[str, Any]:
+        """Return the options of a pass, as the kernels take them."""
         o = self.options
         return {
             "grad_scale": o.grad_scale,
@@ -573,20 +697,37 @@ class Optimizer(metaclass=Dialected):
 
     def _clips(
         self, jobs: Sequence[Job], place: Mapping[int, int]
-    ) -> list[tuple[float, list[Range], list[int]]]:
-        """Return each norm that has to be known before the pass: its limit, its parameters, the groups that it scales."""
+    ) -> list[tuple[float, list[Range], list[int], list[tuple[int, float, int]]]]:
+        """Return each norm that has to be known before the pass.
+
+        Its limit, its parameters, the groups that it scales, and (place, Σg², how many are not finite) of its tables.
+        """
         own = {i: self.param_groups[index].raw("clip_norm") for i, (index, *_) in enumerate(jobs)}
+        limits = {t.name: self.param_groups[t.group].raw("clip_norm") for t in self._tables}
         shared = [i for i, limit in own.items() if limit is None]
-        found = [(limit, [i]) for i, limit in own.items() if limit is not None]
-        if shared and self.clip_norm is not None:
-            found.append((self.clip_norm, shared))
-        elif shared and self.options.skip_nonfinite in ("error", "step"):
-            found.append((float("inf"), shared))
+        found = [(limit, [i], list[by_rows.Table]()) for i, limit in own.items() if limit is not None]
+        for group in dict.fromkeys(t.group for t in self._tables if limits[t.name] is not None):
+            tables = [t for t in self._tables if t.group == group]
+            found.append((limits[tables[0].name], [], tables))
+        tables = [t for t in self._tables if limits[t.name] is None]
+        guarded = float("inf") if self.options.skip_nonfinite in ("error", "step") else None
+        limit = self.clip_norm if self.clip_norm is not None else guarded
+        if (shared or tables) and limit is not None:
+            found.append((limit, shared, tables))
         clips = []
-        for limit, which in found:
+        for number, (limit, which, tables) in enumerate(found):
             names = {name for i in which for name in self.param_groups[jobs[i][0]]["names"]}
-            ranges = [self._own_ranges[name] for name in self._layout.names if name in names]
-            clips.append((limit, _placed(ranges, place), which))
+            by_name = {table.name: table for table in tables}
+            counted = [name for name in self._layout.names if name in names or name in by_name]
+            ranges = [self._own_ranges[name] for name in counted if name in names]
+            known = [
+                (i, by_name[name].squares, by_name[name].not_finite)
+                for i, name in enumerate(counted)
+                if name in by_name
+            ]
+            for clipped in tables:
+                clipped.clip = number
+            clips.append((limit, _placed(ranges, place), which, known))
         return clips
 
     def _report(self, report: tuple[Any, ...], jobs: Sequence[Job], gradients: Gradients) -> None:
@@ -595,14 +736,22 @@ class Optimizer(metaclass=Dialected):
         first = self._layout.names[parameter] if parameter is not None else None
         if count and not self.options.zero_grad:
             count, first = self._count_not_finite(gradients, jobs)
+            if skipped:
+                count += sum(table.not_finite for table in self._tables)
+        if count and first is None:
+            first = next((t.name for t in self._tables if t.not_finite), None)
+        for t in self._tables:
+            t.coefficient = 1.0 if t.clip is None or skipped else coefficients[t.clip]
         by_name = {
             name: total
             for (index, *_), totals in zip(jobs, sums, strict=False)
             for name, total in zip(self.param_groups[index]["names"], totals, strict=False)
         }
         grad_norm = norms[0] if len(norms) == 1 and len(jobs) == len(self._active()) else None
-        if by_name:
-            grad_norm = math.sqrt(sum(total[0] for total in by_name.values())) / self.options.grad_scale
+        rows = {table.name: table.squares for table in self._tables if self.options.track}
+        if by_name or rows:
+            squares = sum(total[0] for total in by_name.values()) + sum(rows.values())
+            grad_norm = math.sqrt(squares) / self.options.grad_scale
         clipped = self.clip_norm is not None or any(self.param_groups[i].raw("clip_norm") for i, *_ in jobs)
         self.last = Last(
             step=self.step_count + 1,
@@ -611,7 +760,10 @@ class Optimizer(metaclass=Dialected):
             skipped=skipped,
             grad_norm=grad_norm,
             clip_coefficient=min(coefficients, default=None) if clipped else None,
-            grad_norms={name: math.sqrt(t[0]) / self.options.grad_scale for name, t in by_name.items()},
+            grad_norms={
+                name: math.sqrt(square) / self.options.grad_scale
+                for name, square in ({name: t[0] for name, t in by_name.items()} | rows).items()
+            },
             param_norms={name: math.sqrt(t[1]) for name, t in by_name.items()},
             update_norms={name: math.sqrt(t[2]) for name, t in by_name.items()},
         )
@@ -648,6 +800,8 @@ class Optimizer(metaclass=Dialected):
                 index = tuple(found[0].tolist())
                 count = f"{len(found)} of its elements are not finite"
                 return f"; the gradient of {name} is {grad[index]} at {index}, {count}"
+        if (message := by_rows.first_not_finite(self._tables)) is not None:
+            return message
         return "; each element is finite, the sum of their squares is not"
 
     def _allocate(self, name: str, used: Iterable[int]) -> None:
@@ -656,16 +810,33 @@ class Optimizer(metaclass=Dialected):
             if buffer not in buffers:
                 buffers[buffer] = precision.zeros(self._layout, buffer, name, self.options.state_dtype)
 
-    def allocate_for(self, index: int, names: Iterable[str]) -> None:
-        """Make sure that these state buffers exist for a group."""
+    def allocate_for(self, index: int, names: Iterable[str], *, fill: bool = False) -> None:
+        """Make sure that these state buffers exist for a group; with `fill`, that they hold what they start from."""
+        group = self.param_groups[index]
+        per_row, names = self._per_row(group), list(names)
+        buffers = {buffer for buffer, *_ in self._merged[index]}
+        fresh = {name for name in names if not buffers & self._state.get(name, {}).keys()}
         for name in names:
-            self._allocate(name, {buffer for buffer, *_ in self._merged[index]})
+            if name in per_row:
+                tables = self._row_state.setdefault(name, {})
+                for table, array in zip(group["names"], group["params"], strict=True):
+                    if table not in tables:
+                        tables[table] = np.array(by_rows.like(self.row_rule(group), array)[name])
+            else:
+                self._allocate(name, buffers)
+        if fill:
+            # A new buffer holds zeros: to write them would touch every row of every table.
+            self._fill(group, index, [n for n in names if n not in fresh or self._start(group, n)])
 
     def _fill(self, group: ParamGroup, index: int, names: Sequence[str]) -> None:
         """Set the state that a group is about to use for the first time to what it starts from."""
         for name in names:
             if name not in group.started:
                 start = self._start(group, name)
+                if name in self._per_row(group):
+                    for parameter in group["names"]:
+                        self._row_state[name][parameter][...] = start
+                    continue
                 for parameter in group["names"]:
                     buffer, first, last, _, block = self._own_ranges[parameter]
                     precision.fill(self._state[name][buffer], first, last, block, start)

@@ -141,7 +141,7 @@ class FourStep(Optimizer):
         self._written.check(values)
         if isinstance(direction, steps.ratio | steps.rectified) and isinstance(second, steps.none):
             raise ValueError(f"direction: {direction.kind} divides by a second moment, and second is none()")
-        divides = not isinstance(direction, steps.Step) or direction.divides
+        divides = not steps.is_step(direction) or direction.divides
         if not divides and not isinstance(second, steps.none):
             raise ValueError(
                 f"second: a direction of {direction!r} makes no use of it; need none(), or ratio() as direction"

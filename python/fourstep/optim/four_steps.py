@@ -140,7 +140,7 @@ class FourSteps:
 
     def state_bytes(self, dtype: Any = np.float32) -> int:
         """Return the bytes of state for each parameter."""
-        return len(self.states) * np.dtype(dtype).itemsize
+        return len(self.states) * int(np.dtype(dtype).itemsize)
 
     def __str__(self) -> str:
         """Return the four steps as lines of text, then the numbers, then the leaks."""

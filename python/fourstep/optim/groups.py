@@ -38,15 +38,20 @@ class ParamGroup(MutableMapping[str, Any]):
         checks: Mapping[str, Check],
         together: Callable[[Mapping[str, Any]], None],
         next_step: Callable[[], int],
+        fixed: Sequence[str] = (),
     ) -> None:
         self._fixed = {"params": list(params), "names": list(names)}
         self._checks = checks
         self._together = together
         self._next_step = next_step
         self._values: dict[str, Any] = {}
+        #: Hyper-parameters that are as they were when the optimizer was made.
+        self.fixed = tuple(fixed)
         self.update_all(values)
         #: Steps that this group has taken: those of the optimizer, less those for which it was frozen.
         self.steps = 0
+        #: Steps that each of its tables has taken, if it is sparse.
+        self.table_steps: dict[str, int] = {}
         #: State buffers that hold something for this group.
         self.started: set[str] = set()
         #: Scalars that a rule carries from step to step.
@@ -86,14 +91,12 @@ class ParamGroup(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Change a hyper-parameter from the next step on."""
-        if key in self._fixed:
-            raise KeyError(f"{key!r} of a group is fixed when the optimizer is made")
-        self.update_all({key: value})
+        self.update({key: value})
 
     def update(self, *args: Any, **values: Any) -> None:
         """Change several hyper-parameters at once: all of them, or on an error none."""
         values = dict(*args, **values)
-        fixed = [key for key in values if key in self._fixed]
+        fixed = [key for key in values if key in self._fixed or key in self.fixed]
         if fixed:
             raise KeyError(f"{fixed[0]!r} of a group is fixed when the optimizer is made")
         self.update_all(values)

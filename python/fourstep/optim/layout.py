@@ -42,10 +42,14 @@ class Layout(Protocol):
     def zeros(self, buffer: int) -> Array:
         """Return a state buffer beside a buffer of parameters."""
 
-    def gradients(self, grads: Any, frozen: Set[str] = frozenset()) -> dict[int, Array]:
-        """Return the gradient of each buffer; a frozen parameter needs none."""
+    def gradients(
+        self, grads: Any, frozen: Set[str] = frozenset(), sparse: Set[str] = frozenset()
+    ) -> dict[int, Array]:
+        """Return the gradient of each buffer; a frozen parameter needs none, and a sparse one has none."""
 
-    def closure_result(self, result: Any, frozen: Set[str] = frozenset()) -> tuple[Any, dict[int, Array]]:
+    def closure_result(
+        self, result: Any, frozen: Set[str] = frozenset(), sparse: Set[str] = frozenset()
+    ) -> tuple[Any, dict[int, Array]]:
         """Return loss and gradients of a closure's result."""
 
 
@@ -88,13 +92,17 @@ class ArenaLayout:
         """Return an aligned flat buffer."""
         return aligned_zeros(self.arena.size, self.arena.dtype)
 
-    def gradients(self, grads: Any, frozen: Set[str] = frozenset()) -> dict[int, Array]:
+    def gradients(
+        self, grads: Any, frozen: Set[str] = frozenset(), sparse: Set[str] = frozenset()
+    ) -> dict[int, Array]:
         """Return the arena's own."""
         if grads is not None:
             raise TypeError("step() of an arena takes no gradients: they are in arena.grad")
         return {0: self.arena.grad_data}
 
-    def closure_result(self, result: Any, frozen: Set[str] = frozenset()) -> tuple[Any, dict[int, Array]]:
+    def closure_result(
+        self, result: Any, frozen: Set[str] = frozenset(), sparse: Set[str] = frozenset()
+    ) -> tuple[Any, dict[int, Array]]:
         """Take the result as the loss."""
         return result, {0: self.arena.grad_data}
 
@@ -139,24 +147,36 @@ class ArraysLayout:
         """Return zeros of the same shape."""
         return np.zeros_like(self.buffers[buffer])
 
-    def gradients(self, grads: Any, frozen: Set[str] = frozenset()) -> dict[int, Array]:
-        """Return the gradients by buffer."""
+    def gradients(
+        self, grads: Any, frozen: Set[str] = frozenset(), sparse: Set[str] = frozenset()
+    ) -> dict[int, Array]:
+        """Return the gradients by buffer. A sparse parameter may be left out of a dict, and is None in a list."""
+        if grads is None and sparse >= set(self.names):
+            return {}
         if grads is None:
             raise TypeError(f"step() needs the gradients: {_wanted(self.form)}")
         found: dict[str, Array] = {}
-        _collect(self.form, grads, "gradients", found)
+        _collect(self.form, grads, "gradients", found, sparse)
+        for name in sparse:
+            if found[name] is not None:
+                raise ValueError(
+                    f"the gradient of {name}: got {type(found[name]).__name__}, need None: it is sparse, and steps by "
+                    "rows (rows=)"
+                )
         return {
             index: _as_gradient(name, found[name], self.buffers[index])
             for name, index in self._index.items()
-            if not (found[name] is None and name in frozen)
+            if not (found[name] is None and (name in frozen or name in sparse))
         }
 
-    def closure_result(self, result: Any, frozen: Set[str] = frozenset()) -> tuple[Any, dict[int, Array]]:
+    def closure_result(
+        self, result: Any, frozen: Set[str] = frozenset(), sparse: Set[str] = frozenset()
+    ) -> tuple[Any, dict[int, Array]]:
         """Take the result as ``(loss, gradients)``."""
         if not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError("without an arena, a closure returns (loss, gradients)")
         loss, grads = result
-        return loss, self.gradients(grads, frozen)
+        return loss, self.gradients(grads, frozen, sparse)
 
 
 def _check_parameter(name: str, array: Any) -> None:
@@ -198,26 +218,27 @@ def _wanted(form: Any) -> str:
     return f"a list of {len(form)} arrays"
 
 
-def _collect(form: Any, grads: Any, what: str, found: dict[str, Array]) -> None:
-    """Walk `grads` along `form`, which it must match, into `found`."""
+def _collect(form: Any, grads: Any, what: str, found: dict[str, Any], optional: Set[str]) -> None:
+    """Walk `grads` along `form`, which it must match, into `found`; an optional key of a dict may be missing."""
     if isinstance(form, str):
         found[form] = grads
     elif isinstance(form, dict):
         if not isinstance(grads, Mapping):
             raise TypeError(f"{what}: got {type(grads).__name__}, need {_wanted(form)}")
+        grads = {key: None for key in form if key in optional} | dict(grads)
         missing = [key for key in form if key not in grads]
         unknown = [key for key in grads if key not in form]
         if missing or unknown:
             raise KeyError(f"{what}: missing {missing}, unknown {unknown}; need {_wanted(form)}")
         for key, part in form.items():
-            _collect(part, grads[key], what, found)
+            _collect(part, grads[key], what, found, optional)
     else:
         if isinstance(grads, np.ndarray | Mapping | str) or not isinstance(grads, Sequence):
             raise TypeError(f"{what}: got {type(grads).__name__}, need {_wanted(form)}")
         if len(grads) != len(form):
             raise ValueError(f"{what}: got {len(grads)} of them, need {_wanted(form)}")
         for part, grad in zip(form, grads, strict=True):
-            _collect(part, grad, what, found)
+            _collect(part, grad, what, found, optional)
 
 
 def layout_of(params: Any) -> tuple[Layout, list[dict[str, Any]] | None]:

@@ -42,13 +42,13 @@ class LookAhead(Optimizer):
         """Return the move that is the update."""
         raise NotImplementedError
 
-    def _step(self, gradients: Gradients) -> None:
+    def _step(self, gradients: Gradients, *, dense: bool = True) -> None:
         for index in self._active():
             if self._needs_closure(self.param_groups[index]):
                 raise TypeError(
                     "lookahead='notes' takes its gradient at the look-ahead point: call step(closure)"
                 )
-        super()._step(gradients)
+        super()._step(gradients, dense=dense)
 
     def _step_closure(self, closure: Closure) -> Any:
         active = self._begin()

@@ -159,5 +159,5 @@ class Nadam(LookAhead):
             "step 1 takes the gradient at w − α·m/(√V + ε), by the moments of the step before: it needs a closure (O16)",
         )
         corrected = group["bias_correction"]
-        first, second = steps.ema(beta1, corrected), steps.ema_sq(beta2, corrected)
-        return Triple(first, second, direction, (leak,), (), "w − α·m/(√V + ε)")
+        average, squares = steps.ema(beta1, corrected), steps.ema_sq(beta2, corrected)
+        return Triple(average, squares, direction, (leak,), (), "w − α·m/(√V + ε)")

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class RAdam(Optimizer):
@@ -52,7 +53,7 @@ class RAdam(Optimizer):
     ...     opt.step([np.array([0.01, 1.0])])
     ...     sizes.append((before - w).round(4).tolist())
     >>> sizes[4], sizes[5]  # momentum as it is, five times; from then on divided, and held back by r_t
-    ([0.001, 0.1], [0.0028, 0.0028])
+    ([0.001, 0.1], [0.0026, 0.0026])
 
     Notes
     -----

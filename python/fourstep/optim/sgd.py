@@ -20,6 +20,7 @@ from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.lookahead import LookAhead, Move
 from fourstep.optim.options import Shared
+from fourstep.optim.rows import RowRule
 
 Form = Literal["torch", "lr_inside", "ema"]
 
@@ -111,6 +112,16 @@ class SGD(Optimizer):
         if group["nesterov"]:
             form = "nesterov_inside" if form == "lr_inside" else "nesterov"
         return momentum_rule(group, form, group["dampening"])
+
+    def row_rule(self, group: ParamGroup) -> RowRule:
+        """Return the same rule: a row's momentum is lost only when it is touched."""
+        if group["dampening"] != 0:
+            raise ValueError(
+                f"dampening: got {group['dampening']}, need 0 for sparse tables: it is left out at the first step of a "
+                "buffer, and rows have their first steps at different times"
+            )
+        name, states, hyper = self._rule(group)
+        return RowRule(name, states, {**hyper, "first": False} if states else hyper)
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         momentum, form = group["momentum"], group["momentum_form"]

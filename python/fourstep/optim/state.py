@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fourstep import schedules
-from fourstep.optim import precision
 from fourstep.optim.dialects import DIALECTS
 from fourstep.state import StateError, check_state
 from fourstep.steps.base import Step
@@ -59,6 +58,7 @@ def _dump_group(group: ParamGroup) -> dict[str, Any]:
         "step": group.steps,
         "started": sorted(group.started),
         "scalars": dict(group.scalars),
+        **({"table_steps": dict(group.table_steps)} if group.raw("sparse") else {}),
         **{key: _dump_value(value) for key, value in described.items()},
         "lr": _dump_lr(described["lr"]),
     }
@@ -92,6 +92,7 @@ class _Group:
     steps: int
     started: set[str]
     scalars: dict[str, float]
+    table_steps: dict[str, int]
 
 
 def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
@@ -130,6 +131,7 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     for group, new in zip(optimizer.param_groups, groups, strict=True):
         group.update_all(new.values)
         group.steps, group.started, group.scalars = new.steps, new.started, new.scalars
+        group.table_steps = new.table_steps
         for plateau, memory in new.memories:
             plateau.load_state_dict(memory)
         for name in group["names"]:
@@ -148,7 +150,7 @@ def _from_format_1(optimizer: Optimizer, state: Mapping[str, Any]) -> dict[str, 
     new = {key: value for key, value in state.items() if key != "clip_norm"}
     new["options"] = {**optimizer.options.to_dict(), "clip_norm": state.get("clip_norm")}
     new.setdefault("dialect", "torch")
-    added = {"decay": "l2", "clip_norm": None}
+    added = {"decay": "l2", "clip_norm": None, "sparse": False}
     groups = state.get("groups")
     if isinstance(groups, list | tuple) and all(isinstance(g, Mapping) for g in groups):
         new["groups"] = [{**added, **group} for group in groups]
@@ -228,10 +230,16 @@ def _check_names(optimizer: Optimizer, saved: Any, problems: list[str]) -> None:
 def _read_group(optimizer: Optimizer, index: int, saved: Mapping[str, Any], problems: list[str]) -> _Group:
     group = optimizer.param_groups[index]
     found: list[str] = []
-    need = (*_OWN, *(key for key in group.described() if key != "names"))
+    own = (*_OWN, "table_steps") if group.raw("sparse") else _OWN
+    need = (*own, *(key for key in group.described() if key != "names"))
     found += [f"{key!r} is missing" for key in need if key not in saved]
     found += [f"{key!r} is unexpected" for key in saved if key not in need]
-    values = {key: value for key, value in saved.items() if key in need and key not in _OWN}
+    found += [
+        f"{key}: got {saved[key]!r}, need {group.raw(key)!r}, which is fixed"
+        for key in group.fixed
+        if key in saved and saved[key] != group.raw(key)
+    ]
+    values = {key: value for key, value in saved.items() if key in need and key not in own}
     memories: list[tuple[schedules.ReduceOnPlateau, dict[str, float]]] = []
     try:
         if "lr" in values:
@@ -251,10 +259,16 @@ def _read_group(optimizer: Optimizer, index: int, saved: Mapping[str, Any], prob
         scalars = {}
     elif set(scalars) != (set(optimizer.scalars) if steps else set()):
         found.append(f"scalars: got {sorted(scalars)}, need {sorted(optimizer.scalars) if steps else []}")
+    table_steps = saved.get("table_steps", {})
+    if not isinstance(table_steps, Mapping) or not set(table_steps) <= set(group["names"]):
+        found.append(f"table_steps: got {table_steps!r}, need counts by table")
+        table_steps = {}
+    table_steps = {
+        name: _count(f"table_steps of {name}", value, found) for name, value in table_steps.items()
+    }
     problems += [f"group {index}: {line}" for line in found]
-    return _Group(
-        values, memories, steps, set(started), {key: float(value) for key, value in scalars.items()}
-    )
+    scalars = {key: float(value) for key, value in scalars.items()}
+    return _Group(values, memories, steps, set(started), scalars, table_steps)
 
 
 def _count(name: str, value: Any, problems: list[str]) -> int:
@@ -331,10 +345,10 @@ def _check_arrays(optimizer: Optimizer, groups: list[_Group], state: Mapping[str
     expected: dict[str, np.ndarray[Any, Any]] = {}
     known: set[str] = set()
     for group, new in zip(optimizer.param_groups, groups, strict=True):
-        for name, array in zip(group["names"], group["params"], strict=True):
+        for name in group["names"]:
             known.add(name)
             for key in sorted(new.started):
-                like = precision.like(key, array, optimizer.options.state_dtype)
+                like = optimizer.state_like(group, name, key)
                 expected.update({f"{name}.{part}": ghost for part, ghost in like.items()})
     got: dict[str, Any] = {}
     for name, arrays in state.items():

@@ -104,7 +104,7 @@ class Written:
                 raise FloatingPointError(
                     f"clip_norm: the gradient's norm is {norm}, so nothing was updated{where}"
                 )
-            return min(limit / (norm + 1e-6), 1.0)
+            return float(min(limit / (norm + o.options.clip_eps), 1.0))
 
         together = clipped(o.clip_norm, shared)
         return {
@@ -190,7 +190,7 @@ class Written:
 def _kernel_seconds(kind: type[FourStep], group: ParamGroup, n: int, dtype: Any) -> float:
     """Return the time an element of the kernels' step, with a common step in the place of each function."""
     common = {"first": steps.ema(bias_correction=False), "second": steps.ema_sq(bias_correction=False)}
-    chosen = {
+    chosen: dict[str, Any] = {
         key: group[key] if isinstance(group[key], steps.Step) else common[key] for key in ("first", "second")
     }
     w, g = np.ones(n, dtype), np.ones(n, dtype)

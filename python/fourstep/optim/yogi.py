@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
 from fourstep.optim import checks
-from fourstep.optim.base import Hyper, Optimizer, Shared
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.options import Shared
 
 
 class Yogi(Optimizer):

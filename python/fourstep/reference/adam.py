@@ -19,7 +19,7 @@ from fourstep.reference.base import Array, Optimizer, State, largest, root_of
 class Adam(Optimizer):
     """Twin of `fourstep.optim.Adam`."""
 
-    states = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    states: tuple[str, ...] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Adam(Optimizer):
         super().__init__(params, lr, weight_decay, **shared)
         self.beta1, self.beta2 = betas
         self.eps = eps
-        self.where = {"inside": eps_inside, "hat": eps_hat, "eps_root": eps_root}
+        self.where: dict[str, Any] = {"inside": eps_inside, "hat": eps_hat, "eps_root": eps_root}
         self.amsgrad = amsgrad
         self.amsgrad_max = amsgrad_max
         self.bias_correction = bias_correction

@@ -20,6 +20,7 @@ from fourstep import steps
 from fourstep.exact_math import pow, power
 from fourstep.reference.base import Array, Optimizer, State, largest, root_of, sign
 from fourstep.reference.radam import rectification
+from fourstep.steps import is_step
 
 #: A step, or a function in its place.
 Part = Any
@@ -44,7 +45,7 @@ class FourStep(Optimizer):
         self.second: Part = second or steps.none()
         self.direct: Part = direction or (steps.ratio() if self.second != steps.none() else steps.along())
         self.updates: Part = update or steps.descend()
-        self.functions = [part for part in gradient if not isinstance(part, steps.Step)]
+        self.functions = [part for part in gradient if not is_step(part)]
         self.states = (*states_of(self.first, "m"), *states_of(self.second, "v"))
         for part in (*gradient, self.updates):
             if isinstance(part, steps.GradientStep | steps.UpdateStep):
@@ -94,7 +95,7 @@ class FourStep(Optimizer):
         """Return m after this gradient."""
         first = self.first
         old = s[states_of(first, "m")[0]] if states_of(first, "m") else g
-        if not isinstance(first, steps.Step):
+        if not is_step(first):
             return [returned("first", first(old, g, self.t), g)]
         if isinstance(first, steps.plain):
             return []
@@ -111,7 +112,7 @@ class FourStep(Optimizer):
         names = states_of(second, "v")
         old = s[names[0]] if names else g
         m = s[states_of(self.first, "m")[0]] if states_of(self.first, "m") else g
-        if not isinstance(second, steps.Step):
+        if not is_step(second):
             return [returned("second", second(old, g, m, self.t), g)]
         if isinstance(second, steps.none):
             return []
@@ -135,7 +136,7 @@ class FourStep(Optimizer):
     def direction(self, s: State, w: Array, g: Array) -> Array:
         """Return η."""
         direct, lr = self.direct, self.lr
-        if not isinstance(direct, steps.Step):
+        if not is_step(direct):
             m, v = self.numerator(s, g, 1.0), self.corrected(s, g)
             return returned("direction", direct(m, v, lr, self.t), w)
         whole = isinstance(self.first, steps.nesterov)
@@ -187,7 +188,8 @@ class FourStep(Optimizer):
         direct = self.direct
         v, correction = self.divisor(s)
         if isinstance(self.second, steps.inf_norm):
-            return v + direct.eps
+            u: Array = v + direct.eps
+            return u
         where = {"inside": direct.eps_inside, "hat": direct.eps_hat, "eps_root": direct.eps_root}
         return root_of(v, correction, direct.eps, **where)
 
@@ -202,14 +204,14 @@ class FourStep(Optimizer):
 
     def update(self, w: Array, eta: Array, keep: float) -> Array:
         """Return w after the step."""
-        if isinstance(self.updates, steps.Step):
+        if is_step(self.updates):
             return super().update(w, eta, keep)
         return returned("update", self.updates(w, eta, self.t), w)
 
 
 def states_of(part: Part, name: str) -> tuple[str, ...]:
     """Return the names of a part's state: that of a function has its letter."""
-    return part.states if isinstance(part, steps.Step) else (name,)
+    return part.states if is_step(part) else (name,)
 
 
 def returned(step: str, value: Any, like: Array) -> Array:

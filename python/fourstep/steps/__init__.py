@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fourstep.steps.base import Step
+from fourstep.steps.base import Step, is_step
 from fourstep.steps.direction import Along, DirectionStep, Ratio, Rectified, Sign
 from fourstep.steps.first import Ema, FirstStep, HeavyBall, Nesterov, NesterovEma, Plain
 from fourstep.steps.gradient import L2, ClipNorm, ClipValue, GradientStep, Maximize
@@ -53,6 +53,7 @@ __all__ = [
     "heavy_ball",
     "independent",
     "inf_norm",
+    "is_step",
     "l2",
     "max_sq",
     "maximize",

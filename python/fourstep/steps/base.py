@@ -33,6 +33,10 @@ class Step:
         """Return what it does, as text."""
         raise NotImplementedError
 
+    def brief(self) -> str:
+        """Return what of its formula fits a cell of a table."""
+        return self.formula().partition(", ")[0].removeprefix("m = ").removeprefix("V = ")
+
     def latex(self) -> str:
         """Return what it does, for LaTeX's math mode."""
         raise NotImplementedError
@@ -65,3 +69,8 @@ class Window:
     def window(self) -> float:
         """1/(1 − β): so many steps hold about 1 − 1/e of the weight (O3)."""
         return 1 / (1 - self.beta)
+
+
+def is_step(part: object) -> bool:
+    """Tell whether something is a step, not a function in its place."""
+    return isinstance(part, Step)

@@ -9,7 +9,7 @@ from fourstep.optim import checks
 from fourstep.optim.checks import Check
 from fourstep.steps.base import Step
 from fourstep.steps.first import FirstStep
-from fourstep.steps.second import InfNorm
+from fourstep.steps.second import InfNorm, SecondStep
 
 
 class DirectionStep(Step):
@@ -87,8 +87,8 @@ class _Over(DirectionStep):
     def _root(self, second: Any) -> str:
         if isinstance(second, InfNorm):
             return "(u + ε)" if self.eps else "u"
-        v, corrected = ("V", False) if second is None else (second.v, second.v == "V̂")
-        hat = self.eps_hat and corrected
+        v = second.v if isinstance(second, SecondStep) else "V"
+        hat = self.eps_hat and getattr(second, "v", "V") == "V̂"
         inside = "ε" if self.eps_inside and self.eps else ""
         added = "".join(f" + {x}" for x in (inside, "ε_0" if self.eps_root else "") if x)
         outside = "ε" if self.eps and not self.eps_inside else ""
@@ -102,8 +102,8 @@ class _Over(DirectionStep):
     def _root_latex(self, second: Any) -> str:
         if isinstance(second, InfNorm):
             return r"u_t + \epsilon" if self.eps else "u_t"
-        v, corrected = ("V_t", False) if second is None else (second.v_latex, second.v == "V̂")
-        hat = self.eps_hat and corrected
+        v = second.v_latex if isinstance(second, SecondStep) else "V_t"
+        hat = self.eps_hat and getattr(second, "v", "V") == "V̂"
         inside = r" + \epsilon" if self.eps_inside and self.eps else ""
         added = inside + (r" + \epsilon_0" if self.eps_root else "")
         outside = r" + \epsilon" if self.eps and not self.eps_inside else ""

@@ -123,6 +123,10 @@ class MaxSq(_Corrected):
     }
     symbols: ClassVar[dict[str, str]] = {"beta": "β₂"}
 
+    def brief(self) -> str:
+        """Return what of its formula fits a cell of a table."""
+        return "V ← max(V, EMA of g²)"
+
     def formula(self) -> str:
         """Return the largest average."""
         average = "v ← β₂·v + (1 − β₂)·g²"

@@ -138,6 +138,25 @@ impl Level {
     }
 }
 
+/// Asks for the cache line of `x[at]`, which will be read soon; nothing where there is no such element.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub fn prefetch<T>(x: &[T], at: usize) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    if let Some(element) = x.get(at) {
+        #[allow(unsafe_code, reason = "the instruction has no safe form on this toolchain")]
+        // SAFETY: SSE is part of x86-64, and a prefetch never faults, nor reads or writes what the program sees.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(element).cast());
+        }
+    }
+}
+
+/// Asks for the cache line of `x[at]`: not on this architecture.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub fn prefetch<T>(_: &[T], _: usize) {}
+
 #[cfg(target_arch = "x86_64")]
 mod shell {
     use super::Kernel;

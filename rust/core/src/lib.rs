@@ -14,6 +14,7 @@
 //! | [`measure`] | a dry run of a rule that sums over its steps: norms before anything is written |
 //! | [`store`] | how a buffer is stored: in full, as bfloat16, as 8-bit blocks |
 //! | [`rules`] | one rule family a file |
+//! | [`rows`] | the same steps over some rows of a table |
 //! | [`norm`] | batch normalisation |
 //! | [`layers`] | table look-ups and random masks |
 //! | [`metrics`] | AUC, grouped AUC, confusion counts, log loss |
@@ -34,6 +35,7 @@ pub mod norm;
 pub mod pass;
 pub mod pool;
 pub mod real;
+pub mod rows;
 pub mod rule;
 pub mod rules;
 pub mod store;

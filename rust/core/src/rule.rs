@@ -97,7 +97,7 @@ impl<T: Real> Frame<T> {
     }
 
     /// Whether the plain form of the loop computes it.
-    fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.gradient.only_scaled() && self.cautious.is_none() && !self.skip
     }
 }

@@ -9,6 +9,7 @@ mod exec;
 mod metrics;
 mod norm;
 mod optim;
+mod rows;
 
 /// `fourstep._core`: the kernels. Use the Python layer above it.
 #[pyo3::pymodule(gil_used = false)]
@@ -28,4 +29,6 @@ mod _core {
     };
     #[pymodule_export]
     use super::optim::{nadam_mu_product, pow, power, probe, step};
+    #[pymodule_export]
+    use super::rows::{rows_squares, step_rows};
 }

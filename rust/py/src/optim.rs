@@ -42,8 +42,11 @@ type GroupArgs<'py> = (String, Bound<'py, PyDict>, Vec<usize>, Vec<Range>);
 /// and random numbers; and where its blocks begin.
 type Range = (usize, usize, usize, usize, usize);
 
-/// `(largest norm, parameters, groups)`: the norm of the parameters' gradients scales those of the groups.
-type ClipArgs = (f64, Vec<Range>, Vec<usize>);
+/// `(largest norm, parameters, groups, known)`: the norm of the parameters' gradients scales those of the groups.
+type ClipArgs = (f64, Vec<Range>, Vec<usize>, Vec<Known>);
+
+/// `(place, Σg², how many are not finite)` of a parameter that steps by rows: its place among all that count in the norm.
+type Known = (usize, f64, u64);
 
 /// What a pass came to: `(norms of the clips, their coefficients, how many gradients are not finite, the first parameter
 /// with one, whether nothing was updated, sums of each range)`.
@@ -77,12 +80,12 @@ pub(crate) fn step(
 
     let skip = options.guard == Guard::Element;
     let norms: Vec<f64> = py.detach(|| {
-        let norm = |(_, parameters, _): &ClipArgs| norm(&exec, parameters, skip, &single, &double);
+        let norm = |(_, parameters, _, known): &ClipArgs| norm(&exec, parameters, known, skip, &single, &double);
         clips.iter().map(norm).map(|norm| norm / options.grad_scale).collect()
     });
     if let Some(&norm) = norms.iter().find(|norm| !norm.is_finite()) {
         let not_finite: u64 = py.detach(|| {
-            let count = |(_, parameters, _): &ClipArgs| not_finite(parameters, &single, &double);
+            let count = |(_, parameters, _, known): &ClipArgs| not_finite(parameters, known, &single, &double);
             clips.iter().map(count).sum()
         });
         if options.guard == Guard::Step && not_finite > 0 {
@@ -103,7 +106,7 @@ pub(crate) fn step(
     }
     let mut scales = vec![1.0; groups.len()];
     let mut coefficients = Vec::new();
-    for (&(limit, _, ref which), norm) in clips.iter().zip(&norms) {
+    for (&(limit, _, ref which, _), norm) in clips.iter().zip(&norms) {
         let coefficient = if limit.is_finite() { (limit / (norm + options.clip_eps)).min(1.0) } else { 1.0 };
         coefficients.push(coefficient);
         for &group in which {
@@ -177,7 +180,7 @@ pub(crate) fn probe(
     }
 }
 
-fn is<T: Element>(array: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn is<T: Element>(array: &Bound<'_, PyAny>) -> PyResult<bool> {
     let untyped =
         array.cast::<PyUntypedArray>().map_err(|_| PyTypeError::new_err("parameters are NumPy arrays"))?;
     Ok(untyped.dtype().is_equiv_to(&T::get_dtype(array.py())))
@@ -185,7 +188,7 @@ fn is<T: Element>(array: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// What is to be done about gradients that are not finite.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Guard {
+pub(crate) enum Guard {
     Count,
     Error,
     Step,
@@ -193,13 +196,13 @@ enum Guard {
 }
 
 /// What a pass does beside the rules, for all groups.
-struct Options {
-    grad_scale: f64,
+pub(crate) struct Options {
+    pub(crate) grad_scale: f64,
     clip_eps: f64,
-    guard: Guard,
-    cautious: Cautious,
-    average: f64,
-    flush: bool,
+    pub(crate) guard: Guard,
+    pub(crate) cautious: Cautious,
+    pub(crate) average: f64,
+    pub(crate) flush: bool,
     zero: bool,
     track: bool,
     stochastic: bool,
@@ -208,7 +211,7 @@ struct Options {
 }
 
 impl Options {
-    fn parse(h: &Hyper<'_>) -> PyResult<Self> {
+    pub(crate) fn parse(h: &Hyper<'_>) -> PyResult<Self> {
         let guard = match h.get::<Option<String>>("skip_nonfinite")?.as_deref() {
             None => Guard::Count,
             Some("error") => Guard::Error,
@@ -445,10 +448,10 @@ impl Group {
 }
 
 /// Hyper-parameters by name.
-struct Hyper<'py>(Bound<'py, PyDict>);
+pub(crate) struct Hyper<'py>(pub(crate) Bound<'py, PyDict>);
 
 impl<'py> Hyper<'py> {
-    fn get<V>(&self, key: &str) -> PyResult<V>
+    pub(crate) fn get<V>(&self, key: &str) -> PyResult<V>
     where
         V: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
     {
@@ -456,7 +459,7 @@ impl<'py> Hyper<'py> {
         value.extract().map_err(|e: PyErr| PyTypeError::new_err(format!("{key}: {e}")))
     }
 
-    fn rule(&self, name: &str) -> PyResult<Rule> {
+    pub(crate) fn rule(&self, name: &str) -> PyResult<Rule> {
         let lr = self.get("lr")?;
         Ok(match name {
             "sgd" => Rule::Sgd(sgd::Sgd { lr }),
@@ -790,17 +793,21 @@ fn zero<T: Real>(groups: &[Group], buffers: &mut [Slices<'_, T>]) {
 fn norm(
     exec: &Exec,
     parameters: &[Range],
+    known: &[Known],
     skip: bool,
     single: &[Slices<'_, f32>],
     double: &[Slices<'_, f64>],
 ) -> f64 {
-    let sums: Vec<f64> = parameters
+    let mut sums: Vec<f64> = parameters
         .iter()
         .map(|&(buffer, start, stop, ..)| match find(single, buffer) {
             Some(b) => squares(exec, b.gradient(start, stop), skip),
             None => find(double, buffer).map_or(0.0, |b| squares(exec, b.gradient(start, stop), skip)),
         })
         .collect();
+    for &(place, squares, _) in known {
+        sums.insert(place.min(sums.len()), squares);
+    }
     lanes::pairwise(&sums).sqrt()
 }
 
@@ -809,7 +816,12 @@ fn squares<T: Real>(exec: &Exec, g: &[T], skip: bool) -> f64 {
 }
 
 /// How many gradients of the parameters are not finite.
-fn not_finite(parameters: &[Range], single: &[Slices<'_, f32>], double: &[Slices<'_, f64>]) -> u64 {
+fn not_finite(
+    parameters: &[Range],
+    known: &[Known],
+    single: &[Slices<'_, f32>],
+    double: &[Slices<'_, f64>],
+) -> u64 {
     fn count<T: Real>(g: &[T]) -> u64 {
         g.iter().filter(|x| !x.is_finite()).count() as u64
     }
@@ -817,7 +829,7 @@ fn not_finite(parameters: &[Range], single: &[Slices<'_, f32>], double: &[Slices
         Some(b) => count(b.gradient(start, stop)),
         None => find(double, buffer).map_or(0, |b| count(b.gradient(start, stop))),
     };
-    parameters.iter().map(one).sum()
+    parameters.iter().map(one).sum::<u64>() + known.iter().map(|(.., count)| count).sum::<u64>()
 }
 
 fn find<'a, 'b, T>(buffers: &'a [Slices<'b, T>], index: usize) -> Option<&'a Slices<'b, T>> {

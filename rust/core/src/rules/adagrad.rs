@@ -33,4 +33,10 @@ impl AdaGrad {
             direction: Direction::Ratio { epsilon, lr_decay: self.lr_decay, lr_last: false },
         }
     }
+
+    /// α_t.
+    #[must_use]
+    pub fn rate(&self, t: u64) -> f64 {
+        self.lr / (1.0 + (t - 1) as f64 * self.lr_decay)
+    }
 }

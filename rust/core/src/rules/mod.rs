@@ -122,7 +122,7 @@ impl Rule {
     }
 
     /// Gives the kernel of step `t` to `visitor`.
-    fn visit<T: Real, V: Visitor<T>>(&self, t: u64, visitor: V) -> V::Out {
+    pub(crate) fn visit<T: Real, V: Visitor<T>>(&self, t: u64, visitor: V) -> V::Out {
         if let Some(composed) = self.composed() {
             return composed.at(t).visit(visitor);
         }

@@ -229,6 +229,23 @@ impl Triple {
     }
 }
 
+/// m over the root of v, as a type of its own: for rows of which each is at a step of its own.
+pub(crate) type MomentOverRoot<T> = MomentOver<T, Moment<T>, Square<T>>;
+
+impl Triple {
+    /// The kernel of m over the root of v; none, where this is another triple.
+    pub(crate) fn moment_over_root<T: Real>(&self) -> Option<MomentOverRoot<T>> {
+        let k = T::from_f64;
+        match (self.first, self.second) {
+            (First::Moment { keep, take, by_m }, Second::Square { keep: past, take: new, root: Some(root) }) => {
+                let phi = Moment { keep: k(keep), take: k(take), by_m: k(by_m) };
+                Some(MomentOver { phi, psi: Square::new(past, new, &root), factor: k(self.factor) })
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Root {
     const NONE: Self = Self { scale: 1.0, inside: 0.0, times: 1.0, outside: 0.0 };
 }
@@ -240,8 +257,8 @@ trait Phi<T: Real>: Copy + Send + Sync {
     fn numerator(self, m: T, g: T) -> T;
 }
 
-#[derive(Clone, Copy)]
-struct Moment<T> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment<T> {
     keep: T,
     take: T,
     by_m: T,
@@ -286,8 +303,8 @@ trait Psi<T: Real>: Copy + Send + Sync {
     fn denominator(self, v: T) -> T;
 }
 
-#[derive(Clone, Copy)]
-struct Square<T> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Square<T> {
     keep: T,
     take: T,
     root: Root<T>,
@@ -501,8 +518,8 @@ impl<T: Real, P: Psi<T>> FourStep<T, 1> for GradientBeside<T, P> {
 }
 
 /// m and v, by which m is divided.
-#[derive(Clone, Copy)]
-struct MomentOver<T, F, P> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MomentOver<T, F, P> {
     phi: F,
     psi: P,
     factor: T,

@@ -1,0 +1,364 @@
+//! Steps of some rows of a table: the same four steps, over the rows that a batch touched and no others.
+//!
+//! ```text
+//! for each row r that was named, in the order of the table:
+//!     the rule of the row     for most the rule itself; the rowwise ones look at the whole of g_r first     RowRule
+//!     the four steps of its elements                                                                       FourStep
+//! ```
+//!
+//! Rows are sorted ([`named`]), so the table is walked once, upwards, and threads
+//! take runs of rows of their own. Nothing is read or written but the named rows.
+//!
+//! 1. What bounds it is the latency of lines that are not in the cache, so many have to be under way at once: one kernel
+//!    runs over all the rows of a thread, in blocks of fixed length without a branch that depends on data, and a core
+//!    then looks some rows ahead by itself.
+//! 2. What is asked for around the steps (a [`Frame`], flushing, averages) is done row by row, in the same trip.
+
+pub mod index;
+pub mod named;
+pub mod rules;
+
+pub use index::OutOfRange;
+pub use named::{Duplicates, Entry, Named};
+pub use rules::Rule;
+
+use crate::exec::Exec;
+use crate::isa::{Kernel, prefetch};
+use crate::pool;
+use crate::real::Real;
+use crate::rule::{FourStep, Frame, MAX_STATE, element};
+
+/// Named rows cost several times what as many elements in a row cost, so threads pay off that much earlier.
+const COST: usize = 4;
+
+/// What a rule does with a row before its elements take their steps.
+pub trait RowRule<T: Real, const S: usize>: Clone + Send + Sync {
+    /// What is kept once for each row.
+    type Row: Send + Sync;
+    /// Steps 2 to 4 of the elements of this row.
+    type Rule: FourStep<T, S>;
+
+    /// Updates what is kept for the row whose parameters are `w` and whose gradient is `g`.
+    fn of_row(&mut self, around: Around<T>, w: &[T], g: &[T], row: &mut Self::Row) -> Self::Rule;
+}
+
+/// A rule that knows nothing of rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Each<R>(pub R);
+
+impl<T: Real, R: FourStep<T, S>, const S: usize> RowRule<T, S> for Each<R> {
+    type Row = ();
+    type Rule = R;
+
+    #[inline(always)]
+    fn of_row(&mut self, _: Around<T>, _: &[T], _: &[T], (): &mut ()) -> R {
+        self.0
+    }
+}
+
+/// Rows of `dim` elements one after the other, with their state; the unused state slices are empty.
+#[derive(Debug)]
+pub struct Table<'a, T, X> {
+    /// Parameters, updated in place.
+    pub w: &'a mut [T],
+    /// State buffers of the same length, in the rule's order.
+    pub state: [&'a mut [T]; MAX_STATE],
+    /// What is kept once for each row.
+    pub rows: &'a mut [X],
+    /// The moving average of w, or nothing.
+    pub average: &'a mut [T],
+}
+
+impl<T, X> Table<'_, T, X> {
+    /// The rows before row `at`, and the others.
+    fn split(self, at: usize, dim: usize) -> (Self, Self) {
+        let (w0, w1) = self.w.split_at_mut(at * dim);
+        let (r0, r1) = self.rows.split_at_mut(at);
+        let (e0, e1) = self.average.split_at_mut((at * dim).min(self.average.len()));
+        let [(a0, a1), (b0, b1), (c0, c1), (d0, d1)] = self.state.map(|s| {
+            let at = (at * dim).min(s.len());
+            s.split_at_mut(at)
+        });
+        (
+            Self { w: w0, state: [a0, b0, c0, d0], rows: r0, average: e0 },
+            Self { w: w1, state: [a1, b1, c1, d1], rows: r1, average: e1 },
+        )
+    }
+}
+
+/// What happens to every row of a call beside its rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<T> {
+    /// What all rules share.
+    pub frame: Frame<T>,
+    /// d of the moving averages, and 1 − d.
+    pub average: [T; 2],
+    /// Store subnormal state as 0.
+    pub flush: bool,
+}
+
+impl<T: Real> Around<T> {
+    /// This frame, and averages by d.
+    #[must_use]
+    pub fn new(frame: Frame<T>, d: f64, flush: bool) -> Self {
+        Self { frame, average: [T::from_f64(d), T::from_f64(1.0 - d)], flush }
+    }
+}
+
+/// Takes one step over the rows that `named` names, or, where one is named twice, one after the other. Gives whether some
+/// gradient is not finite.
+///
+/// # Panics
+/// When a state buffer has another length than the parameters, or a row is not in the table.
+pub fn step<T: Real, R: RowRule<T, S>, const S: usize>(
+    exec: &Exec,
+    rule: R,
+    around: Around<T>,
+    table: Table<'_, T, R::Row>,
+    named: &Named<'_, T>,
+) -> bool {
+    let dim = named.dim();
+    assert_eq!(table.w.len(), table.rows.len() * dim, "a table of whole rows");
+    assert!(
+        table.state[..S].iter().all(|s| s.len() == table.w.len()),
+        "a state buffer has the length of its parameters"
+    );
+    assert!([0, table.w.len()].contains(&table.average.len()), "an average has the length of its parameters");
+    let entries = named.entries();
+    let Some(last) = entries.last().filter(|_| dim > 0) else { return false };
+    assert!(last.row < table.rows.len(), "every row is in the table");
+    let threads = exec.threads_for(entries.len().saturating_mul(COST * dim));
+    let piece = Piece { first: 0, table, entries };
+    if threads <= 1 {
+        return exec.level.run(Pass { rule, around, piece, named });
+    }
+    let grain = (entries.len() / (8 * threads)).max(exec.chunk / dim).max(1);
+    pool::install(threads, || halve(exec, &rule, around, piece, named, grain))
+}
+
+/// A run of the table, and the named rows that are in it.
+struct Piece<'a, T, X> {
+    /// Number of the run's first row.
+    first: usize,
+    table: Table<'a, T, X>,
+    entries: &'a [Entry],
+}
+
+/// Halves the rows until a piece has at most `grain` of them; one that is named several times stays in one piece.
+fn halve<T: Real, R: RowRule<T, S>, const S: usize>(
+    exec: &Exec,
+    rule: &R,
+    around: Around<T>,
+    piece: Piece<'_, T, R::Row>,
+    named: &Named<'_, T>,
+    grain: usize,
+) -> bool {
+    let Piece { first, table, entries } = piece;
+    let middle = entries.len() / 2;
+    let row = entries[middle].row;
+    let cut = entries.partition_point(|entry| entry.row < row);
+    if entries.len() <= grain || cut == 0 {
+        let piece = Piece { first, table, entries };
+        return exec.level.run(Pass { rule: rule.clone(), around, piece, named });
+    }
+    let (below, above) = table.split(row - first, named.dim());
+    let (entries0, entries1) = entries.split_at(cut);
+    let below = Piece { first, table: below, entries: entries0 };
+    let above = Piece { first: row, table: above, entries: entries1 };
+    let (a, b) = pool::join(
+        || halve(exec, rule, around, below, named, grain),
+        || halve(exec, rule, around, above, named, grain),
+    );
+    a | b
+}
+
+/// The loop over the rows of one piece.
+struct Pass<'a, T: Real, R: RowRule<T, S>, const S: usize> {
+    rule: R,
+    around: Around<T>,
+    piece: Piece<'a, T, R::Row>,
+    named: &'a Named<'a, T>,
+}
+
+impl<T: Real, R: RowRule<T, S>, const S: usize> Kernel for Pass<'_, T, R, S> {
+    type Out = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let Around { frame, flush, .. } = self.around;
+        if frame.is_plain() && !flush {
+            let (scale, keep) = (frame.gradient.scale, frame.keep);
+            self.rows(
+                #[inline(always)]
+                |rule, w, g, old| {
+                    let g = scale * g;
+                    let mut state = rule.moments(w, g, old);
+                    let eta = rule.direction(w, g, &mut state);
+                    (rule.update(w, eta, keep), state)
+                },
+            )
+        } else {
+            self.rows(
+                #[inline(always)]
+                |rule, w, g, old| {
+                    let (w, mut state, _) = element(rule, frame, w, g, old);
+                    if flush {
+                        for x in &mut state {
+                            *x = x.flushed();
+                        }
+                    }
+                    (w, state)
+                },
+            )
+        }
+    }
+}
+
+impl<T: Real, R: RowRule<T, S>, const S: usize> Pass<'_, T, R, S> {
+    #[inline(always)]
+    fn rows(self, one: impl Fn(R::Rule, T, T, [T; S]) -> (T, [T; S]) + Copy) -> bool {
+        let Self { mut rule, around, piece: Piece { first, table, entries }, named } = self;
+        let (grads, dim, sums) = (named.grads(), named.dim(), named.sums());
+        let mut buffers = table.state.into_iter();
+        let mut state: [&mut [T]; S] = std::array::from_fn(
+            #[inline(always)]
+            |_| buffers.next().unwrap_or_default(),
+        );
+        let ahead = rows_ahead::<T>(dim, S + 2);
+        let mut summed = vec![T::ZERO; if sums { dim } else { 0 }];
+        let mut alarms = [T::Alarm::default(); BLOCK];
+        let mut i = 0;
+        while let Some(&Entry { row, at }) = entries.get(i) {
+            if let Some(next) = entries.get(i + ahead) {
+                let at = (next.row - first) * dim;
+                ask(table.w, at, dim);
+                for s in &state {
+                    ask(s, at, dim);
+                }
+                ask(grads, next.at * dim, dim);
+            }
+            let mut count = 1;
+            if sums {
+                while entries.get(i + count).is_some_and(|next| next.row == row) {
+                    count += 1;
+                }
+            }
+            let g = if count == 1 {
+                &grads[at * dim..(at + 1) * dim]
+            } else {
+                named::sum(&mut summed, &entries[i..i + count], grads);
+                &summed
+            };
+            i += count;
+            let (at, kept) = ((row - first) * dim, &mut table.rows[row - first]);
+            let w = &mut table.w[at..at + dim];
+            let s = state.each_mut().map(
+                #[inline(always)]
+                |s| &mut s[at..at + dim],
+            );
+            let rule = rule.of_row(around, w, g, kept);
+            elements(
+                #[inline(always)]
+                |w, g, old| one(rule, w, g, old),
+                &mut alarms,
+                w,
+                g,
+                s,
+            );
+            if !table.average.is_empty() {
+                let [d, rest] = around.average;
+                for (e, &w) in table.average[at..at + dim].iter_mut().zip(&*w) {
+                    *e = d * *e + rest * w;
+                }
+            }
+        }
+        alarms.into_iter().any(T::alarmed)
+    }
+}
+
+/// Rows ahead of the one that is stepped whose lines are asked for: as many lines under way as a core can have, about.
+#[inline(always)]
+fn rows_ahead<T>(dim: usize, buffers: usize) -> usize {
+    let lines = (dim * size_of::<T>()).div_ceil(64).max(1);
+    (64 / (lines * buffers)).clamp(1, 16)
+}
+
+/// Asks for both ends of a row; where a row has more than two lines, the hardware sees where it leads.
+#[inline(always)]
+fn ask<T>(x: &[T], at: usize, dim: usize) {
+    prefetch(x, at);
+    prefetch(x, at + dim - 1);
+}
+
+/// Elements of a block: one vector of `f32` at the highest level.
+const BLOCK: usize = 16;
+
+/// The elements of one row: in blocks of 16, then of 4, then one by one.
+#[inline(always)]
+fn elements<T: Real, const S: usize>(
+    one: impl Fn(T, T, [T; S]) -> (T, [T; S]) + Copy,
+    alarms: &mut [T::Alarm; BLOCK],
+    w: &mut [T],
+    g: &[T],
+    state: [&mut [T]; S],
+) {
+    let (w, g, state) = blocks::<T, S, BLOCK>(one, alarms, w, g, state);
+    let (w, g, state) = blocks::<T, S, 4>(one, alarms, w, g, state);
+    blocks::<T, S, 1>(one, alarms, w, g, state);
+}
+
+type Rest<'a, T, const S: usize> = (&'a mut [T], &'a [T], [&'a mut [T]; S]);
+
+/// Steps whole blocks, each loaded whole, stepped, and stored whole; returns what is left.
+#[inline(always)]
+fn blocks<'a, T: Real, const S: usize, const B: usize>(
+    one: impl Fn(T, T, [T; S]) -> (T, [T; S]),
+    alarms: &mut [T::Alarm; BLOCK],
+    w: &'a mut [T],
+    g: &'a [T],
+    state: [&'a mut [T]; S],
+) -> Rest<'a, T, S> {
+    let (w, w_rest) = w.as_chunks_mut::<B>();
+    let (g, g_rest) = g.as_chunks::<B>();
+    let mut rests = std::array::from_fn(
+        #[inline(always)]
+        |_| Default::default(),
+    );
+    let mut k = 0;
+    let mut state = state.map(
+        #[inline(always)]
+        |s| {
+            let (whole, rest) = s.as_chunks_mut::<B>();
+            rests[k] = rest;
+            k += 1;
+            whole
+        },
+    );
+    for (i, (w, g)) in w.iter_mut().zip(g).enumerate() {
+        let mut x = *w;
+        let mut s = state.each_ref().map(
+            #[inline(always)]
+            |s| s[i],
+        );
+        for j in 0..B {
+            alarms[j] = alarms[j] | g[j].alarm();
+            let mut old = [T::ZERO; S];
+            for k in 0..S {
+                old[k] = s[k][j];
+            }
+            let (new, old) = one(x[j], g[j], old);
+            x[j] = new;
+            for k in 0..S {
+                s[k][j] = old[k];
+            }
+        }
+        *w = x;
+        for (to, from) in state.iter_mut().zip(s) {
+            to[i] = from;
+        }
+    }
+    (w_rest, g_rest, rests)
+}
+
+#[cfg(test)]
+mod tests;
