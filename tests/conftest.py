@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fourstep as fs
-from fourstep import reference
+from fourstep import reference, steps
 from fourstep._runtime import override
 
 Array = np.ndarray[Any, Any]
@@ -54,6 +54,8 @@ class Rule:
 
 _M = ("momentum_buffer",)
 _ADAM = ("exp_avg", "exp_avg_sq")
+_FTRL = ("accumulator", "linear")
+_OWN = {"first": steps.ema(0.8), "second": steps.sum_sq(0.1), "direction": steps.ratio(1e-3), "lr": 0.1}
 _AMSGRAD = (*_ADAM, "max_exp_avg_sq")
 _RMSPROP_KERAS = {
     "momentum": 0.9,
@@ -106,6 +108,30 @@ RULES = [
     ),
     Rule("adam", "Adam", {"lr": 1e-2, "betas": (0.8, 0.99)}, _ADAM, "Adam"),
     Rule("nadam", "Nadam", {"lr": 1e-2}, _ADAM, "NAdam"),
+    Rule("signum", "Signum", {"lr": 1e-2}, _M),
+    Rule("lion", "Lion", {"lr": 1e-2, "betas": (0.8, 0.9)}, ("exp_avg",)),
+    Rule("rprop", "Rprop", {"lr": 1e-2, "step_sizes": (1e-4, 0.1)}, ("prev", "step_size")),
+    Rule("adan", "Adan", {"lr": 1e-2}, (*_ADAM, "exp_avg_diff", "neg_pre_grad")),
+    Rule("adan_no_prox", "Adan", {"lr": 1e-2, "no_prox": True}, (*_ADAM, "exp_avg_diff", "neg_pre_grad")),
+    Rule("adopt", "ADOPT", {"lr": 1e-2, "betas": (0.9, 0.99)}, _ADAM),
+    Rule("adopt_no_clip", "ADOPT", {"lr": 1e-2, "betas": (0.9, 0.99), "clip": False}, _ADAM),
+    Rule(
+        "ademamix",
+        "AdEMAMix",
+        {"lr": 1e-2, "alpha": 5.0, "beta3_warmup": 8, "alpha_warmup": 12},
+        ("exp_avg_fast", "exp_avg_slow", "exp_avg_sq"),
+    ),
+    Rule("lamb", "LAMB", {"lr": 1e-2}, _ADAM),
+    Rule("lamb_no_correction", "LAMB", {"lr": 1e-2, "bias_correction": False}, _ADAM),
+    Rule("lars", "LARS", {"lr": 0.5, "dampening": 0.1, "trust_coefficient": 0.02}, _M),
+    Rule("lars_nesterov", "LARS", {"lr": 0.5, "nesterov": True, "trust_coefficient": 0.02}, _M),
+    Rule("lars_no_momentum", "LARS", {"lr": 0.5, "momentum": 0.0, "trust_coefficient": 0.02}),
+    Rule("ftrl", "FTRL", {"lr": 0.1, "beta": 1.0, "l2": 0.05, "l2_shrinkage": 0.02}, _FTRL),
+    Rule("ftrl_l1", "FTRL", {"lr": 0.1, "l1": 0.1, "l2": 0.05, "l2_form": "tensorflow"}, _FTRL),
+    Rule("ftrl_power", "FTRL", {"lr": 0.1, "lr_power": -0.3, "initial_linear": "zero"}, _FTRL),
+    Rule("ftrl_constant", "FTRL", {"lr": 0.1, "lr_power": 0.0}, _FTRL),
+    Rule("schedule_free_sgd", "SGDScheduleFree", {"lr": 0.1, "warmup_steps": 4}, ("z",)),
+    Rule("schedule_free_adamw", "AdamWScheduleFree", {"lr": 1e-2, "r": 1.0}, ("z", "exp_avg_sq")),
     Rule(
         "rmsprop_centered_lr_in_velocity",
         "RMSProp",
@@ -130,6 +156,8 @@ RULES = [
     Rule("radam", "RAdam", {"lr": 1e-2, "eps": 1e-3}, _ADAM, "RAdam"),
     Rule("adabelief", "AdaBelief", {"lr": 1e-2, "eps": 1e-8}, ("exp_avg", "exp_avg_var")),
     Rule("yogi", "Yogi", {}, _ADAM),
+    Rule("four_step", "FourStep", _OWN, ("exp_avg", "sum")),
+    Rule("signum", "FourStep", {"first": steps.heavy_ball(0.9, 0.1), "direction": steps.sign()}, _M),
     Rule("adamw", "AdamW", {"lr": 1e-2}, _ADAM, "AdamW"),
     Rule("sgdw", "SGDW", {"lr": 0.03, "momentum": 0.9}, _M),
 ]

@@ -50,6 +50,8 @@ _MOMENTUM = {"lr": ns.LR, "momentum": ns.MOMENTUM}
 _NESTEROV = {**_MOMENTUM, "nesterov": True}
 _ADAM = {"lr": ns.LR, "betas": (ns.BETA1, ns.BETA2), "eps": ns.EPS["adam"]}
 _OPTAX_ADAM = {"b1": ns.BETA1, "b2": ns.BETA2, "eps": ns.EPS["adam"]}
+_ADAMW = {**_ADAM, "weight_decay": ns.WEIGHT_DECAY}
+_ADAMAX = {"lr": ns.LR, "betas": (ns.BETA1, ns.BETA2), "eps": ns.EPS["adamax"]}
 _NADAM = {"lr": ns.LR, "betas": (ns.BETA1, ns.BETA2), "eps": ns.EPS["nadam"], "momentum_decay": ns.DECAY}
 _ADAGRAD = {"lr": ns.LR, "eps": ns.EPS["adagrad"]}
 _ADADELTA = {"lr": 1.0, "rho": ns.RHO, "eps": ns.EPS["adadelta"]}
@@ -65,6 +67,9 @@ RULES = (
     Rule(
         "adam", "Adam", "Adam", ns.adam, ns.adam_in_place, 2, _ADAM, fused=True, optax=("adam", _OPTAX_ADAM)
     ),
+    Rule("adamw", "AdamW", "AdamW", ns.adamw, ns.adamw_in_place, 2, _ADAMW, fused=True),
+    Rule("adamax", "Adamax", "Adamax", ns.adamax, ns.adamax_in_place, 2, _ADAMAX),
+    Rule("radam", "RAdam", "RAdam", ns.radam, ns.radam_in_place, 2, _ADAM),
     Rule("nadam", "Nadam", "NAdam", ns.nadam, ns.nadam_in_place, 2, _NADAM),
 )
 

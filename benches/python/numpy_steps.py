@@ -24,7 +24,8 @@ RHO = 0.9
 ALPHA = 0.99
 BETA1, BETA2 = 0.9, 0.999
 DECAY = 4e-3
-EPS = {"adagrad": 1e-10, "adadelta": 1e-6, "rmsprop": 1e-8, "adam": 1e-8, "nadam": 1e-8}
+WEIGHT_DECAY = 1e-2
+EPS = {"adagrad": 1e-10, "adadelta": 1e-6, "rmsprop": 1e-8, "adam": 1e-8, "adamax": 1e-8, "nadam": 1e-8}
 
 
 def sgd(t: int, w: Array, g: Array, s: list[Array]) -> None:
@@ -155,6 +156,67 @@ def adam_in_place(t: int, w: Array, g: Array, s: list[Array], x: Array, y: Array
     w -= y
 
 
+def adamw(t: int, w: Array, g: Array, s: list[Array]) -> None:
+    """w ← (1 − lr·λ)·w, then Adam."""
+    w *= 1 - LR * WEIGHT_DECAY
+    adam(t, w, g, s)
+
+
+def adamw_in_place(t: int, w: Array, g: Array, s: list[Array], x: Array, y: Array) -> None:
+    """The same."""
+    w *= 1 - LR * WEIGHT_DECAY
+    adam_in_place(t, w, g, s, x, y)
+
+
+def adamax(t: int, w: Array, g: Array, s: list[Array]) -> None:
+    """m ← β₁·m + (1 − β₁)·g, u ← max(β₂·u, |g| + ε), w ← w − lr·m̂/u."""
+    m, u = s
+    s[:] = BETA1 * m + (1 - BETA1) * g, np.maximum(BETA2 * u, np.abs(g) + EPS["adamax"])
+    m, u = s
+    w -= LR / (1 - BETA1**t) * m / u
+
+
+def adamax_in_place(t: int, w: Array, g: Array, s: list[Array], x: Array, y: Array) -> None:
+    """The same."""
+    m, u = s
+    np.multiply(g, 1 - BETA1, out=x)
+    m *= BETA1
+    m += x
+    np.abs(g, out=x)
+    x += EPS["adamax"]
+    u *= BETA2
+    np.maximum(u, x, out=u)
+    np.multiply(m, LR / (1 - BETA1**t), out=y)
+    y /= u
+    w -= y
+
+
+def radam(t: int, w: Array, g: Array, s: list[Array]) -> None:
+    """Moments as Adam's, w ← w − lr·r·m̂/(√v̂ + ε), at first w − lr·m̂."""
+    _moments(g, s)
+    m, v = s
+    rate = _rectification(t)
+    if rate is None:
+        w -= LR / (1 - BETA1**t) * m
+    else:
+        w -= rate * LR / (1 - BETA1**t) * sqrt(1 - BETA2**t) * m / (np.sqrt(v) + EPS["adam"])
+
+
+def radam_in_place(t: int, w: Array, g: Array, s: list[Array], x: Array, y: Array) -> None:
+    """The same."""
+    _moments_in_place(g, s, x)
+    m, v = s
+    rate = _rectification(t)
+    if rate is None:
+        np.multiply(m, LR / (1 - BETA1**t), out=y)
+    else:
+        np.sqrt(v, out=x)
+        x += EPS["adam"]
+        np.multiply(m, rate * LR / (1 - BETA1**t) * sqrt(1 - BETA2**t), out=y)
+        y /= x
+    w -= y
+
+
 def nadam(t: int, w: Array, g: Array, s: list[Array]) -> None:
     """Moments as Adam's, w ← w − (a·g + b·m)/(√v̂ + ε), with a and b from Dozat's schedule."""
     _moments(g, s)
@@ -176,6 +238,15 @@ def nadam_in_place(t: int, w: Array, g: Array, s: list[Array], x: Array, y: Arra
     y += EPS["nadam"]
     x /= y
     w -= x
+
+
+def _rectification(t: int) -> float | None:
+    """Return r_t, or None while ρ_t <= 5."""
+    most = 2 / (1 - BETA2) - 1
+    rho = most - 2 * t * BETA2**t / (1 - BETA2**t)
+    if rho <= 5:
+        return None
+    return sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho))
 
 
 def _moments(g: Array, s: list[Array]) -> None:

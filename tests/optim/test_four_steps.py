@@ -19,7 +19,13 @@ from fourstep.state import StateError
 
 Array = np.ndarray[Any, Any]
 
-SHARED: dict[str, Any] = {"weight_decay": 0.02, "maximize": True, "clip_value": 0.3, "clip_norm": 5.0}
+SHARED: dict[str, Any] = {
+    "weight_decay": 0.02,
+    "maximize": True,
+    "clip_value": 0.3,
+    "clip_norm": 5.0,
+    "grad_scale": 2.0,
+}
 
 
 def both(ours: Any, theirs: Any, w: Array, v: Array, noise: Any, steps: int = 30) -> None:
@@ -334,7 +340,7 @@ def test_a_composed_optimizer_resumes_with_the_same_bits(tmp_path: Path, noise: 
         ),
         (
             {"gradient": [steps.l2(0.1), steps.clip_value(1.0)]},
-            r"gradient: clip_value is out of order; the pass takes maximize, clip_norm, clip_value, l2, functions",
+            r"gradient: clip_value is out of order; the pass takes maximize, unscale, clip_norm, clip_value, l2, f",
         ),
         ({"gradient": [steps.l2(0.1), steps.l2(0.1)]}, r"gradient: l2 is out of order"),
         ({"gradient": [steps.ema()]}, r"gradient: got ema\(beta=0.9\), need maximize"),
@@ -384,7 +390,7 @@ def test_wrong_hyper_parameters(make: Any, message: str) -> None:
 
 def test_every_step_tells_what_it_does() -> None:
     for kind in steps.KINDS.values():
-        required = {"limit": 0.5, "weight_decay": 0.1}
+        required = {"limit": 0.5, "scale": 2.0, "weight_decay": 0.1}
         names = [name for name in required if name in kind.__dataclass_fields__]
         step = kind(**{name: required[name] for name in names})
         assert step.formula()
@@ -580,5 +586,6 @@ def test_every_named_optimizer_is_compared_or_says_why_not() -> None:
     own = {cls for cls in classes if "_four_steps" in vars(cls) or "_decay" in vars(cls)} - {
         fs.optim.Optimizer
     }
-    compared = {row.four_steps.name for row in fs.optim.compare()} | {"FourStep"}
+    compared = {row.four_steps.name for row in fs.optim.compare()}
+    compared |= {"FourStep", "LazyAdam", "RowwiseAdagrad"}  # yours; Adam and AdaGrad by rows
     assert {cls.__name__ for cls in own} <= compared

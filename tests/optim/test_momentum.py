@@ -193,4 +193,5 @@ def test_a_plain_closure_is_called_at_w(rule: Any) -> None:
             return "the loss"
 
         assert optimizer.step(closure) == "the loss"
-        assert not np.array_equal(arena["w"], before)
+        if not (rule.name == "ADOPT" and optimizer.step_count == 1):  # which moves nothing
+            assert not np.array_equal(arena["w"], before)

@@ -348,11 +348,12 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         group = optimizer.param_groups[0]
         optimizer._begin()
         name, states, hyper = optimizer._rule(group)
-        shared = {"lr": group["lr"], **optimizer._decays(group, group["lr"], True), "step": t + 1}
+        shared = {"lr": group["lr"], **optimizer.decays_of(group, group["lr"], True), "step": t + 1}
         shared |= {key: group.raw(key) for key in ("maximize", "clip_value")}
         before = {key: value.copy() for key, value in optimizer.state_of("w").items()}
         w = ours["w"].copy()
-        state = [before.get(key, np.full(n, optimizer._start(group, key), dtype)) for key in states]
+        start = {key: np.full(n, optimizer._start_at(group, key, w), dtype) for key in states}
+        state = [before.get(key, start[key]) for key in states]
         seen = np.empty(n, dtype), np.empty(n, dtype)
         columns = list(range(len(states)))
         spec: Any = (name, {**shared, **hyper}, columns, [])

@@ -22,7 +22,7 @@ from fourstep.optim.written import Written
 #: A step, or a function of whole arrays in its place.
 Part = Any
 
-_OPTIONS = ("maximize", "clip_norm", "clip_value", "l2")
+_OPTIONS = ("maximize", "unscale", "clip_norm", "clip_value", "l2")
 
 
 class FourStep(Optimizer):
@@ -47,7 +47,7 @@ class FourStep(Optimizer):
     direction : step or function
         `along`, `ratio`, `rectified`, `sign`. By default `ratio` where there is a second moment, else `along`.
     gradient : list of steps or functions
-        `maximize`, `clip_norm`, `clip_value`, `l2`, in this order, in which the pass takes them; then functions.
+        `maximize`, `unscale`, `clip_norm`, `clip_value`, `l2`, in the order in which the pass takes them; then functions.
     update : step or function
         `descend` (the default), `decoupled`, `independent`.
 
@@ -95,8 +95,6 @@ class FourStep(Optimizer):
         "max_exp_avg_sq",
         "exp_inf",
         "exp_avg_var",
-        "m",
-        "v",
     )
     scalars: ClassVar[tuple[str, ...]] = ("mu_product",)
     _checks: ClassVar[dict[str, Check]]  # below: they need functions that come after
@@ -134,6 +132,11 @@ class FourStep(Optimizer):
         self.gradient_functions = tuple(part for part in gradient if not isinstance(part, steps.Step))
         self.update_function = None if update is None or isinstance(update, steps.Step) else update
         self._written = Written(self)
+        specs = [defaults, *(shared.get("groups") or ())]
+        if any(
+            not steps.is_step(spec.get(key, steps.plain())) for spec in specs for key in ("first", "second")
+        ):
+            self.states = (*type(self).states, "m", "v")  # type: ignore[misc]
         super().__init__(params, defaults, **given)  # type: ignore[arg-type]
 
     def _check_together(self, values: Mapping[str, Any]) -> None:
@@ -189,11 +192,11 @@ class FourStep(Optimizer):
     def _four_steps(self, group: ParamGroup) -> Triple:
         return Triple(group["first"], group["second"], group["direction"])
 
-    def _step(self, gradients: Gradients) -> None:
-        if any(self._written.functions(self.param_groups[index]) for index in self._active()):
+    def _step(self, gradients: Gradients, *, dense: bool = True) -> None:
+        if dense and any(self._written.functions(self.param_groups[index]) for index in self._active()):
             self._written.step(gradients)
         else:
-            super()._step(gradients)
+            super()._step(gradients, dense=dense)
 
 
 def _options(gradient: Sequence[Part], update: Part) -> dict[str, Any]:

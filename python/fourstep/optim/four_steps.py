@@ -165,6 +165,8 @@ def four_steps(optimizer: Optimizer, group: ParamGroup, triple: Triple) -> FourS
     gradient: list[Part] = []
     if group.raw("maximize"):
         gradient.append(steps.maximize())
+    if optimizer.grad_scale != 1:
+        gradient.append(steps.unscale(optimizer.grad_scale))
     if norm is not None:
         gradient.append(steps.clip_norm(norm))
     if group.raw("clip_value") is not None:

@@ -20,7 +20,6 @@ from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
 from fourstep.optim.rows import RowRule
 
-
 #: What Adam can be told, and here is as by default.
 _AS_ADAM = {
     "amsgrad": False,

@@ -9,9 +9,11 @@ the notes', with a closure        g at w − α·m_{t−1}/(√V_{t−1} + ε), 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Unpack
 
 from fourstep import _core, steps
+from fourstep.explain.steps import Formulas
 from fourstep.optim import checks
 from fourstep.optim.checks import Check
 from fourstep.optim.four_steps import Leak, Triple
@@ -148,6 +150,10 @@ class Nadam(LookAhead):
     def _update(self, group: ParamGroup) -> Move:
         return "along_ratio", _STATES, {**self._adam(group), "corrected": group["bias_correction"]}
 
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        looking = super()._formulas(group)
+        return replace(looking, complete=True)  # its leak is a point, and a point can be written
+
     def _four_steps(self, group: ParamGroup) -> Triple:
         beta1, beta2 = group["betas"]
         direction = steps.ratio(*(group[key] for key in checks.EPSILON))
@@ -159,5 +165,5 @@ class Nadam(LookAhead):
             "step 1 takes the gradient at w − α·m/(√V + ε), by the moments of the step before: it needs a closure (O16)",
         )
         corrected = group["bias_correction"]
-        average, squares = steps.ema(beta1, corrected), steps.ema_sq(beta2, corrected)
-        return Triple(average, squares, direction, (leak,), (), "w − α·m/(√V + ε)")
+        m, v = steps.ema(beta1, corrected), steps.ema_sq(beta2, corrected)
+        return Triple(m, v, direction, (leak,), (), "w − α·m/(√V + ε)")

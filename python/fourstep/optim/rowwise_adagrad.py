@@ -6,7 +6,10 @@ V_r ← V_r + mean(g_r²)
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fourstep.optim.adagrad import AdaGrad
+from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.rows import RowRule
 
@@ -41,6 +44,16 @@ class RowwiseAdagrad(AdaGrad):
     rounded once. FBGEMM and TorchRec take the mean of g² over the row too; where somebody takes the sum, α is as if it
     were √D times smaller.
     """
+
+    def _four_steps(self, group: ParamGroup) -> Triple:
+        triple = super()._four_steps(group)
+        if not group["sparse"]:
+            return triple
+        leak = Leak(
+            "row mean",
+            "V is one number for a row, and takes in the mean of g² over it: ψ sees more than an element",
+        )
+        return replace(triple, leaks=(leak,))
 
     def row_rule(self, group: ParamGroup) -> RowRule:
         """Return the rule with one V for each row."""

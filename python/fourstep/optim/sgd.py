@@ -10,9 +10,12 @@ NAG          m ← γ·m + g at the look-ahead point, η = α·m                
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Unpack
 
 from fourstep import steps
+from fourstep.explain.steps import Formulas
+from fourstep.explain.triples import formulas_of
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -274,6 +277,24 @@ class NAG(LookAhead):
 
     def _update(self, group: ParamGroup) -> Move:
         return "along_momentum", ("momentum_buffer",), {"share": 1.0}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        if not ahead:
+            return super()._formulas(group)
+        # With a closure it is the heavy ball, by the gradient of another point.
+        ball = formulas_of(
+            steps.heavy_ball(group["momentum"]),
+            steps.none(),
+            steps.along(),
+            states=("momentum_buffer",),
+            names={"γ": "momentum"},
+        )
+        four = self._four_steps(group)
+        leaks = [str(leak) for leak in four.leaks] or [
+            f"look-ahead: step(closure) takes the gradient at {four.point}; step() is the rewritten form, "
+            "η = α·(g + γ·m), whose w is that point (O10)"
+        ]
+        return replace(ball, point=four.point, leaks=tuple(leaks))
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         momentum = group["momentum"]

@@ -78,6 +78,9 @@ class Written:
         o._report(([], [], count, place, skipped, []), jobs, gradients)
         if not skipped:
             o._advance(active)
+        elif o.options.zero_grad:
+            for g in named.values():
+                g[...] = 0
         if not self.warned:
             self.warned = True
             self._warn(active, time.perf_counter() - start)

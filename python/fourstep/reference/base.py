@@ -241,3 +241,10 @@ def sign(x: Array) -> Array:
     """Return −1, 0 or 1; NaN stays NaN."""
     one = x.dtype.type(1)
     return np.where(x > 0, one, np.where(x < 0, -one, x))
+
+
+def clamp(x: Array, low: float, high: float) -> Array:
+    """Return x limited to [low, high] by comparison: NaN stays NaN."""
+    least, most = x.dtype.type(low), x.dtype.type(high)
+    x = np.where(x < least, least, x)
+    return np.where(x > most, most, x)

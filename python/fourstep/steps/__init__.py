@@ -1,6 +1,6 @@
 """The parts of an optimizer: what each of the four steps can be. `FourStep` puts them together.
 
-    1  gradient     maximize, clip_norm, clip_value, l2             what happens to g before anything else
+    1  gradient     maximize, unscale, clip_norm, clip_value, l2           what happens to g before anything else
     2  first        plain, heavy_ball, ema, nesterov, nesterov_ema            m_t = φ(g_1..g_t)
        second       none, sum_sq, ema_sq, max_sq, inf_norm, belief, yogi      V_t = ψ(g_1..g_t)
     3  direction    along, ratio, rectified, sign                   η_t from m_t and V_t
@@ -29,7 +29,7 @@ from typing import Any
 from fourstep.steps.base import Step, is_step
 from fourstep.steps.direction import Along, DirectionStep, Ratio, Rectified, Sign
 from fourstep.steps.first import Ema, FirstStep, HeavyBall, Nesterov, NesterovEma, Plain
-from fourstep.steps.gradient import L2, ClipNorm, ClipValue, GradientStep, Maximize
+from fourstep.steps.gradient import L2, ClipNorm, ClipValue, GradientStep, Maximize, Unscale
 from fourstep.steps.second import Belief, EmaSq, InfNorm, MaxSq, NoSecond, SecondStep, SumSq, YogiSq
 from fourstep.steps.update import Decoupled, Descend, Independent, UpdateStep
 
@@ -65,10 +65,11 @@ __all__ = [
     "rectified",
     "sign",
     "sum_sq",
+    "unscale",
     "yogi",
 ]
 
-maximize, clip_norm, clip_value, l2 = Maximize, ClipNorm, ClipValue, L2
+maximize, unscale, clip_norm, clip_value, l2 = Maximize, Unscale, ClipNorm, ClipValue, L2
 plain, heavy_ball, ema, nesterov, nesterov_ema = Plain, HeavyBall, Ema, Nesterov, NesterovEma
 none, sum_sq, ema_sq, max_sq = NoSecond, SumSq, EmaSq, MaxSq
 inf_norm, belief, yogi = InfNorm, Belief, YogiSq
@@ -79,7 +80,7 @@ descend, decoupled, independent = Descend, Decoupled, Independent
 KINDS: dict[str, type[Any]] = {
     kind.kind: kind
     for kind in (
-        *(maximize, clip_norm, clip_value, l2),
+        *(maximize, unscale, clip_norm, clip_value, l2),
         *(plain, heavy_ball, ema, nesterov, nesterov_ema),
         *(none, sum_sq, ema_sq, max_sq, inf_norm, belief, yogi),
         *(along, ratio, rectified, sign),

@@ -38,6 +38,28 @@ class Maximize(GradientStep):
 
 
 @dataclass(frozen=True, repr=False)
+class Unscale(GradientStep):
+    """Divide the gradient by the scale of a loss."""
+
+    scale: float
+    kind: ClassVar[str] = "unscale"
+    checks: ClassVar[dict[str, Check]] = {"scale": checks.positive}
+    symbols: ClassVar[dict[str, str]] = {"scale": "S"}
+
+    def options(self) -> dict[str, Any]:
+        """Return it as an option of `Optimizer`."""
+        return {"grad_scale": self.scale}
+
+    def formula(self) -> str:
+        """Return g/S."""
+        return "g ← g/S"
+
+    def latex(self) -> str:
+        """Return it for LaTeX."""
+        return r"g_t \leftarrow g_t / S"
+
+
+@dataclass(frozen=True, repr=False)
 class ClipNorm(GradientStep):
     """Limit the norm of the gradient over all parameters."""
 

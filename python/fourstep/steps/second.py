@@ -166,6 +166,10 @@ class InfNorm(SecondStep, Window):
         """The same for LaTeX."""
         return "u_t^2"
 
+    def brief(self) -> str:
+        """Return what of its formula fits a cell of a table."""
+        return self.formula()
+
     def formula(self) -> str:
         """Return the largest."""
         return f"u ← max(β₂·u, |g|{' + ε' if self.eps else ''})"

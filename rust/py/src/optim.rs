@@ -11,7 +11,8 @@ use fourstep::rule::{Frame, Gradient, MAX_STATE};
 use fourstep::rules::compose::{Composed, Direction, Mix, Phi, Psi};
 use fourstep::rules::epsilon::Epsilon;
 use fourstep::rules::{
-    Rule, adabelief, adadelta, adagrad, adam, adamax, lookahead, nadam, radam, rmsprop, sgd, yogi,
+    Rule, adabelief, adadelta, adagrad, adam, adamax, adan, ademamix, adopt, ftrl, lamb, lars, lion, lookahead,
+    nadam, radam, rmsprop, rprop, schedule_free, sgd, signum, yogi,
 };
 use fourstep::store::{BLOCK8, Bytes, Store};
 use numpy::{
@@ -36,11 +37,11 @@ type BufferArgs<'py> = (
 );
 
 /// `(rule, hyper-parameters, which state buffers, ranges)`.
-type GroupArgs<'py> = (String, Bound<'py, PyDict>, Vec<usize>, Vec<Range>);
+pub(crate) type GroupArgs<'py> = (String, Bound<'py, PyDict>, Vec<usize>, Vec<Range>);
 
 /// `(buffer, start, stop, parameter, first 8-bit block)`: elements of a buffer; which parameter they are, for reports
 /// and random numbers; and where its blocks begin.
-type Range = (usize, usize, usize, usize, usize);
+pub(crate) type Range = (usize, usize, usize, usize, usize);
 
 /// `(largest norm, parameters, groups, known)`: the norm of the parameters' gradients scales those of the groups.
 type ClipArgs = (f64, Vec<Range>, Vec<usize>, Vec<Known>);
@@ -379,8 +380,9 @@ impl<T: Real> Slices<'_, T> {
 }
 
 /// One group: a rule, what happens to its gradients, and the ranges that it covers.
-struct Group {
-    rule: Rule,
+pub(crate) struct Group {
+    /// The rule.
+    pub(crate) rule: Rule,
     t: u64,
     weight_decay: f64,
     keep: f64,
@@ -391,7 +393,8 @@ struct Group {
 }
 
 impl Group {
-    fn parse((name, hyper, state, ranges): GroupArgs<'_>) -> PyResult<Self> {
+    /// Reads it; an error names what is wrong.
+    pub(crate) fn parse((name, hyper, state, ranges): GroupArgs<'_>) -> PyResult<Self> {
         let h = Hyper(hyper);
         let rule = h.rule(&name)?;
         let want = rule.states().len();
@@ -434,15 +437,21 @@ impl Group {
 
     /// What the rules share.
     fn frame<T: Real>(&self, coefficient: f64, options: &Options) -> Frame<T> {
+        let skip = options.guard == Guard::Element;
+        Frame { skip, ..self.own_frame(coefficient / options.grad_scale) }
+    }
+
+    /// The same without the options of a whole step.
+    pub(crate) fn own_frame<T: Real>(&self, scale: f64) -> Frame<T> {
         Frame {
             gradient: Gradient {
-                scale: T::from_f64(self.sign * coefficient / options.grad_scale),
+                scale: T::from_f64(self.sign * scale),
                 limit: T::from_f64(self.limit),
                 weight_decay: T::from_f64(self.weight_decay),
             },
             keep: T::from_f64(self.keep),
             cautious: None,
-            skip: options.guard == Guard::Element,
+            skip: false,
         }
     }
 }
@@ -499,6 +508,62 @@ impl<'py> Hyper<'py> {
                 let (beta1, beta2) = self.get("betas")?;
                 Rule::Nadam(nadam::Nadam { lr, beta1, beta2, epsilon: self.epsilon()?, mix: self.mix()? })
             }
+            "signum" => Rule::Signum(signum::Signum { lr, momentum: self.get("momentum")? }),
+            "lion" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::Lion(lion::Lion { lr, beta1, beta2 })
+            }
+            "adan" => {
+                let (beta1, beta2, beta3) = self.get("betas")?;
+                let (eps, no_prox) = (self.get("eps")?, self.get("no_prox")?);
+                Rule::Adan(adan::Adan { lr, beta1, beta2, beta3, eps, no_prox })
+            }
+            "adopt" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::Adopt(adopt::Adopt { lr, beta1, beta2, eps: self.get("eps")?, clip: self.get("clip")? })
+            }
+            "ademamix" => {
+                let (beta1, beta2, beta3) = self.get("betas")?;
+                let (alpha, eps) = (self.get("alpha")?, self.get("eps")?);
+                Rule::AdEmaMix(ademamix::AdEmaMix { lr, beta1, beta2, beta3, alpha, eps })
+            }
+            "rprop" => Rule::Rprop(rprop::Rprop { etas: self.get("etas")?, step_sizes: self.get("step_sizes")? }),
+            "ftrl" => Rule::Ftrl(ftrl::Ftrl {
+                lr,
+                power: self.get("power")?,
+                l1: self.get("l1")?,
+                l2: self.get("l2")?,
+                shrinkage: self.get("shrinkage")?,
+                beta: self.get("beta")?,
+            }),
+            "schedule_free_sgd" => Rule::ScheduleFreeSgd(self.schedule_free()?),
+            "schedule_free_adamw" => {
+                let scaling = schedule_free::Scaling { beta2: self.get("beta2")?, eps: self.get("eps")? };
+                Rule::ScheduleFreeAdamW(self.schedule_free()?, scaling)
+            }
+            "lamb" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::Lamb(lamb::Lamb {
+                    lr,
+                    beta1,
+                    beta2,
+                    eps: self.get("eps")?,
+                    weight_decay: self.get("ratio_decay")?,
+                    bias_correction: self.get("bias_correction")?,
+                    adapt: self.get("adapt")?,
+                })
+            }
+            "lars" => Rule::Lars(lars::Lars {
+                lr,
+                momentum: self.get("momentum")?,
+                dampening: self.get("dampening")?,
+                nesterov: self.get("nesterov")?,
+                weight_decay: self.get("ratio_decay")?,
+                trust_coefficient: self.get("trust_coefficient")?,
+                eps: self.get("eps")?,
+                adapt: self.get("adapt")?,
+                first: self.get("first")?,
+            }),
             "adamax" => {
                 let (beta1, beta2) = self.get("betas")?;
                 let (eps, eps_inside) = (self.get("eps")?, self.get("eps_inside")?);
@@ -542,6 +607,15 @@ impl<'py> Hyper<'py> {
             inside: self.get("eps_inside")?,
             hat: self.get("eps_hat")?,
             root: self.get("eps_root")?,
+        })
+    }
+
+    fn schedule_free(&self) -> PyResult<schedule_free::ScheduleFree> {
+        Ok(schedule_free::ScheduleFree {
+            rate: self.get("rate")?,
+            beta: self.get("beta")?,
+            share: self.get("share")?,
+            decay: self.get("y_decay")?,
         })
     }
 

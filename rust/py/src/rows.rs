@@ -364,6 +364,7 @@ fn parse(hyper: &Hyper<'_>, name: &str) -> PyResult<Rule> {
     Ok(match (name, hyper.rule(dense)?) {
         ("rowwise_adagrad", rules::Rule::AdaGrad(r)) => Rule::RowwiseAdaGrad(r),
         ("adam_by_rows", rules::Rule::Adam(r)) => Rule::AdamByRows(r),
-        (_, rule) => Rule::Each(rule),
+        (_, rule) if rule.has_rows() => Rule::Each(rule),
+        (name, _) => return Err(PyValueError::new_err(format!("rule: got {name:?}, which has no rows"))),
     })
 }

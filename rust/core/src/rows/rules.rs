@@ -22,7 +22,7 @@ use crate::rules::triple::{MomentOverRoot, Root, Visitor};
 /// A rule for rows, with its hyper-parameters.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Rule {
-    /// A rule of single elements; steps are counted for the table.
+    /// A rule of single elements that has rows; steps are counted for the table.
     Each(rules::Rule),
     /// AdaGrad with one V for each row, in the table's own dtype.
     RowwiseAdaGrad(AdaGrad),
@@ -79,7 +79,7 @@ impl Rule {
             (Self::Each(rule), PerRow::Nothing(rows)) => {
                 // No memory: its elements have no size.
                 let table = Table { w, state, rows: &mut vec![(); rows], average };
-                rule.visit(t, Step { exec, around, table, named })
+                rule.visit_rows(t, Step { exec, around, table, named })
             }
             (rule, _) => panic!("{rule:?} keeps something else for each row"),
         }

@@ -173,6 +173,45 @@ impl Triple {
         }
     }
 
+    /// Whether [`Self::visit_plain`] has its kernel.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        match self.second {
+            Second::None { sign } => !sign,
+            Second::Square { root, .. } => root.is_some() && !matches!(self.first, First::Mixed { .. }),
+            _ => false,
+        }
+    }
+
+    /// Gives the kernel to `visitor`, if it is that of SGD, with or without momentum, of AdaGrad or of Adam: what is
+    /// compiled for these need not be compiled for all.
+    ///
+    /// # Panics
+    /// Where [`Self::is_plain`] is not true.
+    pub(crate) fn visit_plain<T: Real, V: Visitor<T>>(&self, visitor: V) -> V::Out {
+        let k = T::from_f64;
+        let factor = k(self.factor);
+        let way = Straight(factor);
+        assert!(self.is_plain(), "{self:?} is not plain");
+        match (self.first, self.second) {
+            (First::Gradient { by_g }, Second::Square { keep, take, root: Some(root) }) => {
+                visitor.with(GradientOver { by_g: k(by_g), psi: Square::new(keep, take, &root), factor })
+            }
+            (First::Moment { keep, take, by_m }, Second::Square { keep: past, take: new, root: Some(root) }) => {
+                let phi = Moment { keep: k(keep), take: k(take), by_m: k(by_m) };
+                visitor.with(MomentOver { phi, psi: Square::new(past, new, &root), factor })
+            }
+            (First::Gradient { by_g }, _) => visitor.with(OfGradient { by_g: k(by_g), way }),
+            (First::Moment { keep, take, by_m }, _) => {
+                visitor.with(OfMoment { phi: Moment { keep: k(keep), take: k(take), by_m: k(by_m) }, way })
+            }
+            (First::Mixed { keep, take, by_g, by_m }, _) => {
+                let phi = Mixed { keep: k(keep), take: k(take), by_g: k(by_g), by_m: k(by_m) };
+                visitor.with(OfMoment { phi, way })
+            }
+        }
+    }
+
     fn over_gradient<T: Real, V: Visitor<T>>(&self, by_g: T, visitor: V) -> V::Out {
         let k = T::from_f64;
         let factor = k(self.factor);
