@@ -64,7 +64,10 @@ def take(name: str, dtype: Any = np.float64, drop: bool = False, **options: Any)
 
 @pytest.mark.parametrize(("library", "case"), GOLDEN)
 def test_the_walk_of_the_library(library: str, case: Any, dtype: Any) -> None:
-    """Given the same options by the same names. float64 within 1e-10, float32 within 2e-6 of the largest parameter: 20 roundings."""
+    """Given the same options by the same names.
+
+    float64 within 1e-10, float32 within 2e-6 of the largest parameter: 20 roundings.
+    """
     want = golden(library, case.id)
     ours = take(case.ours, dtype, case.drop, dialect=SPOKEN[library], **case.options, **case.beside)
     assert np.abs(want - walks.start()).max() > 1e-5, "nothing moves"
