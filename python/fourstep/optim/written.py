@@ -107,7 +107,7 @@ class Written:
                 raise FloatingPointError(
                     f"clip_norm: the gradient's norm is {norm}, so nothing was updated{where}"
                 )
-            return min(limit / (norm + 1e-6), 1.0)
+            return float(min(limit / (norm + o.options.clip_eps), 1.0))
 
         together = clipped(o.clip_norm, shared)
         return {
