@@ -127,6 +127,7 @@ class Optimizer(Stepper, metaclass=Dialected):
             params.groups = {
                 name: str(i) for i, group in enumerate(self.param_groups) for name in group["names"]
             }
+            by_rows.check_layers(self, params.by_rows)
             params.sparse = frozenset(self._sparse())
 
     def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
