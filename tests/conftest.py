@@ -54,6 +54,7 @@ class Rule:
 
 _M = ("momentum_buffer",)
 _ADAM = ("exp_avg", "exp_avg_sq")
+_FTRL = ("accumulator", "linear")
 _OWN = {"first": steps.ema(0.8), "second": steps.sum_sq(0.1), "direction": steps.ratio(1e-3), "lr": 0.1}
 _AMSGRAD = (*_ADAM, "max_exp_avg_sq")
 _RMSPROP_KERAS = {
@@ -69,6 +70,12 @@ RULES = [
     Rule("momentum_lr_inside", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "lr_inside"}, _M),
     Rule("momentum_ema", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "ema"}, _M),
     Rule("sgd_nesterov", "SGD", {"lr": 0.03, "momentum": 0.9, "nesterov": True}, _M, "SGD"),
+    Rule(
+        "sgd_nesterov_lr_inside",
+        "SGD",
+        {"lr": 0.03, "momentum": 0.9, "nesterov": True, "momentum_form": "lr_inside"},
+        _M,
+    ),
     Rule(
         "nag",
         "NAG",
@@ -101,6 +108,36 @@ RULES = [
     ),
     Rule("adam", "Adam", {"lr": 1e-2, "betas": (0.8, 0.99)}, _ADAM, "Adam"),
     Rule("nadam", "Nadam", {"lr": 1e-2}, _ADAM, "NAdam"),
+    Rule("signum", "Signum", {"lr": 1e-2}, _M),
+    Rule("lion", "Lion", {"lr": 1e-2, "betas": (0.8, 0.9)}, ("exp_avg",)),
+    Rule("rprop", "Rprop", {"lr": 1e-2, "step_sizes": (1e-4, 0.1)}, ("prev", "step_size")),
+    Rule("adan", "Adan", {"lr": 1e-2}, (*_ADAM, "exp_avg_diff", "neg_pre_grad")),
+    Rule("adan_no_prox", "Adan", {"lr": 1e-2, "no_prox": True}, (*_ADAM, "exp_avg_diff", "neg_pre_grad")),
+    Rule("adopt", "ADOPT", {"lr": 1e-2, "betas": (0.9, 0.99)}, _ADAM),
+    Rule("adopt_no_clip", "ADOPT", {"lr": 1e-2, "betas": (0.9, 0.99), "clip": False}, _ADAM),
+    Rule(
+        "ademamix",
+        "AdEMAMix",
+        {"lr": 1e-2, "alpha": 5.0, "beta3_warmup": 8, "alpha_warmup": 12},
+        ("exp_avg_fast", "exp_avg_slow", "exp_avg_sq"),
+    ),
+    Rule("lamb", "LAMB", {"lr": 1e-2}, _ADAM),
+    Rule("lamb_no_correction", "LAMB", {"lr": 1e-2, "bias_correction": False}, _ADAM),
+    Rule("lars", "LARS", {"lr": 0.5, "dampening": 0.1, "trust_coefficient": 0.02}, _M),
+    Rule("lars_nesterov", "LARS", {"lr": 0.5, "nesterov": True, "trust_coefficient": 0.02}, _M),
+    Rule("lars_no_momentum", "LARS", {"lr": 0.5, "momentum": 0.0, "trust_coefficient": 0.02}),
+    Rule("ftrl", "FTRL", {"lr": 0.1, "beta": 1.0, "l2": 0.05, "l2_shrinkage": 0.02}, _FTRL),
+    Rule("ftrl_l1", "FTRL", {"lr": 0.1, "l1": 0.1, "l2": 0.05, "l2_form": "tensorflow"}, _FTRL),
+    Rule("ftrl_power", "FTRL", {"lr": 0.1, "lr_power": -0.3, "initial_linear": "zero"}, _FTRL),
+    Rule("ftrl_constant", "FTRL", {"lr": 0.1, "lr_power": 0.0}, _FTRL),
+    Rule("schedule_free_sgd", "SGDScheduleFree", {"lr": 0.1, "warmup_steps": 4}, ("z",)),
+    Rule("schedule_free_adamw", "AdamWScheduleFree", {"lr": 1e-2, "r": 1.0}, ("z", "exp_avg_sq")),
+    Rule(
+        "rmsprop_centered_lr_in_velocity",
+        "RMSProp",
+        {"lr": 0.01, "centered": True, "lr_in_velocity": True},
+        ("square_avg", "grad_avg"),
+    ),
     Rule("rmsprop_lr_in_velocity", "RMSProp", _RMSPROP_KERAS, ("square_avg", *_M)),
     Rule("adam_uncorrected", "Adam", {"bias_correction": False, "eps_inside": True}, _ADAM),
     Rule("adam_eps_hat", "Adam", {"lr": 1e-2, "eps": 1e-3, "eps_hat": True}, _ADAM),

@@ -7,7 +7,11 @@ use fourstep::real::Real;
 use fourstep::rule::MAX_STATE;
 use fourstep::rules::compose::{Composed, Direction, Mix, Phi, Psi};
 use fourstep::rules::epsilon::Epsilon;
-use fourstep::rules::{Rule, adabelief, adadelta, adagrad, adam, adamax, nadam, radam, rmsprop, sgd, yogi};
+use fourstep::rules::schedule_free::{Scaling, ScheduleFree};
+use fourstep::rules::{
+    Rule, adabelief, adadelta, adagrad, adam, adamax, adan, ademamix, adopt, ftrl, lion, nadam, radam, rmsprop,
+    rprop, sgd, yogi,
+};
 
 /// The step that is measured: not the first, so that no coefficient is 0 or 1 by accident.
 pub const STEP: u64 = 7;
@@ -33,6 +37,8 @@ pub fn rules() -> Vec<(&'static str, Rule)> {
         second: Psi::Sum,
         direction: Direction::Ratio { epsilon, lr_decay: 0.0, lr_last: false },
     };
+    let ftrl = |power| Rule::Ftrl(ftrl::Ftrl { lr: 0.1, power, l1: 0.01, l2: 0.01, shrinkage: 0.0, beta: 1.0 });
+    let free = ScheduleFree { rate: lr, beta: 0.9, share: 1.0 / STEP as f64, decay: 0.0 };
     vec![
         ("sgd", Rule::Sgd(sgd::Sgd { lr })),
         ("momentum", momentum(sgd::Form::Torch)),
@@ -52,6 +58,15 @@ pub fn rules() -> Vec<(&'static str, Rule)> {
             Rule::AdaBelief(adabelief::AdaBelief { lr, beta1, beta2, epsilon, add: eps, corrected: true }),
         ),
         ("yogi", Rule::Yogi(yogi::Yogi { lr, beta1, beta2, epsilon, corrected: false })),
+        ("lion", Rule::Lion(lion::Lion { lr, beta1, beta2: 0.99 })),
+        ("rprop", Rule::Rprop(rprop::Rprop { etas: (0.5, 1.2), step_sizes: (1e-6, 50.0) })),
+        ("adopt", Rule::Adopt(adopt::Adopt { lr, beta1, beta2: 0.9999, eps: 1e-6, clip: true })),
+        ("ademamix", Rule::AdEmaMix(ademamix::AdEmaMix { lr, beta1, beta2, beta3: 0.9999, alpha: 5.0, eps })),
+        ("adan", Rule::Adan(adan::Adan { lr, beta1: 0.98, beta2: 0.92, beta3: 0.99, eps, no_prox: false })),
+        ("ftrl", ftrl(0.5)),
+        ("ftrl_power", ftrl(0.7)),
+        ("schedule_free_sgd", Rule::ScheduleFreeSgd(free)),
+        ("schedule_free_adamw", Rule::ScheduleFreeAdamW(free, Scaling { beta2, eps })),
         ("four_step", Rule::FourStep(composed)),
     ]
 }

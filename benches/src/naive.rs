@@ -5,7 +5,8 @@
 
 use std::hint::black_box;
 
-use fourstep::coefficients::power;
+use fourstep::coefficients::{pow, power};
+use fourstep::elementary::{exp, ln};
 use fourstep::real::Real;
 use fourstep::rules::Rule;
 use fourstep::rules::adam::Largest;
@@ -146,6 +147,90 @@ pub fn step<T: Real>(rule: &Rule, arrays: &mut Arrays<T>) {
                 (w - lr * m / (v.sqrt() + eps), [m, v])
             });
         }
+        Rule::Lion(r) => {
+            let (b1, n1, b2, n2) = (k(r.beta1), k(1.0 - r.beta1), k(r.beta2), k(1.0 - r.beta2));
+            let lr = k(r.lr);
+            each(arrays, |w, g, [m]| (w - lr * sign(b1 * m + n1 * g), [b2 * m + n2 * g]));
+        }
+        Rule::Rprop(r) => {
+            let (shrink, grow) = (k(r.etas.0), k(r.etas.1));
+            let (least, most) = (k(r.step_sizes.0), k(r.step_sizes.1));
+            each(arrays, |w, g, [last, size]| {
+                let turn = sign(g) * sign(last);
+                let factor = match (turn > T::ZERO, turn < T::ZERO) {
+                    (true, _) => grow,
+                    (_, true) => shrink,
+                    _ => T::ONE,
+                };
+                let size = size * factor;
+                let size = if size < least { least } else { size };
+                let size = if size > most { most } else { size };
+                let g = if turn < T::ZERO { T::ZERO } else { g };
+                (w - size * sign(g), [g, size])
+            });
+        }
+        Rule::Adopt(r) if r.clip => {
+            let (b1, n1, b2, n2) = (k(r.beta1), k(1.0 - r.beta1), k(r.beta2), k(1.0 - r.beta2));
+            let (lr, eps, limit) = (k(r.lr), k(r.eps), k(pow((STEP - 1) as f64, 0.25)));
+            each(arrays, |w, g, [m, v]| {
+                let root = v.sqrt();
+                let x = g / if root < eps { eps } else { root };
+                let x = if x > limit { limit } else { x };
+                let x = if x < -limit { -limit } else { x };
+                let m = b1 * m + n1 * x;
+                (w - lr * m, [m, b2 * v + n2 * (g * g)])
+            });
+        }
+        Rule::AdEmaMix(r) => {
+            let (b1, n1, b2, n2) = (k(r.beta1), k(1.0 - r.beta1), k(r.beta2), k(1.0 - r.beta2));
+            let (b3, n3, eps, root) = (k(r.beta3), k(1.0 - r.beta3), k(r.eps), root_of_correction(r.beta2));
+            let (by_fast, by_slow) = (k(r.lr / (1.0 - power(r.beta1, STEP))), k(r.lr * r.alpha));
+            each(arrays, |w, g, [fast, slow, v]| {
+                let (fast, slow) = (b1 * fast + n1 * g, b3 * slow + n3 * g);
+                let v = b2 * v + n2 * (g * g);
+                (w - (by_fast * fast + by_slow * slow) / (v.sqrt() * root + eps), [fast, slow, v])
+            });
+        }
+        Rule::Adan(r) if !r.no_prox => {
+            let (b1, n1, b2, n2) = (k(r.beta1), k(1.0 - r.beta1), k(r.beta2), k(1.0 - r.beta2));
+            let (b3, n3, eps, root) = (k(r.beta3), k(1.0 - r.beta3), k(r.eps), root_of_correction(r.beta3));
+            let by_m = k(r.lr / (1.0 - power(r.beta1, STEP)));
+            let by_u = k(r.lr * r.beta2 / (1.0 - power(r.beta2, STEP)));
+            each(arrays, |w, g, [m, u, v, minus_last]| {
+                let difference = g + minus_last;
+                let ahead = g + b2 * difference;
+                let (m, u) = (b1 * m + n1 * g, b2 * u + n2 * difference);
+                let v = b3 * v + n3 * (ahead * ahead);
+                (w - (by_m * m + by_u * u) / (v.sqrt() * root + eps), [m, u, v, -g])
+            });
+        }
+        Rule::Ftrl(r) if r.shrinkage == 0.0 => {
+            let (inverse, l1, ridge) = (k(1.0 / r.lr), k(r.l1), k(r.beta / r.lr + r.l2));
+            let raised = |n: T| if r.power == 0.5 { n.sqrt() } else { k(exp(r.power * ln(n.to_f64()))) };
+            each(arrays, |w, g, [n, z]| {
+                let next = n + g * g;
+                let z = z + (g - (raised(next) - raised(n)) * inverse * w);
+                let clipped = if z > l1 { l1 } else { z };
+                let clipped = if clipped < -l1 { -l1 } else { clipped };
+                ((clipped - z) / (raised(next) * inverse + ridge), [next, z])
+            });
+        }
+        Rule::ScheduleFreeSgd(r) => {
+            let (rate, share, weight) = (k(r.rate), k(r.share), k(1.0 - r.beta * (1.0 - r.share)));
+            each(arrays, |y, g, [z]| {
+                let step = rate * g;
+                (y - (share * (y - z) + weight * step), [z - step])
+            });
+        }
+        Rule::ScheduleFreeAdamW(r, s) => {
+            let (rate, share, weight) = (k(r.rate), k(r.share), k(1.0 - r.beta * (1.0 - r.share)));
+            let (b2, n2, eps) = (k(s.beta2), k(1.0 - s.beta2), k(s.eps));
+            each(arrays, |y, g, [z, v]| {
+                let v = b2 * v + n2 * (g * g);
+                let step = rate * (g / (v.sqrt() + eps));
+                (y - (share * (y - z) + weight * step), [z - step, v])
+            });
+        }
         Rule::FourStep(Composed {
             lr,
             first: Phi::Ema { beta, corrected: true },
@@ -161,6 +246,14 @@ pub fn step<T: Real>(rule: &Rule, arrays: &mut Arrays<T>) {
             });
         }
         other => panic!("{other:?} is not measured"),
+    }
+}
+
+fn sign<T: Real>(x: T) -> T {
+    match (x > T::ZERO, x < T::ZERO) {
+        (true, _) => T::ONE,
+        (_, true) => -T::ONE,
+        _ => x,
     }
 }
 

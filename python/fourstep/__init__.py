@@ -19,27 +19,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fourstep import data, metrics, nn, optim, plot, reference, schedules, steps, train
+    from fourstep import data, functions, metrics, nn, optim, plot, reference, schedules, steps, train
     from fourstep._runtime import Runtime, num_threads, runtime, set_num_threads
     from fourstep.arena import Arena
     from fourstep.optim.compose import FourStep
     from fourstep.state import load, save
+    from fourstep.tracing import Trace, trace
     from fourstep.train.run import Run, load_run
+    from fourstep.trajectory import Trajectory, minimize
 
     __version__: str
 
-_MODULES = ("data", "metrics", "nn", "optim", "plot", "reference", "schedules", "steps", "torch", "train")
+_MODULES = (
+    "data",
+    "functions",
+    "metrics",
+    "nn",
+    "optim",
+    "plot",
+    "reference",
+    "schedules",
+    "steps",
+    "torch",
+    "train",
+)
 _NAMES = {
     "Arena": "arena",
     "FourStep": "optim.compose",
     "Run": "train.run",
     "Runtime": "_runtime",
+    "Trace": "tracing",
+    "Trajectory": "trajectory",
     "load": "state",
     "load_run": "train.run",
+    "minimize": "trajectory",
     "num_threads": "_runtime",
     "runtime": "_runtime",
     "save": "state",
     "set_num_threads": "_runtime",
+    "trace": "tracing",
 }
 
 __all__ = [
@@ -47,10 +65,14 @@ __all__ = [
     "FourStep",
     "Run",
     "Runtime",
+    "Trace",
+    "Trajectory",
     "data",
+    "functions",
     "load",
     "load_run",
     "metrics",
+    "minimize",
     "nn",
     "num_threads",
     "optim",
@@ -61,6 +83,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "steps",
+    "trace",
     "train",
 ]
 

@@ -138,6 +138,26 @@ def power(base: float, exponent: int) -> float: ...
 def pow(x: float, y: float) -> float: ...
 def nadam_mu_product(beta1: float, momentum_decay: float, t: int, mu_product: float) -> float: ...
 
+# rows.rs
+_Named = tuple[str, Array, Array]
+
+def rows_squares(
+    named: _Named,
+    table: Array,
+    duplicates: str,
+    measure: bool,
+    finite: bool,
+    exec: Exec,
+) -> tuple[float, int]: ...
+def step_rows(
+    tables: Sequence[
+        tuple[_Named, tuple[Array, Sequence[Array], Array | None, Array | None], tuple[str, dict[str, Any]]]
+    ],
+    duplicates: str,
+    options: dict[str, Any],
+    exec: Exec,
+) -> list[int]: ...
+
 # tensors.rs
 def step_at(
     api: Any,
@@ -170,26 +190,6 @@ def step_packed(
     exec: Exec,
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]: ...
 def layouts(api: Any, tensors: list[Any]) -> list[int]: ...
-
-# rows.rs
-_Named = tuple[str, Array, Array]
-
-def rows_squares(
-    named: _Named,
-    table: Array,
-    duplicates: str,
-    measure: bool,
-    finite: bool,
-    exec: Exec,
-) -> tuple[float, int]: ...
-def step_rows(
-    tables: Sequence[
-        tuple[_Named, tuple[Array, Sequence[Array], Array | None, Array | None], tuple[str, dict[str, Any]]]
-    ],
-    duplicates: str,
-    options: dict[str, Any],
-    exec: Exec,
-) -> list[int]: ...
 
 # norm.rs
 def batch_norm_forward(

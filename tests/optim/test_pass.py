@@ -21,6 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "decoupled": {"weight_decay": 0.1, "decay": "decoupled"},
     "independent": {"weight_decay": 0.01, "decay": "independent"},
     "grad_scale": {"grad_scale": 3.0, "clip_norm": 0.7},
+    "clip_eps": {"clip_norm": 0.7, "clip_eps": 0.5},
     "element": {"skip_nonfinite": "element"},
     "element_clip": {"skip_nonfinite": "element", "clip_norm": 0.5},
     "step": {"skip_nonfinite": "step"},
@@ -218,6 +219,7 @@ def test_finite_elements_whose_squares_are_not_pass_a_guard_without_clipping() -
     ("options", "message"),
     [
         ({"grad_scale": 0.0}, r"grad_scale: got 0.0, need a finite number > 0"),
+        ({"clip_norm": 1.0, "clip_eps": -1.0}, r"clip_eps: got -1.0, need a finite number >= 0"),
         ({"ema_decay": 1.0}, r"ema_decay: got 1.0, need 0 <= ema_decay < 1"),
         ({"skip_nonfinite": "no"}, r"skip_nonfinite: got 'no', need one of None, 'error', 'step', 'element'"),
         ({"cautious": "x"}, r"cautious: got 'x', need True or False"),
@@ -350,7 +352,8 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         shared |= {key: group.raw(key) for key in ("maximize", "clip_value")}
         before = {key: value.copy() for key, value in optimizer.state_of("w").items()}
         w = ours["w"].copy()
-        state = [before.get(key, np.full(n, optimizer._start(group, key), dtype)) for key in states]
+        start = {key: np.full(n, optimizer._start_at(group, key, w), dtype) for key in states}
+        state = [before.get(key, start[key]) for key in states]
         seen = np.empty(n, dtype), np.empty(n, dtype)
         columns = list(range(len(states)))
         spec: Any = (name, {**shared, **hyper}, columns, [])

@@ -21,9 +21,24 @@
 | `AdaBelief` | w | EMA of g | EMA of (g − m)² | α·m̂/(√V̂ + ε) |
 | `Yogi` | w | EMA of g | V − (1 − β₂)·sign(V − g²)·g² | α·m/(√V + ε) |
 
+Where the frame leaks:
+
+| class | leak |
+|---|---|
+| `Signum` | none: the direction is a sign |
+| `Lion` | its sign needs the moment of the step before |
+| `Rprop` | signs alone; the state holds the step |
+| `Adan` | the difference of gradients stands for a look-ahead |
+| `ADOPT` | momentum of g/√V, with the V of the step before |
+| `AdEMAMix` | two φ; their coefficients are functions of the step |
+| `LAMB`, `LARS` | the step has the size of the array: norms first |
+| `FTRL` | w is solved for, not moved |
+| `SGDScheduleFree`, `AdamWScheduleFree` | gradients at y, steps of z, results in their average x |
+
 For tables of which a batch touches few rows (`Optimizer.step_rows`): `SGD`, `AdaGrad`, `RowwiseAdagrad`, `LazyAdam`.
 
-Names and defaults are PyTorch's. torch's spellings (`Adagrad`, `Adadelta`, `RMSprop`, `NAdam`) work too.
+Names and defaults are PyTorch's, or where it has none those of the authors' code. torch's spellings (`Adagrad`,
+`Adadelta`, `RMSprop`, `NAdam`) work too.
 """
 
 from __future__ import annotations
@@ -36,16 +51,26 @@ from fourstep.optim.adadelta import AdaDelta
 from fourstep.optim.adagrad import AdaGrad
 from fourstep.optim.adam import Adam, AdamW
 from fourstep.optim.adamax import Adamax
+from fourstep.optim.adan import Adan
+from fourstep.optim.ademamix import AdEMAMix
+from fourstep.optim.adopt import ADOPT
 from fourstep.optim.base import Optimizer
 from fourstep.optim.four_steps import FourSteps, Leak
+from fourstep.optim.ftrl import FTRL
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.lamb import LAMB
+from fourstep.optim.lars import LARS
 from fourstep.optim.lazy_adam import LazyAdam
+from fourstep.optim.lion import Lion
 from fourstep.optim.nadam import Nadam
 from fourstep.optim.radam import RAdam
 from fourstep.optim.report import Last, NonFiniteWarning
 from fourstep.optim.rmsprop import RMSProp
 from fourstep.optim.rowwise_adagrad import RowwiseAdagrad
+from fourstep.optim.rprop import Rprop
+from fourstep.optim.schedule_free import AdamWScheduleFree, SGDScheduleFree
 from fourstep.optim.sgd import NAG, SGD, SGDW
+from fourstep.optim.signum import Signum
 from fourstep.optim.yogi import Yogi
 
 if TYPE_CHECKING:
@@ -59,9 +84,14 @@ RMSprop = RMSProp
 NAdam = Nadam
 
 __all__ = [
+    "ADOPT",
+    "FTRL",
+    "LAMB",
+    "LARS",
     "NAG",
     "SGD",
     "SGDW",
+    "AdEMAMix",
     "AdaBelief",
     "AdaDelta",
     "AdaGrad",
@@ -69,12 +99,15 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "AdamWScheduleFree",
     "Adamax",
+    "Adan",
     "FourStep",
     "FourSteps",
     "Last",
     "LazyAdam",
     "Leak",
+    "Lion",
     "NAdam",
     "Nadam",
     "NonFiniteWarning",
@@ -84,6 +117,9 @@ __all__ = [
     "RMSProp",
     "RMSprop",
     "RowwiseAdagrad",
+    "Rprop",
+    "SGDScheduleFree",
+    "Signum",
     "SlowStep",
     "Yogi",
     "compare",

@@ -9,9 +9,11 @@ u ← ρ·u + (1 − ρ)·δ²
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
+from fourstep.explain.steps import Formulas
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -82,6 +84,17 @@ class AdaDelta(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adadelta", ("square_avg", "acc_delta"), {"rho": group["rho"], "eps": group["eps"]}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        triple = super()._formulas(group)
+        return replace(
+            triple,
+            direction=("δ = √(U + ε)/√(V + ε)·g", "U ← β₂·U + (1 − β₂)·δ²", "η = α·δ"),
+            states={**triple.states, "U": "acc_delta"},
+            second=(*triple.second, "U"),
+            gain=None,
+            complete=True,
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         leak = Leak(

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from fourstep.optim import checks, precision
 from fourstep.optim import rows as by_rows
 from fourstep.optim.busy import Busy
 from fourstep.optim.checks import Check
+from fourstep.optim.dialects import Dialect, Dialected
+from fourstep.optim.dialects.against import Against, against
 from fourstep.optim.four_steps import FourSteps, Triple, four_steps
 from fourstep.optim.groups import ParamGroup, assign
 from fourstep.optim.layout import ArenaLayout, layout_of
@@ -27,6 +29,11 @@ from fourstep.optim.state import dump, restore
 from fourstep.reference.precision import to_half
 from fourstep.schedules import evaluate
 
+if TYPE_CHECKING:
+    from fourstep.explain.general import Explanation
+    from fourstep.explain.numbers import StepExplanation
+    from fourstep.explain.steps import Formulas
+
 Hyper = dict[str, Any]
 
 #: (group, rule, state buffers, hyper-parameters): what one group does in one call.
@@ -34,6 +41,12 @@ Job = tuple[int, str, tuple[str, ...], Hyper]
 
 #: (buffer, start, stop, parameter, first 8-bit block): a run of elements, and which parameter they are.
 Range = tuple[int, int, int, int, int]
+#: What the kernels take: (name, w, g, state, average, copy), (rule, hyper-parameters, which state, ranges), and of each
+#: norm to clip by the largest, its parameters, the groups that it scales, and what is known of tables.
+Buffers = list[tuple[str, Array, Array, list[precision.Buffer], Array | None, Array | None]]
+Groups = list[tuple[str, Hyper, list[int], list[Range]]]
+Clips = list[tuple[float, list[Range], list[int], list[tuple[int, float, int]]]]
+Report = tuple[list[float], list[float], int, int | None, bool, list[list[list[float]]]]
 
 #: Gradients by buffer.
 Gradients = Mapping[int, Array]
@@ -42,7 +55,7 @@ Gradients = Mapping[int, Array]
 Closure = Callable[[], Any]
 
 
-class Optimizer:
+class Optimizer(metaclass=Dialected):
     """Base of the optimizers: a subclass says what its hyper-parameters are and which rule a group steps by.
 
     All of them take these, beside their own:
@@ -67,8 +80,10 @@ class Optimizer:
         The largest magnitude of an element of the gradient. By value changes the gradient's direction (G4).
     clip_norm : float, optional
         The largest norm of the gradient over all trainable parameters. Before anything else it is multiplied by
-        ``min(1, clip_norm / (norm + 1e-6))``. A norm that is not finite is an error, and nothing is updated. A group
+        ``min(1, clip_norm / (norm + clip_eps))``. A norm that is not finite is an error, and nothing is updated. A group
         with a ``"clip_norm"`` of its own is clipped by its own norm, and does not count in that of the others.
+    clip_eps : float
+        What is added to that norm: 1e-6, as torch does; 0 is exact, as Keras and optax are.
     skip_nonfinite : {None, "error", "step", "element"}
         What to do about gradients that are infinite or NaN. None: they are counted in the pass and used
         (`last`, `nonfinite`, and one `NonFiniteWarning`). ``"error"``: `FloatingPointError`; ``"step"``: the step is
@@ -98,13 +113,20 @@ class Optimizer:
         Hyper-parameters by group: ``[{"params": "*.bias", "weight_decay": 0.0}, {"params": ...}]``. ``"params"`` is
         a name, a pattern, a list of them, or ``...`` for the rest; ``"trainable": False`` freezes a group, and
         ``"sparse": True`` makes its arrays tables, which step by rows (`step_rows`).
+    dialect : {"torch", "keras", "optax", "paper", "notes"}
+        Whose defaults, semantics and argument names: fills in what is not given. See ``docs/optim/dialects.md``.
     """
+
+    #: Whose defaults and semantics this one was made with.
+    dialect: Dialect = "torch"
 
     #: Names of the state buffers that its rules can have, and of the scalars that a group carries from step to step.
     states: ClassVar[tuple[str, ...]] = ()
     scalars: ClassVar[tuple[str, ...]] = ()
     #: Whether its rule needs to see each parameter by itself, as a norm of it does.
     per_parameter: ClassVar[bool] = False
+    #: State that starts from the parameters, not from a number.
+    starts_at_w: ClassVar[tuple[str, ...]] = ()
     #: Options that its rule cannot have, each with the reason.
     refused: ClassVar[dict[str, str]] = {}
     #: How it decays weights unless told otherwise.
@@ -194,7 +216,7 @@ class Optimizer:
         """Return the rule by which the rows of a sparse group step."""
         raise ValueError(
             f"sparse: {type(self).__name__} moves rows that no gradient touched, so it has no sparse tables; "
-            "SGD, AdaGrad, RowwiseAdagrad and LazyAdam have"
+            "SGD, AdaGrad, RowwiseAdagrad, LazyAdam and FTRL have"
         )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
@@ -216,8 +238,18 @@ class Optimizer:
         """Return what a state buffer holds before its first step."""
         return 0.0
 
+    def _start_at(self, group: ParamGroup, state: str, w: Array) -> Array | float:
+        """Return what a state buffer holds before its first step beside a parameter; see `starts_at_w`."""
+        return self._start(group, state)
+
     def _stepped(self, group: ParamGroup) -> None:
         """Update the scalars of a group after a step."""
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        """Return steps 2 to 4 of a group as formulas; `ahead`: as with a closure, where there are two forms."""
+        from fourstep.explain.triples import of_group
+
+        return of_group(self, group)
 
     def _check_options(self) -> None:
         """Raise where an option and the rule, the parameters or each other do not go together."""
@@ -407,6 +439,48 @@ class Optimizer:
         with self._alone():
             restore(self, state)
 
+    def explain_against(
+        self,
+        dialect: Dialect,
+        gradients: Any = None,
+        *,
+        steps: Sequence[int] | None = None,
+        start: Array | None = None,
+        group: int = 0,
+    ) -> Against:
+        """Compare with the same optimizer in another dialect: the fields that differ, why, and the size of the effect.
+
+        What was chosen here is taken along; defaults and semantics are those of there. Both then walk by the same
+        gradients, from the same parameters, in float64; this optimizer itself is not touched.
+
+        Parameters
+        ----------
+        dialect : {"torch", "keras", "optax", "paper", "notes"}
+            The other one.
+        gradients : array of (steps, n), list of arrays, or function, optional
+            A gradient for each step, or a function of the parameters, which then need a `start`. By default 256
+            coordinates of sizes from 10⁻⁶ to 10⁻¹.
+        steps : list of int, optional
+            After which steps to compare: by default 1, 10, 100, as far as there are gradients.
+        start : ndarray, optional
+            The parameters to start from.
+        group : int
+            The group whose hyper-parameters are compared.
+
+        Returns
+        -------
+        Against
+            With ``fields``, ``effect`` and ``same_numbers``; its ``repr`` is the table.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fourstep as fs
+        >>> fs.optim.SGD([np.ones(2)], lr=0.1).explain_against("optax").fields
+        ()
+        """
+        return against(self, dialect, gradients, steps=steps, start=start, group=group)
+
     def state_of(self, name: str) -> dict[str, Array]:
         """Return the state of one parameter, in its shape, by torch's names: views, or float32 copies of fewer bits.
 
@@ -441,6 +515,39 @@ class Optimizer:
             if key in states
         }
 
+    def explain(
+        self,
+        step: int | None = None,
+        name: str | None = None,
+        index: int | tuple[int, ...] = (),
+        grads: Any = None,
+    ) -> Explanation | StepExplanation:
+        """Say how this optimizer steps: its four steps as formulas, or with `name` one element's step in numbers.
+
+        Parameters
+        ----------
+        step : int, optional
+            The step to put into numbers: by default the next one, from the gradients at hand; an earlier one is read from
+            the trace inside whose ``with`` this is called (`fourstep.trace`).
+        name, index
+            The element: a parameter, and an index in it.
+        grads : optional
+            Gradients as `step` takes them; nothing for an arena.
+
+        Returns
+        -------
+        Explanation or StepExplanation
+            Either prints itself as text, and has ``text()``, ``latex()`` and ``markdown()``.
+
+        Raises
+        ------
+        ValueError
+            A step that is neither the next one nor in a trace; an element that is not there or is frozen.
+        """
+        from fourstep.explain import explain
+
+        return explain(self, step, name, index, grads)
+
     def _per_row(self, group: ParamGroup) -> set[str]:
         """Return the state that this group keeps once for each row."""
         name = self.row_rule(group).per_row if group.raw("sparse") else None
@@ -471,7 +578,8 @@ class Optimizer:
             values = [group.raw(key) for key in keys]
             rows.append((index, _short(group["names"]), f"{elements:,}", *values))
         options = "".join(f", {key}={value!r}" for key, value in self.options.changed().items())
-        head = f"{type(self).__name__}: {len(self._layout.names)} parameters, step {self.step_count}{options}"
+        dialect = "" if self.dialect == "torch" else f" ({self.dialect})"
+        head = f"{type(self).__name__}{dialect}: {len(self._layout.names)} parameters, step {self.step_count}{options}"
         return f"{head}\n{table(('group', 'parameters', 'elements', *keys), rows)}"
 
     # How a step is taken.
@@ -581,7 +689,7 @@ class Optimizer:
         place = {buffer: i for i, buffer in enumerate(used)}
         columns = {name: i for i, name in enumerate(states)}
 
-        groups: list[tuple[str, Hyper, list[int], list[Range]]] = []
+        groups: Groups = []
         for index, rule, names, hyper in jobs:
             group = self.param_groups[index]
             self._fill(group, index, names)
@@ -594,7 +702,7 @@ class Optimizer:
             }
             own = _placed(ranges[index], place)
             groups.append((rule, {**shared, **hyper}, [columns[name] for name in names], own))
-        buffers = [
+        buffers: Buffers = [
             (
                 self._layout.buffer_names[buffer],
                 self._layout.buffers[buffer],
@@ -607,7 +715,7 @@ class Optimizer:
         ]
         clips = self._clips(jobs, place) if step_1 else []
         try:
-            report = _core.step(buffers, groups, clips, self.pass_options(step_1, step_4), execution())
+            report = self._call(buffers, groups, clips, self.pass_options(step_1, step_4))
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}{self._first_not_finite(gradients, jobs)}") from None
         skipped = report[4]
@@ -617,6 +725,10 @@ class Optimizer:
         if step_1:
             self._report(report, jobs, gradients)
         return skipped
+
+    def _call(self, buffers: Buffers, groups: Groups, clips: Clips, options: dict[str, Any]) -> Report:
+        """Call the kernels, once; `fourstep.trace` looks on here, and at `_begin` and `_advance`."""
+        return _core.step(buffers, groups, clips, options, execution())
 
     def decays_of(self, group: ParamGroup, lr: float, step_4: bool = True) -> dict[str, float]:
         """Return λ of the penalty, and what w is multiplied by."""
@@ -631,6 +743,7 @@ class Optimizer:
         o = self.options
         return {
             "grad_scale": o.grad_scale,
+            "clip_eps": o.clip_eps,
             "skip_nonfinite": o.skip_nonfinite if step_1 else None,
             "cautious": {False: None, True: "rescaled", "mask": "mask"}[o.cautious],
             "ema_decay": o.ema_decay or 0.0,
@@ -642,9 +755,7 @@ class Optimizer:
             "step": self.step_count + 1,
         }
 
-    def _clips(
-        self, jobs: Sequence[Job], place: Mapping[int, int]
-    ) -> list[tuple[float, list[Range], list[int], list[tuple[int, float, int]]]]:
+    def _clips(self, jobs: Sequence[Job], place: Mapping[int, int]) -> Clips:
         """Return each norm that has to be known before the pass.
 
         Its limit, its parameters, the groups that it scales, and (place, Σg², how many are not finite) of its tables.
@@ -661,7 +772,7 @@ class Optimizer:
         limit = self.clip_norm if self.clip_norm is not None else guarded
         if (shared or tables) and limit is not None:
             found.append((limit, shared, tables))
-        clips = []
+        clips: Clips = []
         for number, (limit, which, tables) in enumerate(found):
             names = {name for i in which for name in self.param_groups[jobs[i][0]]["names"]}
             by_name = {table.name: table for table in tables}
@@ -773,19 +884,21 @@ class Optimizer:
                 self._allocate(name, buffers)
         if fill:
             # A new buffer holds zeros: to write them would touch every row of every table.
-            self._fill(group, index, [n for n in names if n not in fresh or self._start(group, n)])
+            written = [n for n in names if n not in fresh or n in self.starts_at_w or self._start(group, n)]
+            self._fill(group, index, written)
 
     def _fill(self, group: ParamGroup, index: int, names: Sequence[str]) -> None:
         """Set the state that a group is about to use for the first time to what it starts from."""
         for name in names:
             if name not in group.started:
-                start = self._start(group, name)
                 if name in self._per_row(group):
                     for parameter in group["names"]:
-                        self._row_state[name][parameter][...] = start
+                        self._row_state[name][parameter][...] = self._start(group, name)
                     continue
                 for parameter in group["names"]:
                     buffer, first, last, _, block = self._own_ranges[parameter]
+                    w = self._layout.buffers[buffer].reshape(-1)[first:last]
+                    start = self._start_at(group, name, w)
                     precision.fill(self._state[name][buffer], first, last, block, start)
 
 

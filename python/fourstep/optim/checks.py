@@ -49,6 +49,26 @@ def positive(name: str, value: Any) -> float:
     return result
 
 
+def non_positive(name: str, value: Any) -> float:
+    """Accept a finite number <= 0."""
+    result = number(name, value)
+    if not -math.inf < result <= 0:
+        raise ValueError(f"{name}: got {result}, need a finite number <= 0")
+    return result
+
+
+def count(name: str, value: Any) -> int:
+    """Accept a whole number >= 0."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 0:
+        raise ValueError(f"{name}: got {value!r}, need a whole number >= 0")
+    return int(value)
+
+
+def count_or_none(name: str, value: Any) -> int | None:
+    """Accept None, or a whole number >= 0."""
+    return None if value is None else count(name, value)
+
+
 def fraction_or_none(name: str, value: Any) -> float | None:
     """Accept None, or a number in [0, 1)."""
     return None if value is None else fraction(name, value)
@@ -79,6 +99,24 @@ def betas(name: str, value: Any) -> tuple[float, float]:
     return fraction(f"{name}[0]", first), fraction(f"{name}[1]", second)
 
 
+def three_betas(name: str, value: Any) -> tuple[float, float, float]:
+    """Accept three numbers in [0, 1)."""
+    try:
+        first, second, third = value
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: got {value!r}, need three (beta1, beta2, beta3)") from None
+    return fraction(f"{name}[0]", first), fraction(f"{name}[1]", second), fraction(f"{name}[2]", third)
+
+
+def pair(name: str, value: Any) -> tuple[float, float]:
+    """Accept a pair of finite numbers >= 0."""
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: got {value!r}, need a pair of numbers") from None
+    return non_negative(f"{name}[0]", first), non_negative(f"{name}[1]", second)
+
+
 def flag(name: str, value: Any) -> bool:
     """Accept True or False."""
     if value is True or value is False:
@@ -97,6 +135,11 @@ def one_of(*choices: Any) -> Check:
         return value
 
     return check
+
+
+def positive_rate(name: str, value: Any) -> Any:
+    """Accept a finite number > 0, or a schedule: a function of the step."""
+    return value if callable(value) else positive(name, value)
 
 
 def learning_rate(name: str, value: Any) -> Any:

@@ -70,14 +70,15 @@ def first_block(start: int, place: int) -> int:
     return start // precision.BLOCK + place
 
 
-def fill(buffer: Buffer, start: int, stop: int, block: int, value: float) -> None:
-    """Set a range to one value."""
+def fill(buffer: Buffer, start: int, stop: int, block: int, value: Array | float) -> None:
+    """Set a range to one value, or to as many as it has elements."""
     if isinstance(buffer, Coded):
-        codes, exponents = precision.to_bytes(np.full(stop - start, value, np.float32), buffer.signed)
+        values = np.broadcast_to(np.asarray(value, np.float32), stop - start)
+        codes, exponents = precision.to_bytes(values, buffer.signed)
         buffer.codes.reshape(-1)[start:stop] = codes
         buffer.exponents[block : block + exponents.size] = exponents
     elif buffer.dtype == np.uint16:
-        buffer.reshape(-1)[start:stop] = precision.to_half(np.array([value], np.float32))
+        buffer.reshape(-1)[start:stop] = precision.to_half(np.asarray(value, np.float32))
     else:
         buffer.reshape(-1)[start:stop] = value
 

@@ -10,9 +10,12 @@ a = √v + ε                     centred: v − ḡ² in place of v, not below 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
+from fourstep.explain.moments import gain
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -114,6 +117,31 @@ class RMSProp(Optimizer):
 
     def _start(self, group: ParamGroup, state: str) -> float:
         return float(group["initial_accumulator_value"]) if state == "square_avg" else 0.0
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        triple = super()._formulas(group)
+        if triple.complete:
+            return triple
+        centered, moving = group["centered"], group["momentum"] > 0
+        size = "max(V − ḡ², 0)" if centered else "V"
+        root = f"√({size} + ε)" if group["eps_inside"] else f"√({size}) + ε" if centered else "√V + ε"
+        inside = group["lr_in_velocity"]
+        along = ("b ← μ·b + α·(g/a)", "η = b") if inside else ("b ← μ·b + g/a", "η = α·b")
+        return replace(
+            triple,
+            moments=(*triple.moments, *(("ḡ ← β₂·ḡ + (1 − β₂)·g",) if centered else ())),
+            direction=(f"a = {root}", *(along if moving else ("η = α·(g/a)",))),
+            symbols={**triple.symbols, "μ": Symbol(group["momentum"], "momentum")},
+            states={
+                **triple.states,
+                **({"ḡ": "grad_avg"} if centered else {}),
+                **({"b": "momentum_buffer"} if moving else {}),
+            },
+            second=(*triple.second, "ḡ", "a"),
+            windows=(*triple.windows, *(("μ",) if moving else ())),
+            gain=None if centered else gain(group["momentum"], 1.0, unit="α"),
+            complete=True,
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         leaks, more = [], []

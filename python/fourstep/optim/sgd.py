@@ -10,9 +10,12 @@ NAG          m ← γ·m + g at the look-ahead point, η = α·m                
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Unpack
 
 from fourstep import steps
+from fourstep.explain.steps import Formulas
+from fourstep.explain.triples import formulas_of
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -61,7 +64,7 @@ class SGD(Optimizer):
 
     Notes
     -----
-    State: ``momentum_buffer``. Where others differ: Keras and optax keep lr inside the buffer (``"lr_inside"``); burn
+    State: ``momentum_buffer``. Where others differ: Keras keeps lr inside the buffer (``"lr_inside"``); burn
     dampens by 0.1 unless told otherwise, also at the first step, where torch does not.
     """
 
@@ -97,21 +100,20 @@ class SGD(Optimizer):
 
     def _check_together(self, values: Mapping[str, Any]) -> None:
         momentum, dampening, form = values["momentum"], values["dampening"], values["momentum_form"]
-        if values["nesterov"] and (momentum == 0 or dampening != 0 or form != "torch"):
+        if values["nesterov"] and (momentum == 0 or dampening != 0 or form == "ema"):
             raise ValueError(
-                f"nesterov: needs momentum > 0, dampening 0 and momentum_form 'torch'; got momentum {momentum}, "
-                f"dampening {dampening}, momentum_form {form!r}"
+                f"nesterov: needs momentum > 0, dampening 0 and momentum_form 'torch' or 'lr_inside'; got momentum "
+                f"{momentum}, dampening {dampening}, momentum_form {form!r}"
             )
-        if form != "torch" and (momentum == 0 or dampening != 0):
-            raise ValueError(
-                f"momentum_form: {form!r} needs momentum > 0 and dampening 0; got momentum {momentum}, "
-                f"dampening {dampening}"
-            )
+        if form != "torch" and dampening != 0:
+            raise ValueError(f"momentum_form: {form!r} needs dampening 0; got dampening {dampening}")
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         if group["momentum"] == 0:
             return "sgd", (), {}
-        form = "nesterov" if group["nesterov"] else group["momentum_form"]
+        form = group["momentum_form"]
+        if group["nesterov"]:
+            form = "nesterov_inside" if form == "lr_inside" else "nesterov"
         return momentum_rule(group, form, group["dampening"])
 
     def row_rule(self, group: ParamGroup) -> RowRule:
@@ -130,7 +132,7 @@ class SGD(Optimizer):
         if momentum == 0:
             first = steps.plain()
         elif group["nesterov"]:
-            first = steps.nesterov(momentum)
+            first = steps.nesterov(momentum, form == "lr_inside")
         elif form == "ema":
             first = steps.ema(momentum, bias_correction=False)
         return Triple(first, steps.none(), steps.along())
@@ -275,6 +277,24 @@ class NAG(LookAhead):
 
     def _update(self, group: ParamGroup) -> Move:
         return "along_momentum", ("momentum_buffer",), {"share": 1.0}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        if not ahead:
+            return super()._formulas(group)
+        # With a closure it is the heavy ball, by the gradient of another point.
+        ball = formulas_of(
+            steps.heavy_ball(group["momentum"]),
+            steps.none(),
+            steps.along(),
+            states=("momentum_buffer",),
+            names={"γ": "momentum"},
+        )
+        four = self._four_steps(group)
+        leaks = [str(leak) for leak in four.leaks] or [
+            f"look-ahead: step(closure) takes the gradient at {four.point}; step() is the rewritten form, "
+            "η = α·(g + γ·m), whose w is that point (O10)"
+        ]
+        return replace(ball, point=four.point, leaks=tuple(leaks))
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         momentum = group["momentum"]

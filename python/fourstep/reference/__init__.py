@@ -21,13 +21,23 @@ from fourstep.reference.adadelta import AdaDelta
 from fourstep.reference.adagrad import AdaGrad
 from fourstep.reference.adam import Adam, AdamW
 from fourstep.reference.adamax import Adamax
+from fourstep.reference.adan import Adan
+from fourstep.reference.ademamix import AdEMAMix
+from fourstep.reference.adopt import ADOPT
 from fourstep.reference.base import Optimizer
 from fourstep.reference.batch_norm import BatchNorm
 from fourstep.reference.dropout import dropout
+from fourstep.reference.ftrl import FTRL
+from fourstep.reference.lamb import LAMB
+from fourstep.reference.lars import LARS
+from fourstep.reference.lion import Lion
 from fourstep.reference.nadam import Nadam
 from fourstep.reference.radam import RAdam
 from fourstep.reference.rmsprop import RMSProp
+from fourstep.reference.rprop import Rprop
+from fourstep.reference.schedule_free import AdamWScheduleFree, SGDScheduleFree
 from fourstep.reference.sgd import NAG, SGD, SGDW
+from fourstep.reference.signum import Signum
 from fourstep.reference.yogi import Yogi
 
 Adagrad = AdaGrad
@@ -39,9 +49,14 @@ if TYPE_CHECKING:
     from fourstep.reference.four_step import FourStep
 
 __all__ = [
+    "ADOPT",
+    "FTRL",
+    "LAMB",
+    "LARS",
     "NAG",
     "SGD",
     "SGDW",
+    "AdEMAMix",
     "AdaBelief",
     "AdaDelta",
     "AdaGrad",
@@ -49,15 +64,21 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "AdamWScheduleFree",
     "Adamax",
+    "Adan",
     "BatchNorm",
     "FourStep",
+    "Lion",
     "NAdam",
     "Nadam",
     "Optimizer",
     "RAdam",
     "RMSProp",
     "RMSprop",
+    "Rprop",
+    "SGDScheduleFree",
+    "Signum",
     "Yogi",
     "dropout",
 ]

@@ -84,14 +84,21 @@ class _Over(DirectionStep):
         """Return ε, and ε_0 where there is one."""
         return {"ε": self.eps, **({"ε_0": self.eps_root} if self.eps_root else {})}
 
+    def _before_correction(self, second: Any) -> bool:
+        """Tell whether ε is added before V is corrected: not where it is corrected before its largest is taken."""
+        return self.eps_hat and getattr(second, "v", "V") == "V̂" and getattr(second, "over", "raw") == "raw"
+
     def _root(self, second: Any) -> str:
         if isinstance(second, InfNorm):
             return "(u + ε)" if self.eps else "u"
         v = second.v if isinstance(second, SecondStep) else "V"
-        hat = self.eps_hat and getattr(second, "v", "V") == "V̂"
+        hat = self._before_correction(second)
         inside = "ε" if self.eps_inside and self.eps else ""
         added = "".join(f" + {x}" for x in (inside, "ε_0" if self.eps_root else "") if x)
         outside = "ε" if self.eps and not self.eps_inside else ""
+        if hat and self.eps_root:  # ε_0 is added to what is corrected, ε before
+            root = "√((V + ε)/(1 − β₂^t) + ε_0)" if inside else f"√({v} + ε_0)"
+            return f"({root} + ε/√(1 − β₂^t))" if outside else root
         if hat:
             root = f"√(V{added})" if added else "√V"
             whole = f"({root} + ε)" if outside else root
@@ -103,10 +110,14 @@ class _Over(DirectionStep):
         if isinstance(second, InfNorm):
             return r"u_t + \epsilon" if self.eps else "u_t"
         v = second.v_latex if isinstance(second, SecondStep) else "V_t"
-        hat = self.eps_hat and getattr(second, "v", "V") == "V̂"
+        hat = self._before_correction(second)
         inside = r" + \epsilon" if self.eps_inside and self.eps else ""
         added = inside + (r" + \epsilon_0" if self.eps_root else "")
         outside = r" + \epsilon" if self.eps and not self.eps_inside else ""
+        if hat and self.eps_root:
+            root = rf"\frac{{V_t{inside}}}{{1 - \beta_2^t}}" if inside else v
+            hatted = r" + \frac{\epsilon}{\sqrt{1 - \beta_2^t}}" if outside else ""
+            return rf"\sqrt{{{root} + \epsilon_0}}{hatted}"
         if hat:
             return rf"\frac{{\sqrt{{V_t{added}}}{outside}}}{{\sqrt{{1 - \beta_2^t}}}}"
         return rf"\sqrt{{{v}{added}}}{outside}"

@@ -6,12 +6,14 @@ use std::cmp::Ordering;
 use std::hint::black_box;
 
 use crate::coefficients::{pow, power};
+use crate::elementary::{exp, ln};
 use crate::real::Real;
 use crate::rule::Frame;
 use crate::rules::Rule;
 use crate::rules::adam::Largest;
 use crate::rules::compose::{Composed, Direction, Mix, Phi, Psi};
 use crate::rules::epsilon::Epsilon;
+use crate::rules::schedule_free::ScheduleFree;
 use crate::rules::sgd::Form;
 
 /// w, g and the state values of one element after step `t` of `rule`.
@@ -40,17 +42,27 @@ pub(crate) fn step<T: Real>(
         g = add(g, mul(gradient.weight_decay, w));
     }
 
+    let schedule_free = |r: ScheduleFree, n: T, z: T| {
+        let mut step = mul(k(r.rate), n);
+        if r.decay != 0.0 {
+            step = add(step, mul(k(r.decay), w));
+        }
+        let weight = k(1.0 - r.beta * (1.0 - r.share));
+        (add(mul(k(r.share), sub(w, z)), mul(weight, step)), sub(z, step))
+    };
+
     let (eta, state) = match *rule {
         Rule::Sgd(r) => (mul(k(r.lr), g), [a, b, c, d]),
         Rule::Momentum { rule: r, first } => {
             let m = match r.form {
                 Form::Torch | Form::Nesterov if first => add(mul(k(r.momentum), a), g),
                 Form::Torch | Form::Nesterov => add(mul(k(r.momentum), a), mul(k(1.0 - r.dampening), g)),
-                Form::LrInside => add(mul(k(r.momentum), a), mul(k(r.lr), g)),
+                Form::LrInside | Form::NesterovInside => add(mul(k(r.momentum), a), mul(k(r.lr), g)),
                 Form::Ema => ema(r.momentum, a, g),
             };
             let eta = match r.form {
                 Form::LrInside => m,
+                Form::NesterovInside => add(mul(k(r.lr), g), mul(k(r.momentum), m)),
                 Form::Nesterov => mul(k(r.lr), add(g, mul(k(r.momentum), m))),
                 _ => mul(k(r.lr), m),
             };
@@ -109,6 +121,105 @@ pub(crate) fn step<T: Real>(
             let numerator = add(mul(k(by_g), g), mul(k(by_m), m));
             (div(numerator, root(r.epsilon, 1.0 - power(r.beta2, t), v)), [m, v, c, d])
         }
+        Rule::Signum(r) => {
+            let m = ema(r.momentum, a, g);
+            (mul(k(r.lr), signum(m)), [m, b, c, d])
+        }
+        Rule::Lion(r) => (mul(k(r.lr), signum(ema(r.beta1, a, g))), [ema(r.beta2, a, g), b, c, d]),
+        Rule::Adan(r) => {
+            let difference = if t == 1 { T::ZERO } else { add(g, d) };
+            let ahead = add(g, mul(k(r.beta2), difference));
+            let (m, u) = (ema(r.beta1, a, g), ema(r.beta2, b, difference));
+            let v = ema(r.beta3, c, mul(ahead, ahead));
+            let [c1, c2, c3] = [r.beta1, r.beta2, r.beta3].map(|beta| 1.0 - power(beta, t));
+            let numerator = add(mul(k(r.lr / c1), m), mul(k(r.lr * r.beta2 / c2), u));
+            (div(numerator, add(mul(sqrt(v), k(1.0 / c3.sqrt())), k(r.eps))), [m, u, v, -g])
+        }
+        Rule::Adopt(_) if t == 1 => (T::ZERO, [a, mul(g, g), c, d]),
+        Rule::Adopt(r) => {
+            let root = sqrt(b);
+            let limit = k(if r.clip { pow((t - 1) as f64, 0.25) } else { f64::INFINITY });
+            let mut x = div(g, if root < k(r.eps) { k(r.eps) } else { root });
+            if x > limit {
+                x = limit;
+            }
+            if x < -limit {
+                x = -limit;
+            }
+            let m = ema(r.beta1, a, x);
+            (mul(k(r.lr), m), [m, ema(r.beta2, b, mul(g, g)), c, d])
+        }
+        Rule::AdEmaMix(r) => {
+            let (fast, slow, v) = (ema(r.beta1, a, g), ema(r.beta3, b, g), ema(r.beta2, c, mul(g, g)));
+            let (c1, c2) = (1.0 - power(r.beta1, t), 1.0 - power(r.beta2, t));
+            let numerator = add(mul(k(r.lr / c1), fast), mul(k(r.lr * r.alpha), slow));
+            (div(numerator, add(mul(sqrt(v), k(1.0 / c2.sqrt())), k(r.eps))), [fast, slow, v, d])
+        }
+        Rule::Rprop(r) => {
+            let turn = mul(signum(g), signum(a));
+            let mut size = if turn > T::ZERO {
+                mul(b, k(r.etas.1))
+            } else if turn < T::ZERO {
+                mul(b, k(r.etas.0))
+            } else {
+                mul(b, add(T::ONE, turn))
+            };
+            if size < k(r.step_sizes.0) {
+                size = k(r.step_sizes.0);
+            }
+            if size > k(r.step_sizes.1) {
+                size = k(r.step_sizes.1);
+            }
+            let used = if turn < T::ZERO { T::ZERO } else { g };
+            (mul(size, signum(used)), [used, size, c, d])
+        }
+        Rule::Ftrl(r) => {
+            let raised = |n: T| match r.power {
+                0.5 => sqrt(n),
+                0.0 => T::ONE,
+                p => k(exp(p * ln(n.to_f64()))),
+            };
+            let n = add(a, mul(g, g));
+            let sigma = mul(sub(raised(n), raised(a)), k(1.0 / r.lr));
+            let shrunk = if r.shrinkage == 0.0 { g } else { add(g, mul(k(r.shrinkage), w)) };
+            let z = add(b, sub(shrunk, mul(sigma, w)));
+            let mut clipped = z;
+            if z > k(r.l1) {
+                clipped = k(r.l1);
+            }
+            if z < -k(r.l1) {
+                clipped = -k(r.l1);
+            }
+            let quadratic = add(mul(raised(n), k(1.0 / r.lr)), k(r.beta / r.lr + r.l2));
+            (div(sub(clipped, z), quadratic), [n, z, c, d])
+        }
+        Rule::ScheduleFreeSgd(r) => {
+            let (eta, z) = schedule_free(r, g, a);
+            (eta, [z, b, c, d])
+        }
+        Rule::ScheduleFreeAdamW(r, s) => {
+            let v = ema(s.beta2, b, mul(g, g));
+            let (eta, z) = schedule_free(r, div(g, add(sqrt(v), k(s.eps))), a);
+            (eta, [z, v, c, d])
+        }
+        // With r = 1: `trust.rs` tests the rest.
+        Rule::Lamb(r) => {
+            let (m, v) = (ema(r.beta1, a, g), ema(r.beta2, b, mul(g, g)));
+            let of = |beta| if r.bias_correction { 1.0 - power(beta, t) } else { 1.0 };
+            let denominator = add(mul(sqrt(v), k(1.0 / of(r.beta2).sqrt())), k(r.eps));
+            let u = div(mul(k(1.0 / of(r.beta1)), m), denominator);
+            (mul(k(r.lr), add(u, mul(k(r.weight_decay), w))), [m, v, c, d])
+        }
+        Rule::Lars(r) => {
+            let decayed = add(g, mul(k(r.weight_decay), w));
+            let new = if r.first { 1.0 } else { 1.0 - r.dampening };
+            let m = add(mul(k(r.momentum), a), mul(k(new), decayed));
+            match (r.momentum > 0.0, r.nesterov) {
+                (false, _) => (mul(k(r.lr), decayed), [a, b, c, d]),
+                (true, false) => (mul(k(r.lr), m), [m, b, c, d]),
+                (true, true) => (mul(k(r.lr), add(decayed, mul(k(r.momentum), m))), [m, b, c, d]),
+            }
+        }
         Rule::Adamax(r) => {
             let m = ema(r.beta1, a, g);
             let c1 = if r.corrected { 1.0 - power(r.beta1, t) } else { 1.0 };
@@ -154,7 +265,13 @@ pub(crate) fn step<T: Real>(
         Some(_) => T::ZERO,
         None => eta,
     };
-    if skipped { old } else { (sub(mul(frame.keep, w), eta), state) }
+    let new = match *rule {
+        Rule::Ftrl(_) => eta,
+        Rule::Adopt(_) if t == 1 => w,
+        Rule::Adan(r) if !r.no_prox => div(sub(w, eta), sub(k(2.0), frame.keep)),
+        _ => sub(mul(frame.keep, w), eta),
+    };
+    if skipped { old } else { (new, state) }
 }
 
 /// η and the state of any triple, step by step.
@@ -170,7 +287,7 @@ fn composed<T: Real>(r: &Composed, t: u64, g: T, [a, b, c, d]: [T; 4]) -> (T, [T
         Phi::HeavyBall { momentum, dampening, .. } | Phi::Nesterov { momentum, dampening, .. } => {
             add(mul(k(momentum), old_m), mul(k(1.0 - dampening), g))
         }
-        Phi::LrInside { momentum } => add(mul(k(momentum), old_m), mul(k(r.lr), g)),
+        Phi::LrInside { momentum, .. } => add(mul(k(momentum), old_m), mul(k(r.lr), g)),
         Phi::Ema { beta, .. } | Phi::Ahead { beta, .. } => ema(beta, old_m, g),
     };
     let correction = |beta: f64, corrected: bool| if corrected { 1.0 - power(beta, t) } else { 1.0 };
@@ -202,7 +319,8 @@ fn composed<T: Real>(r: &Composed, t: u64, g: T, [a, b, c, d]: [T; 4]) -> (T, [T
     let numerator = |lr: f64| match r.first {
         Phi::Plain => mul(k(lr), g),
         Phi::HeavyBall { .. } => mul(k(lr), m),
-        Phi::LrInside { .. } => m,
+        Phi::LrInside { ahead: false, .. } => m,
+        Phi::LrInside { momentum, ahead: true } => add(mul(k(r.lr), g), mul(k(momentum), m)),
         Phi::Ema { beta, corrected } => mul(k(lr / correction(beta, corrected)), m),
         Phi::Nesterov { momentum, .. } => add(g, mul(k(momentum), m)),
         Phi::Ahead { beta, mix } => {

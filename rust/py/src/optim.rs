@@ -11,7 +11,8 @@ use fourstep::rule::{Frame, Gradient, MAX_STATE};
 use fourstep::rules::compose::{Composed, Direction, Mix, Phi, Psi};
 use fourstep::rules::epsilon::Epsilon;
 use fourstep::rules::{
-    Rule, adabelief, adadelta, adagrad, adam, adamax, lookahead, nadam, radam, rmsprop, sgd, yogi,
+    Rule, adabelief, adadelta, adagrad, adam, adamax, adan, ademamix, adopt, ftrl, lamb, lars, lion, lookahead,
+    nadam, radam, rmsprop, rprop, schedule_free, sgd, signum, yogi,
 };
 use fourstep::store::{BLOCK8, Bytes, Store};
 use numpy::{
@@ -107,8 +108,7 @@ pub(crate) fn step(
     let mut scales = vec![1.0; groups.len()];
     let mut coefficients = Vec::new();
     for (&(limit, _, ref which, _), norm) in clips.iter().zip(&norms) {
-        // torch's formula, with its 1e-6.
-        let coefficient = if limit.is_finite() { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        let coefficient = if limit.is_finite() { (limit / (norm + options.clip_eps)).min(1.0) } else { 1.0 };
         coefficients.push(coefficient);
         for &group in which {
             if let Some(scale) = scales.get_mut(group) {
@@ -199,6 +199,7 @@ pub(crate) enum Guard {
 /// What a pass does beside the rules, for all groups.
 pub(crate) struct Options {
     pub(crate) grad_scale: f64,
+    clip_eps: f64,
     pub(crate) guard: Guard,
     pub(crate) cautious: Cautious,
     pub(crate) average: f64,
@@ -227,6 +228,7 @@ impl Options {
         };
         Ok(Self {
             grad_scale: h.get("grad_scale")?,
+            clip_eps: h.get("clip_eps")?,
             guard,
             cautious,
             average: h.get("ema_decay")?,
@@ -506,6 +508,62 @@ impl<'py> Hyper<'py> {
                 let (beta1, beta2) = self.get("betas")?;
                 Rule::Nadam(nadam::Nadam { lr, beta1, beta2, epsilon: self.epsilon()?, mix: self.mix()? })
             }
+            "signum" => Rule::Signum(signum::Signum { lr, momentum: self.get("momentum")? }),
+            "lion" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::Lion(lion::Lion { lr, beta1, beta2 })
+            }
+            "adan" => {
+                let (beta1, beta2, beta3) = self.get("betas")?;
+                let (eps, no_prox) = (self.get("eps")?, self.get("no_prox")?);
+                Rule::Adan(adan::Adan { lr, beta1, beta2, beta3, eps, no_prox })
+            }
+            "adopt" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::Adopt(adopt::Adopt { lr, beta1, beta2, eps: self.get("eps")?, clip: self.get("clip")? })
+            }
+            "ademamix" => {
+                let (beta1, beta2, beta3) = self.get("betas")?;
+                let (alpha, eps) = (self.get("alpha")?, self.get("eps")?);
+                Rule::AdEmaMix(ademamix::AdEmaMix { lr, beta1, beta2, beta3, alpha, eps })
+            }
+            "rprop" => Rule::Rprop(rprop::Rprop { etas: self.get("etas")?, step_sizes: self.get("step_sizes")? }),
+            "ftrl" => Rule::Ftrl(ftrl::Ftrl {
+                lr,
+                power: self.get("power")?,
+                l1: self.get("l1")?,
+                l2: self.get("l2")?,
+                shrinkage: self.get("shrinkage")?,
+                beta: self.get("beta")?,
+            }),
+            "schedule_free_sgd" => Rule::ScheduleFreeSgd(self.schedule_free()?),
+            "schedule_free_adamw" => {
+                let scaling = schedule_free::Scaling { beta2: self.get("beta2")?, eps: self.get("eps")? };
+                Rule::ScheduleFreeAdamW(self.schedule_free()?, scaling)
+            }
+            "lamb" => {
+                let (beta1, beta2) = self.get("betas")?;
+                Rule::Lamb(lamb::Lamb {
+                    lr,
+                    beta1,
+                    beta2,
+                    eps: self.get("eps")?,
+                    weight_decay: self.get("ratio_decay")?,
+                    bias_correction: self.get("bias_correction")?,
+                    adapt: self.get("adapt")?,
+                })
+            }
+            "lars" => Rule::Lars(lars::Lars {
+                lr,
+                momentum: self.get("momentum")?,
+                dampening: self.get("dampening")?,
+                nesterov: self.get("nesterov")?,
+                weight_decay: self.get("ratio_decay")?,
+                trust_coefficient: self.get("trust_coefficient")?,
+                eps: self.get("eps")?,
+                adapt: self.get("adapt")?,
+                first: self.get("first")?,
+            }),
             "adamax" => {
                 let (beta1, beta2) = self.get("betas")?;
                 let (eps, eps_inside) = (self.get("eps")?, self.get("eps_inside")?);
@@ -552,6 +610,15 @@ impl<'py> Hyper<'py> {
         })
     }
 
+    fn schedule_free(&self) -> PyResult<schedule_free::ScheduleFree> {
+        Ok(schedule_free::ScheduleFree {
+            rate: self.get("rate")?,
+            beta: self.get("beta")?,
+            share: self.get("share")?,
+            decay: self.get("y_decay")?,
+        })
+    }
+
     fn amsgrad(&self) -> PyResult<Option<adam::Largest>> {
         if !self.get("amsgrad")? {
             return Ok(None);
@@ -592,7 +659,9 @@ impl Part<'_> {
         let h = &self.hyper;
         Ok(match self.name.as_str() {
             "plain" => Phi::Plain,
-            "heavy_ball" if h.get("lr_inside")? => Phi::LrInside { momentum: h.get("momentum")? },
+            "heavy_ball" | "nesterov" if h.get("lr_inside")? => {
+                Phi::LrInside { momentum: h.get("momentum")?, ahead: self.name == "nesterov" }
+            }
             "heavy_ball" => Phi::HeavyBall {
                 momentum: h.get("momentum")?,
                 dampening: h.get("dampening")?,
@@ -647,7 +716,10 @@ fn form(name: &str) -> PyResult<sgd::Form> {
         "lr_inside" => Ok(sgd::Form::LrInside),
         "ema" => Ok(sgd::Form::Ema),
         "nesterov" => Ok(sgd::Form::Nesterov),
-        _ => Err(PyValueError::new_err(format!("form: got {name:?}, need torch, lr_inside, ema or nesterov"))),
+        "nesterov_inside" => Ok(sgd::Form::NesterovInside),
+        _ => Err(PyValueError::new_err(format!(
+            "form: got {name:?}, need torch, lr_inside, ema, nesterov or nesterov_inside"
+        ))),
     }
 }
 

@@ -12,14 +12,26 @@ pub mod adadelta;
 pub mod adagrad;
 pub mod adam;
 pub mod adamax;
+
+pub mod adan;
+pub mod ademamix;
+pub mod adopt;
 pub mod compose;
 pub mod epsilon;
+pub mod ftrl;
+pub mod lamb;
+pub mod lars;
+pub mod lion;
 pub mod lookahead;
 pub mod nadam;
 pub mod radam;
 pub mod rmsprop;
+pub mod rprop;
+pub mod schedule_free;
 pub mod sgd;
+pub mod signum;
 pub mod triple;
+pub mod trust;
 pub mod yogi;
 
 use crate::exec::Exec;
@@ -56,6 +68,28 @@ pub enum Rule {
     Adam(adam::Adam),
     /// Nadam.
     Nadam(nadam::Nadam),
+    /// Signum.
+    Signum(signum::Signum),
+    /// Lion.
+    Lion(lion::Lion),
+    /// Adan.
+    Adan(adan::Adan),
+    /// ADOPT.
+    Adopt(adopt::Adopt),
+    /// AdEMAMix.
+    AdEmaMix(ademamix::AdEmaMix),
+    /// Rprop.
+    Rprop(rprop::Rprop),
+    /// FTRL-Proximal.
+    Ftrl(ftrl::Ftrl),
+    /// Schedule-Free SGD.
+    ScheduleFreeSgd(schedule_free::ScheduleFree),
+    /// Schedule-Free AdamW.
+    ScheduleFreeAdamW(schedule_free::ScheduleFree, schedule_free::Scaling),
+    /// LAMB; each segment is one parameter array.
+    Lamb(lamb::Lamb),
+    /// LARS; each segment is one parameter array.
+    Lars(lars::Lars),
     /// Adamax.
     Adamax(adamax::Adamax),
     /// RAdam.
@@ -94,6 +128,17 @@ impl Rule {
             Self::Adamax(_) => &["exp_avg", "exp_inf"],
             Self::AdaBelief(_) => &["exp_avg", "exp_avg_var"],
             Self::FourStep(r) => r.states(),
+            Self::Signum(_) => &["momentum_buffer"],
+            Self::Lion(_) => &["exp_avg"],
+            Self::Adan(_) => &["exp_avg", "exp_avg_diff", "exp_avg_sq", "neg_pre_grad"],
+            Self::Adopt(_) | Self::Lamb(_) => &["exp_avg", "exp_avg_sq"],
+            Self::AdEmaMix(_) => &["exp_avg_fast", "exp_avg_slow", "exp_avg_sq"],
+            Self::Rprop(_) => &["prev", "step_size"],
+            Self::Ftrl(_) => &["accumulator", "linear"],
+            Self::ScheduleFreeSgd(_) => &["z"],
+            Self::ScheduleFreeAdamW(..) => &["z", "exp_avg_sq"],
+            Self::Lars(r) if r.momentum > 0.0 => &["momentum_buffer"],
+            Self::Lars(_) => &[],
         }
     }
 
@@ -112,19 +157,27 @@ impl Rule {
             Self::AdaBelief(r) => Some(r.composed()),
             Self::Yogi(r) => Some(r.composed()),
             Self::FourStep(r) => Some(*r),
+            Self::Signum(r) => Some(r.composed()),
             Self::AdaDelta(_) | Self::RmsProp { .. } | Self::AlongMomentum(_) | Self::AlongRatio(_) => None,
+            Self::Lion(_) | Self::Rprop(_) | Self::Adan(_) | Self::Adopt(_) | Self::AdEmaMix(_) => None,
+            Self::Ftrl(_) | Self::ScheduleFreeSgd(_) | Self::ScheduleFreeAdamW(..) => None,
+            Self::Lamb(_) | Self::Lars(_) => None,
         }
     }
 
     /// Takes step `t`, counted from 1, over all segments.
     pub fn step<T: Real>(&self, exec: &Exec, t: u64, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
-        self.visit(t, Step { exec, pass, segments });
+        match self {
+            Self::Lamb(r) => r.step(exec, t, pass, segments),
+            Self::Lars(r) => r.step(exec, pass, segments),
+            _ => self.visit(t, Step { exec, pass, segments }),
+        }
     }
 
-    /// Whether rows of a table can step by it: of the triples, the plain ones.
+    /// Whether rows of a table can step by it: of the triples, the plain ones; and FTRL.
     #[must_use]
     pub fn has_rows(&self) -> bool {
-        self.composed().is_some_and(|composed| composed.at(1).is_plain())
+        matches!(self, Self::Ftrl(_)) || self.composed().is_some_and(|composed| composed.at(1).is_plain())
     }
 
     /// Gives the kernel of step `t` to `visitor`, if rows can step by it.
@@ -132,9 +185,11 @@ impl Rule {
     /// # Panics
     /// Where [`Self::has_rows`] is not true.
     pub(crate) fn visit_rows<T: Real, V: Visitor<T>>(&self, t: u64, visitor: V) -> V::Out {
-        match self.composed() {
-            Some(composed) => composed.at(t).visit_plain(visitor),
-            None => panic!("{self:?} has no kernel for rows"),
+        match (self, self.composed()) {
+            (_, Some(composed)) => composed.at(t).visit_plain(visitor),
+            (Self::Ftrl(r), _) if r.power == 0.5 => visitor.with(r.at::<T, true>()),
+            (Self::Ftrl(r), _) => visitor.with(r.at::<T, false>()),
+            _ => panic!("{self:?} has no kernel for rows"),
         }
     }
 
@@ -151,6 +206,19 @@ impl Rule {
                 (true, true) => visitor.with(rule.at::<T, true, true>()),
                 (false, false) => unreachable!("a triple"),
             },
+            Self::Lion(r) => visitor.with(r.at()),
+            Self::Rprop(r) => visitor.with(r.at()),
+            Self::Adan(r) => visitor.with(r.at(t)),
+            Self::Adopt(r) => visitor.with(r.at(t)),
+            Self::AdEmaMix(r) => visitor.with(r.at(t)),
+            Self::Ftrl(r) if r.power == 0.5 => visitor.with(r.at::<T, true>()),
+            Self::Ftrl(r) => visitor.with(r.at::<T, false>()),
+            Self::ScheduleFreeSgd(r) => visitor.with(r.at()),
+            Self::ScheduleFreeAdamW(r, scaling) => visitor.with(r.scaled(*scaling)),
+            // Where their ratio is 1; `step` measures it.
+            Self::Lamb(r) => visitor.with(r.at(t, r.lr)),
+            Self::Lars(r) if r.momentum > 0.0 => visitor.with(r.at(1.0)),
+            Self::Lars(r) => visitor.with(r.plain(1.0)),
             Self::AlongMomentum(r) => visitor.with(r.at()),
             Self::AlongRatio(r) => visitor.with(r.at(t)),
             _ => unreachable!("a triple"),

@@ -21,6 +21,32 @@ fn rules() -> Vec<(String, Rule)> {
     };
     let adagrad =
         |eps_inside| Rule::AdaGrad(adagrad::AdaGrad { lr: 0.01, lr_decay: 1e-3, eps: 1e-10, eps_inside });
+    let adan = |no_prox| adan::Adan { lr: 1e-2, beta1: 0.98, beta2: 0.92, beta3: 0.99, eps: 1e-8, no_prox };
+    let adopt = |clip| adopt::Adopt { lr: 1e-2, beta1: 0.9, beta2: 0.9999, eps: 1e-6, clip };
+    let ademamix = ademamix::AdEmaMix { lr: 1e-3, beta1: 0.9, beta2: 0.999, beta3: 0.9999, alpha: 5.0, eps: 1e-8 };
+    let ftrl =
+        |power, l1, shrinkage| Rule::Ftrl(ftrl::Ftrl { lr: 0.1, power, l1, l2: 0.02, shrinkage, beta: 1.0 });
+    let free = |decay| schedule_free::ScheduleFree { rate: 0.02, beta: 0.9, share: 0.2, decay };
+    let scaling = schedule_free::Scaling { beta2: 0.999, eps: 1e-8 };
+    let lamb = |bias_correction| {
+        let (beta1, beta2, eps, weight_decay) = (0.9, 0.999, 1e-6, 0.01);
+        Rule::Lamb(lamb::Lamb { lr: 1e-3, beta1, beta2, eps, weight_decay, bias_correction, adapt: false })
+    };
+    let lars = |momentum, nesterov| {
+        let (dampening, weight_decay, trust_coefficient, eps) = (0.1, 0.01, 1e-3, 1e-8);
+        let (adapt, first) = (false, false);
+        Rule::Lars(lars::Lars {
+            lr: 0.1,
+            momentum,
+            dampening,
+            nesterov,
+            weight_decay,
+            trust_coefficient,
+            eps,
+            adapt,
+            first,
+        })
+    };
     let (lr, beta1, beta2, epsilon, corrected) = (1e-3, 0.9, 0.999, Epsilon::outside(1e-8), true);
     let adam = adam::Adam::new(lr, beta1, beta2, 1e-8);
     let ratio = |corrected| Rule::AlongRatio(lookahead::AlongRatio { lr, beta1, beta2, epsilon, corrected });
@@ -33,6 +59,7 @@ fn rules() -> Vec<(String, Rule)> {
         ("momentum_lr_inside", momentum(Form::LrInside)),
         ("momentum_ema", momentum(Form::Ema)),
         ("nag", momentum(Form::Nesterov)),
+        ("nag_lr_inside", momentum(Form::NesterovInside)),
         ("adagrad", adagrad(false)),
         ("adagrad_eps_inside", adagrad(true)),
         ("adadelta", Rule::AdaDelta(adadelta::AdaDelta { lr: 1.0, rho: 0.9, eps: 1e-6 })),
@@ -41,6 +68,7 @@ fn rules() -> Vec<(String, Rule)> {
         ("rmsprop_centered", rmsprop(0.0, true, false, false)),
         ("rmsprop_momentum", rmsprop(0.9, false, false, false)),
         ("rmsprop_lr_inside", rmsprop(0.9, false, true, true)),
+        ("rmsprop_centered_lr_inside", rmsprop(0.0, true, false, true)),
         ("rmsprop_centered_momentum", rmsprop(0.9, true, false, false)),
         ("adam", Rule::Adam(adam)),
         ("adam_uncorrected", Rule::Adam(adam::Adam { corrected: false, ..adam })),
@@ -53,6 +81,25 @@ fn rules() -> Vec<(String, Rule)> {
         ("radam", Rule::RAdam(radam::RAdam { lr, beta1, beta2, epsilon: Epsilon { hat: true, ..epsilon } })),
         ("adabelief", Rule::AdaBelief(adabelief::AdaBelief { lr, beta1, beta2, epsilon, add: 1e-16, corrected })),
         ("yogi", Rule::Yogi(yogi::Yogi { lr, beta1, beta2, epsilon, corrected: false })),
+        ("signum", Rule::Signum(signum::Signum { lr: 1e-3, momentum: 0.9 })),
+        ("lion", Rule::Lion(lion::Lion { lr: 1e-3, beta1: 0.9, beta2: 0.99 })),
+        ("adan", Rule::Adan(adan(false))),
+        ("adan_no_prox", Rule::Adan(adan(true))),
+        ("adopt", Rule::Adopt(adopt(true))),
+        ("adopt_no_clip", Rule::Adopt(adopt(false))),
+        ("ademamix", Rule::AdEmaMix(ademamix)),
+        ("rprop", Rule::Rprop(rprop::Rprop { etas: (0.5, 1.2), step_sizes: (1e-6, 50.0) })),
+        ("ftrl", ftrl(0.5, 0.0, 0.0)),
+        ("ftrl_l1", ftrl(0.5, 0.3, 0.01)),
+        ("ftrl_power", ftrl(0.7, 0.1, 0.0)),
+        ("ftrl_constant", ftrl(0.0, 0.1, 0.0)),
+        ("schedule_free_sgd", Rule::ScheduleFreeSgd(free(0.0))),
+        ("schedule_free_adamw", Rule::ScheduleFreeAdamW(free(0.01), scaling)),
+        ("lamb", lamb(true)),
+        ("lamb_no_correction", lamb(false)),
+        ("lars", lars(0.9, false)),
+        ("lars_nesterov", lars(0.9, true)),
+        ("lars_no_momentum", lars(0.0, false)),
         ("along_momentum", Rule::AlongMomentum(lookahead::AlongMomentum { lr: 0.03, share: 0.9 })),
         ("along_ratio", ratio(false)),
         ("along_ratio_corrected", ratio(true)),
@@ -100,7 +147,9 @@ fn composed() -> Vec<(String, Rule)> {
     let schedule = Mix::Schedule { momentum_decay: 4e-3, mu_product: 1.0 };
     let last = Direction::Ratio { epsilon: outside, lr_decay: 0.0, lr_last: true };
     push(Phi::HeavyBall { momentum: 0.9, dampening: 0.1, started: true }, seconds[1], last);
-    push(Phi::LrInside { momentum: 0.9 }, seconds[1], ratio(outside));
+    for ahead in [false, true] {
+        push(Phi::LrInside { momentum: 0.9, ahead }, seconds[1], ratio(outside));
+    }
     push(Phi::Ahead { beta: 0.9, mix: schedule }, seconds[5], ratio(outside));
     push(Phi::Ahead { beta: 0.9, mix: Mix::Simple }, Psi::None, Direction::Plain);
     all
@@ -227,8 +276,9 @@ fn same_bits<T: Real>() {
                     let want = want.bits();
                     for level in Level::available() {
                         for threads in [1, 2, 3, 7] {
-                            // Threads only differ where there is something to split.
-                            if threads > 1 && length < CHUNK {
+                            // Threads only differ where there is something to split, and it is cut at chunks.
+                            let near_a_cut = length > 67 || (length + 1) % CHUNK <= 2;
+                            if threads > 1 && (length < CHUNK || !near_a_cut) {
                                 continue;
                             }
                             let exec = Exec { level, threads, chunk: CHUNK, serial_below: 0 };

@@ -1,11 +1,7 @@
-"""Pictures of a run (extra ``[plot]``: matplotlib).
-
-Each function draws into an axis that it is given, or makes a figure. Nothing here opens a window.
-"""
+"""Pictures of a run: curves by epoch, ROC, scores by label, and the four of them in one."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,70 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fourstep import metrics
+from fourstep.plot.look import REST, TRAIN, VALID, figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["available", "curves", "figure", "overview", "roc", "scores", "style"]
-
-#: One colour a meaning, in every picture.
-INK, TRAIN, VALID, REST, GRID = "#22303c", "#8a9ba8", "#0b6e99", "#d1495b", "#e3e8ec"
-
-_STYLE: dict[str, Any] = {
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": "#b8c4cc",
-    "axes.labelcolor": INK,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "lines.linewidth": 2,
-    "savefig.dpi": 150,
-}
-
 Labels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 History = Sequence[Mapping[str, Any]]
-
-
-def available() -> bool:
-    """Tell whether matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
-
-
-def style() -> Any:
-    """Return a context in which pictures look alike.
-
-    Raises
-    ------
-    ImportError
-        There is no matplotlib.
-    """
-    if not available():
-        raise ImportError("pictures need matplotlib: pip install 'fourstep[plot]'")
-    import matplotlib as mpl
-
-    settings: Any = _STYLE
-    return mpl.rc_context(settings)
-
-
-def figure(columns: int, rows: int = 1) -> Figure:
-    """Make an empty figure that needs no display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(5.2 * columns, 3.8 * rows), layout="constrained")
-    FigureCanvasAgg(made)
-    return made
 
 
 def curves(history: History, key: str, axes: Axes, *, title: str, best: int | None = None) -> None:
