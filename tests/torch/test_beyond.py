@@ -18,6 +18,15 @@ from fourstep.torch import beyond  # noqa: E402
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("AdaBelief", {"lr": 0.01}),
     ("AdaBelief", {"lr": 0.01, "weight_decay": 0.1, "decay": "independent"}),
+    ("ADOPT", {"lr": 0.01}),
+    ("AdEMAMix", {"lr": 0.01, "weight_decay": 0.1}),
+    ("Adan", {"lr": 0.01, "weight_decay": 0.1}),
+    ("FTRL", {"lr": 0.1, "l1": 0.01, "l2": 0.1}),
+    ("FTRL", {"lr": 0.1, "lr_power": -0.7, "l2_form": "tensorflow"}),
+    ("LAMB", {"lr": 0.01, "weight_decay": 0.1}),
+    ("LARS", {"lr": 0.5, "weight_decay": 0.1, "dampening": 0.2}),
+    ("Lion", {"lr": 0.01, "weight_decay": 0.1}),
+    ("Signum", {"lr": 0.01}),
     ("Yogi", {"lr": 0.01, "weight_decay": 0.1}),
 ]
 IDS = [f"{name}-{i}" for i, (name, _) in enumerate(CASES)]
@@ -133,3 +142,10 @@ def test_maximize_is_the_other_way(name: str, options: dict[str, Any]) -> None:
 def test_every_class_has_a_case(name: str, options: dict[str, Any]) -> None:
     classes = {cls.__name__ for cls in beyond.Beyond.__subclasses__()}
     assert classes == {case[0] for case in CASES}
+
+
+def test_warm_up_is_refused(name: str, options: dict[str, Any]) -> None:
+    if name != "AdEMAMix":
+        pytest.skip("has none")
+    with pytest.raises(ValueError, match="alpha_warmup: got 10, need None"):
+        ft.AdEMAMix([torch.nn.Parameter(torch.ones(2))], alpha_warmup=10)

@@ -95,3 +95,9 @@ class RMSprop(Stepped, torch.optim.RMSprop):
     """
 
     _ours = optim.RMSProp
+
+
+class Rprop(Stepped, torch.optim.Rprop):
+    """`torch.optim.Rprop`; see `fourstep.optim.Rprop` for the formulas."""
+
+    _ours = optim.Rprop

@@ -59,6 +59,8 @@ class Stepped(torch.optim.Optimizer):
     #: The class of `fourstep.optim` that has the formulas; the counters that torch keeps beside the state.
     _ours: ClassVar[type[Optimizer]]
     _counters: ClassVar[tuple[str, ...]] = ("step",)
+    #: Whether parameters that are neighbours in memory may step as one array.
+    _joins: ClassVar[bool] = True
 
     def _rule(self, group: Group) -> Rule:
         """Return what a group does."""
@@ -67,7 +69,11 @@ class Stepped(torch.optim.Optimizer):
 
     def _begin(self, key: str, p: torch.Tensor, group: Group) -> Any:
         """Return what a state buffer holds before the first step."""
-        return blank(self._ours)._start(values(self._ours, group), key)
+        ours, said = blank(self._ours), values(self._ours, group)
+        if key not in ours.starts_at_w:
+            return ours._start(said, key)
+        here = local(p.detach())
+        return ours._start_at(said, key, (here.float() if here.dtype == torch.bfloat16 else here).numpy())
 
     @torch._disable_dynamo
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -206,7 +212,15 @@ class Stepped(torch.optim.Optimizer):
             fresh = [i for g, i in made if g == index]
             hyper = {**_shared(group), **hyper}
             jobs.append(
-                (rule, hyper, plan.params, flats, (now.starts, now.layouts), fresh, plan.run is not None)
+                (
+                    rule,
+                    hyper,
+                    plan.params,
+                    flats,
+                    (now.starts, now.layouts),
+                    fresh,
+                    self._joins and plan.run is not None,
+                )
             )
         try:
             return _core.step_packed(API, jobs, execution())
@@ -305,7 +319,7 @@ class Stepped(torch.optim.Optimizer):
                 states = [{key: local(value) for key, value in state.items()} for state in states]
                 params = [local(p) for p in params]
             job = (rule, {**_shared(group), **hyper}, (buffers, counters), (params, grads), states, fresh)
-            jobs.append((*job, plan.run is not None))
+            jobs.append((*job, self._joins and plan.run is not None))
         try:
             return _core.step_at(API, jobs, execution())
         except (ValueError, RuntimeError, BufferError) as error:
