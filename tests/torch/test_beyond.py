@@ -88,6 +88,8 @@ def test_state_goes_on(name: str, options: dict[str, Any]) -> None:
 
 
 def test_bfloat16_is_rounded_float32(name: str, options: dict[str, Any]) -> None:
+    if name == "FTRL":  # its z starts as a multiple of w, here by a power of 2
+        options = {"lr": 0.125, "initial_accumulator_value": 0.25}
     half = torch.nn.Parameter(torch.linspace(-1, 1, 33).bfloat16())
     full = torch.nn.Parameter(half.detach().float())
     half.grad = torch.linspace(1, -2, 33).bfloat16()
@@ -142,10 +144,3 @@ def test_maximize_is_the_other_way(name: str, options: dict[str, Any]) -> None:
 def test_every_class_has_a_case(name: str, options: dict[str, Any]) -> None:
     classes = {cls.__name__ for cls in beyond.Beyond.__subclasses__()}
     assert classes == {case[0] for case in CASES}
-
-
-def test_warm_up_is_refused(name: str, options: dict[str, Any]) -> None:
-    if name != "AdEMAMix":
-        pytest.skip("has none")
-    with pytest.raises(ValueError, match="alpha_warmup: got 10, need None"):
-        ft.AdEMAMix([torch.nn.Parameter(torch.ones(2))], alpha_warmup=10)
