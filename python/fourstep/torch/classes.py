@@ -29,6 +29,7 @@ class SGD(Stepped, torch.optim.SGD):
     """
 
     _ours = optim.SGD
+    _rows = True
     _counters: ClassVar[tuple[str, ...]] = ()
 
 
@@ -80,6 +81,7 @@ class Adagrad(Stepped, torch.optim.Adagrad):
     """`torch.optim.Adagrad`; see `fourstep.optim.AdaGrad` for the formulas."""
 
     _ours = optim.AdaGrad
+    _rows = True
 
 
 class Adadelta(Stepped, torch.optim.Adadelta):

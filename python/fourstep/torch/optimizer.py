@@ -16,6 +16,7 @@ from fourstep.torch import memory, refusals
 from fourstep.torch.counterpart import blank, plain, values
 from fourstep.torch.local import is_distributed, local
 from fourstep.torch.packing import API, Held, Packed, fill
+from fourstep.torch.sparse import Table, is_sparse, step
 
 Group = dict[str, Any]
 State = dict[str, Any]
@@ -59,6 +60,10 @@ class Stepped(torch.optim.Optimizer):
     #: The class of `fourstep.optim` that has the formulas; the counters that torch keeps beside the state.
     _ours: ClassVar[type[Optimizer]]
     _counters: ClassVar[tuple[str, ...]] = ("step",)
+    #: Whether rows with sparse gradients can step alone; the class says what else they need.
+    _rows: ClassVar[bool] = False
+    #: Whether a gradient was sparse: then they are looked for at each step.
+    _sparse: bool = False
     #: Whether parameters that are neighbours in memory may step as one array.
     _joins: ClassVar[bool] = True
 
@@ -172,14 +177,68 @@ class Stepped(torch.optim.Optimizer):
     def _take(self) -> None:
         plans = self._current()
         rules = [self._rule(group) for group in self.param_groups]
+        if self._sparse:
+            self._take_sparse(plans, rules)
+            return
         for plan, (_, buffers, counters, _) in zip(plans, rules, strict=True):
             if plan.packed is not None and plan.packed.names != (*buffers, *counters):
                 plan.packed = None  # of other options
+        try:
+            _raise_versions(plans, self._take_dense(plans, rules))
+        except _SparseError:
+            self._sparse = True
+            self._take_sparse(plans, rules)
+
+    def _take_dense(self, plans: list[Plan], rules: list[Rule]) -> list[Place]:
         if all(plan.packed is not None for plan in plans):
-            skipped = self._take_packed(plans, rules)
-        else:
-            skipped = self._take_each(plans, rules)
-        _raise_versions(plans, skipped)
+            return self._take_packed(plans, rules)
+        return self._take_each(plans, rules)
+
+    def _hear_of_rows(self, plans: list[Plan]) -> None:
+        if self._rows and any(map(is_sparse, _all(plans))):
+            raise _SparseError
+
+    def _take_sparse(self, plans: list[Plan], rules: list[Rule]) -> None:
+        """Step rows where gradients are sparse, the rest as always."""
+        places = [
+            (index, i) for index, plan in enumerate(plans) for i, p in enumerate(plan.params) if is_sparse(p)
+        ]
+        tables = [self._table(plans, rules, index, i) for index, i in places]
+        for table in tables:
+            table.check(type(self).__name__)
+        grads = [table.p.grad for table in tables]
+        try:
+            for table in tables:
+                table.p.grad = None
+            skipped = self._take_dense(plans, rules)
+        finally:
+            for table, grad in zip(tables, grads, strict=True):
+                table.p.grad = grad
+        step(tables)
+        for index, i in places:
+            counter = self.state[plans[index].params[i]].get("step") if self._counters else None
+            if counter is not None:
+                counter += 1
+        _raise_versions(plans, [place for place in skipped if place not in set(places)])
+
+    def _table(self, plans: list[Plan], rules: list[Rule], index: int, i: int) -> Table:
+        group, plan = self.param_groups[index], plans[index]
+        rule, buffers, counters, hyper = rules[index]
+        p, name = plan.params[i], refusals.name_of(group, index, i)
+        if plain(group.get("weight_decay", 0.0)) != 0:
+            raise RuntimeError(
+                f"{type(self).__name__}: weight_decay is not compatible with the sparse gradient of {name}"
+            )
+        if rule == "momentum":
+            raise RuntimeError(
+                f"{type(self).__name__}: momentum: got {group['momentum']} with the sparse gradient of {name}, need 0"
+            )
+        state = plan.states[i]
+        if any(state.get(key) is None for key in (*buffers, *counters)):
+            self.state[p].update(self._make([(index, i)], rules, plans)[index, i])
+            state = plan.states[i] = self.state[p]
+        hyper = {**_shared(group), **hyper, "step": int(state["step"].item()) + 1 if counters else 1}
+        return Table(name, p, [state[key] for key in buffers], rule, hyper)
 
     def _take_packed(self, plans: list[Plan], rules: list[Rule]) -> list[Place]:
         """Step by flat state."""
@@ -225,6 +284,7 @@ class Stepped(torch.optim.Optimizer):
         try:
             return _core.step_packed(API, jobs, execution())
         except (ValueError, RuntimeError, BufferError) as error:
+            self._hear_of_rows(plans)
             self._explain(rules, plans, {})
             raise RuntimeError(f"{type(self).__name__}: {error}") from error
 
@@ -323,6 +383,7 @@ class Stepped(torch.optim.Optimizer):
         try:
             return _core.step_at(API, jobs, execution())
         except (ValueError, RuntimeError, BufferError) as error:
+            self._hear_of_rows(plans)
             self._explain(rules, plans, made)
             raise RuntimeError(f"{type(self).__name__}: {error}") from error
 
@@ -364,6 +425,14 @@ class Stepped(torch.optim.Optimizer):
                 refusals.state(type(self).__name__, name, p, tensors)
                 everything.append((name, p, p.grad, tensors))
         refusals.overlap(type(self).__name__, everything)
+
+
+class _SparseError(Exception):
+    """A gradient is sparse, and its rows can step."""
+
+
+def _all(plans: list[Plan]) -> list[torch.Tensor]:
+    return [p for plan in plans for p in plan.params]
 
 
 def _shared(group: Group) -> dict[str, Any]:
