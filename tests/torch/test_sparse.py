@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -86,4 +87,35 @@ def test_two_sparse_dimensions_are_refused() -> None:
     p.grad = torch.ones(3, 2).to_sparse()
     with pytest.raises(ValueError, match="with 2 sparse dimensions, need"):
         ft.SGD([p]).step()
+    assert p.tolist() == [[1.0, 1.0]] * 3
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
+@pytest.mark.parametrize("options", [{}, {"lr": 0.1, "eps": 1e-2, "maximize": True}])
+def test_sparse_adam(options: dict[str, Any], tdtype: Any, near: Any) -> None:
+    ours, theirs = model(tdtype)[:1], model(tdtype)[:1]
+    a, b = ft.SparseAdam(ours.parameters(), **options), torch.optim.SparseAdam(theirs.parameters(), **options)
+    for step in range(6):
+        for net, optimizer in ((ours, a), (theirs, b)):
+            optimizer.zero_grad()
+            ids = torch.randint(0, 12, (8,), generator=torch.Generator().manual_seed(step))
+            net[0](ids).pow(3).sum().backward()
+            optimizer.step()
+        if step == 3:
+            c = ft.SparseAdam(ours.parameters(), **options)
+            c.load_state_dict(b.state_dict())
+            b.load_state_dict(copy.deepcopy(a.state_dict()))
+            a = c
+    near(ours[0].weight.detach(), theirs[0].weight.detach())
+    state, want = a.state[ours[0].weight], b.state[theirs[0].weight]
+    assert state["step"] == want["step"] == 6
+    assert list(state) == list(want)
+    near(state["exp_avg_sq"], want["exp_avg_sq"])
+
+
+def test_sparse_adam_refuses_dense_gradients() -> None:
+    p = torch.nn.Parameter(torch.ones(3, 2))
+    p.grad = torch.ones(3, 2)
+    with pytest.raises(RuntimeError, match="SparseAdam: got a dense gradient of parameter 0 of group 0"):
+        ft.SparseAdam([p]).step()
     assert p.tolist() == [[1.0, 1.0]] * 3

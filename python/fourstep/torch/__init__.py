@@ -34,7 +34,19 @@ if not hasattr(_torch.Tensor, "__dlpack_c_exchange_api__"):
     )
 
 from fourstep.torch.beyond import ADOPT, FTRL, LAMB, LARS, AdaBelief, Adan, AdEMAMix, Lion, Signum, Yogi
-from fourstep.torch.classes import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop, Rprop
+from fourstep.torch.classes import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SparseAdam,
+)
 from fourstep.torch.memory import Arena, arena
 
 __all__ = [
@@ -58,6 +70,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "Signum",
+    "SparseAdam",
     "Yogi",
     "arena",
 ]

@@ -216,9 +216,11 @@ class Stepped(torch.optim.Optimizer):
                 table.p.grad = grad
         step(tables)
         for index, i in places:
-            counter = self.state[plans[index].params[i]].get("step") if self._counters else None
-            if counter is not None:
-                counter += 1
+            state = self.state[plans[index].params[i]]
+            if isinstance(state.get("step"), torch.Tensor):
+                state["step"] += 1
+            elif "step" in state:
+                state["step"] = int(state["step"]) + 1
         _raise_versions(plans, [place for place in skipped if place not in set(places)])
 
     def _table(self, plans: list[Plan], rules: list[Rule], index: int, i: int) -> Table:
@@ -237,7 +239,7 @@ class Stepped(torch.optim.Optimizer):
         if any(state.get(key) is None for key in (*buffers, *counters)):
             self.state[p].update(self._make([(index, i)], rules, plans)[index, i])
             state = plan.states[i] = self.state[p]
-        hyper = {**_shared(group), **hyper, "step": int(state["step"].item()) + 1 if counters else 1}
+        hyper = {**_shared(group), **hyper, "step": int(plain(state["step"])) + 1 if counters else 1}
         return Table(name, p, [state[key] for key in buffers], rule, hyper)
 
     def _take_packed(self, plans: list[Plan], rules: list[Rule]) -> list[Place]:
