@@ -28,12 +28,18 @@ def walk(opt: fs.optim.Optimizer, arena: fs.Arena, noise: Noise, steps: int, fir
         opt.step()
 
 
+#: Rules whose step 4 is another than keep·w − η.
+OWN_UPDATE = ("ftrl", "adan", "adopt")
+#: Those that take weight decay into their step.
+OWN_DECAY = ("LAMB", "SGDScheduleFree", "AdamWScheduleFree")
+
+
 def keep(opt: fs.optim.Optimizer) -> Any:
     """What w is multiplied by in step 4."""
     group = opt.param_groups[0]
     lr, decay = group["lr"], group["weight_decay"]
     share = {"l2": 0.0, "decoupled": lr * decay, "independent": decay}[group["decay"]]
-    return group["params"][0].dtype.type(1 - share)
+    return group["params"][0].dtype.type(1 if type(opt).__name__ in OWN_DECAY else 1 - share)
 
 
 def bits_of(opt: fs.optim.Optimizer, arena: fs.Arena) -> list[Array]:
@@ -79,8 +85,10 @@ def test_what_is_written_down_is_what_happened(
     assert same_bits(seen["at"], seen["w"])
     assert same_bits(seen["gradient"], np.array(grads))
     assert same_bits(seen["w_next"], np.array(after))
-    assert same_bits(keep(opt) * seen["w"] - seen["eta"], seen["w_next"])
-    assert (seen["eta"] != 0).all()
+    if not rule.id.startswith(OWN_UPDATE):
+        assert same_bits(keep(opt) * seen["w"] - seen["eta"], seen["w_next"])
+    if not rule.id.startswith(("ftrl", "rprop", "adopt")):  # w itself; a step left out; no first step
+        assert (seen["eta"] != 0).all()
     for key in states[0]:
         values = np.array([state[key] for state in states])
         found = [n for n in ("m", "V", key) if n in (seen.dtype.names or ()) and same_bits(seen[n], values)]

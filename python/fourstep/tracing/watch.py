@@ -27,8 +27,8 @@ from fourstep.optim.probe import Probed, probe
 from fourstep.tracing.coordinates import Coordinate, Index
 
 #: What a first and a second moment are called, where a rule has them.
-FIRST = ("momentum_buffer", "exp_avg")
-SECOND = ("sum", "square_avg", "exp_avg_sq", "exp_avg_var", "exp_inf")
+FIRST = ("momentum_buffer", "exp_avg", "exp_avg_fast")
+SECOND = ("sum", "accumulator", "square_avg", "exp_avg_sq", "exp_avg_var", "exp_inf")
 
 #: Methods of an optimizer that a trace stands before.
 HOOKS = ("_begin", "_call", "_advance")
@@ -51,7 +51,7 @@ class Moment:
     steps: dict[int, tuple[Steps, Steps]] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
     norms: dict[int, float] = field(default_factory=dict)
-    boosts: dict[int, float] = field(default_factory=dict)
+    of_array: dict[int, dict[str, float]] = field(default_factory=dict)
     ahead: bool = False
 
 
@@ -223,11 +223,13 @@ class Trace:
         values["at"][look.at] = look.w[pick]
         values["gradient"][look.at] = look.g[pick]
         values["g"][look.at] = seen.g[pick]
+        group = self.opt.param_groups[look.group]
+        found = self.opt._over_array(group, look.w, seen.g, seen.state) if self.opt.per_parameter else {}
         if options["cautious"] == "rescaled":
-            boost = look.w.size / (float((seen.eta * seen.g > 0).sum()) + 1.0)
-            pending.boosts.update(dict.fromkeys(look.at.tolist(), boost))
+            found["k"] = look.w.size / (float((seen.eta * seen.g > 0).sum()) + 1.0)
+        if found:
+            pending.of_array.update(dict.fromkeys(look.at.tolist(), found))
         if look.group not in pending.counts:
-            group = self.opt.param_groups[look.group]
             with suppress(
                 NotImplementedError
             ):  # it does not say how it steps; it can be watched all the same
@@ -276,19 +278,18 @@ class Trace:
         for row, moment in zip(out, self._ring, strict=True):
             row["step"] = moment.step
             for name in names:
-                source = self._source(name)
-                row[name] = np.nan if source is None else moment.values[source]
+                row[name] = self._field(moment.values, name)
         return out
 
-    def _source(self, name: str) -> str | None:
-        """Return the field that holds m, V, or a number of that name."""
+    def _field(self, values: Array, name: str) -> Array:
+        """Return numbers by name; m and V are whichever state buffer holds one."""
         if name not in ("m", "V"):
-            return name
-        kinds = FIRST if name == "m" else SECOND
-        found = [state for state in self.opt.states if state in kinds]
-        if name == "m" and after_division(self.opt):
-            return None
-        return found[0] if found else None
+            return np.asarray(values[name])
+        found = np.full(len(values), np.nan, self._dtype["w"])
+        for state in FIRST if name == "m" else SECOND:
+            own = state in self.opt.states and not (name == "m" and after_division(self.opt))
+            found = np.where(np.isnan(found), values[state], found) if own else found
+        return found
 
     def table(self, last: int | None = None) -> str:
         """Return a table of the steps, or of the last few of them: a line for each coordinate of each step."""
@@ -349,8 +350,7 @@ class Trace:
         before = {"w": row["w"], "g": row["gradient"], "t": float(t)}
         if coordinate.group in moment.norms:
             before["‖g‖"] = moment.norms[coordinate.group]
-        if place in moment.boosts:
-            before["k"] = moment.boosts[place]
+        before.update(moment.of_array.get(place, {}))
         after = {"g": row["g"], "η": row["eta"], "w": row["w_next"]}
         for symbol, state in steps.formulas.states.items():
             before[symbol], after[symbol] = row[f"{state}.before"], row[state]
