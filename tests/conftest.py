@@ -71,6 +71,12 @@ RULES = [
     Rule("momentum_ema", "SGD", {"lr": 0.03, "momentum": 0.9, "momentum_form": "ema"}, _M),
     Rule("sgd_nesterov", "SGD", {"lr": 0.03, "momentum": 0.9, "nesterov": True}, _M, "SGD"),
     Rule(
+        "sgd_nesterov_lr_inside",
+        "SGD",
+        {"lr": 0.03, "momentum": 0.9, "nesterov": True, "momentum_form": "lr_inside"},
+        _M,
+    ),
+    Rule(
         "nag",
         "NAG",
         {"lr": 0.03, "momentum": 0.9},
@@ -126,6 +132,12 @@ RULES = [
     Rule("ftrl_constant", "FTRL", {"lr": 0.1, "lr_power": 0.0}, _FTRL),
     Rule("schedule_free_sgd", "SGDScheduleFree", {"lr": 0.1, "warmup_steps": 4}, ("z",)),
     Rule("schedule_free_adamw", "AdamWScheduleFree", {"lr": 1e-2, "r": 1.0}, ("z", "exp_avg_sq")),
+    Rule(
+        "rmsprop_centered_lr_in_velocity",
+        "RMSProp",
+        {"lr": 0.01, "centered": True, "lr_in_velocity": True},
+        ("square_avg", "grad_avg"),
+    ),
     Rule("rmsprop_lr_in_velocity", "RMSProp", _RMSPROP_KERAS, ("square_avg", *_M)),
     Rule("adam_uncorrected", "Adam", {"bias_correction": False, "eps_inside": True}, _ADAM),
     Rule("adam_eps_hat", "Adam", {"lr": 1e-2, "eps": 1e-3, "eps_hat": True}, _ADAM),

@@ -30,7 +30,19 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_MODULES = ("data", "functions", "metrics", "nn", "optim", "plot", "reference", "schedules", "steps", "train")
+_MODULES = (
+    "data",
+    "functions",
+    "metrics",
+    "nn",
+    "optim",
+    "plot",
+    "reference",
+    "schedules",
+    "steps",
+    "torch",
+    "train",
+)
 _NAMES = {
     "Arena": "arena",
     "FourStep": "optim.compose",
@@ -77,7 +89,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+    if name in _MODULES:  # torch too, which is not in __all__: it needs torch
         return import_module(f"fourstep.{name}")
     if name in _NAMES:
         value = getattr(import_module(f"fourstep.{_NAMES[name]}"), name)

@@ -17,6 +17,7 @@ __all__ = [
     "elementary",
     "embedding_backward",
     "embedding_forward",
+    "layouts",
     "metrics_auc",
     "metrics_best_threshold",
     "metrics_confusion",
@@ -32,6 +33,8 @@ __all__ = [
     "runtime",
     "set_num_threads",
     "step",
+    "step_at",
+    "step_packed",
     "step_rows",
 ]
 
@@ -154,6 +157,39 @@ def step_rows(
     options: dict[str, Any],
     exec: Exec,
 ) -> list[int]: ...
+
+# tensors.rs
+def step_at(
+    api: Any,
+    groups: list[
+        tuple[
+            str,
+            dict[str, Any],
+            tuple[tuple[str, ...], tuple[str, ...]],
+            tuple[list[Any], list[Any] | None],
+            list[dict[str, Any]],
+            list[int],
+            bool,
+        ]
+    ],
+    exec: Exec,
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]: ...
+def step_packed(
+    api: Any,
+    groups: list[
+        tuple[
+            str,
+            dict[str, Any],
+            list[Any],
+            tuple[list[Any], list[Any]],
+            tuple[NDArray[np.uint64], NDArray[np.uint64]],
+            list[int],
+            bool,
+        ]
+    ],
+    exec: Exec,
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]: ...
+def layouts(api: Any, tensors: list[Any]) -> list[int]: ...
 
 # norm.rs
 def batch_norm_forward(

@@ -119,7 +119,6 @@ def test_a_value_out_of_range_is_refused_there_and_then(
         ({"nesterov": True}, r"nesterov: needs momentum > 0"),
         ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, r"nesterov: needs momentum > 0"),
         ({"nesterov": True, "momentum": 0.9, "momentum_form": "ema"}, r"nesterov: needs momentum > 0"),
-        ({"momentum_form": "ema"}, r"momentum_form: 'ema' needs momentum > 0"),
         (
             {"momentum": 0.9, "momentum_form": "lr_inside", "dampening": 0.5},
             r"momentum_form: 'lr_inside' needs",

@@ -130,8 +130,9 @@ def test_look_ahead_has_the_twins_bits(
 ) -> None:
     curvature = noise(3, 41, dtype) ** 2 + dtype(0.1)
     ours, theirs = {"w": noise(1, 41, dtype)}, {"w": noise(1, 41, dtype)}
-    optimizer = getattr(fs.optim, name)(ours, lr=0.1, lookahead=lookahead, **shared)
-    twin = getattr(reference, name)(theirs, lr=0.1, lookahead=lookahead, **shared)
+    more = {"bias_correction": dtype is np.float64} if name == "Nadam" else {}
+    optimizer = getattr(fs.optim, name)(ours, lr=0.1, lookahead=lookahead, **more, **shared)
+    twin = getattr(reference, name)(theirs, lr=0.1, lookahead=lookahead, **more, **shared)
     for _ in range(20):
         losses = [
             opt.step(lambda w=w: (float((curvature * w["w"] ** 2).sum()), {"w": curvature * w["w"]}))

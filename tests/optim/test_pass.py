@@ -21,6 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "decoupled": {"weight_decay": 0.1, "decay": "decoupled"},
     "independent": {"weight_decay": 0.01, "decay": "independent"},
     "grad_scale": {"grad_scale": 3.0, "clip_norm": 0.7},
+    "clip_eps": {"clip_norm": 0.7, "clip_eps": 0.5},
     "element": {"skip_nonfinite": "element"},
     "element_clip": {"skip_nonfinite": "element", "clip_norm": 0.5},
     "step": {"skip_nonfinite": "step"},
@@ -218,6 +219,7 @@ def test_finite_elements_whose_squares_are_not_pass_a_guard_without_clipping() -
     ("options", "message"),
     [
         ({"grad_scale": 0.0}, r"grad_scale: got 0.0, need a finite number > 0"),
+        ({"clip_norm": 1.0, "clip_eps": -1.0}, r"clip_eps: got -1.0, need a finite number >= 0"),
         ({"ema_decay": 1.0}, r"ema_decay: got 1.0, need 0 <= ema_decay < 1"),
         ({"skip_nonfinite": "no"}, r"skip_nonfinite: got 'no', need one of None, 'error', 'step', 'element'"),
         ({"cautious": "x"}, r"cautious: got 'x', need True or False"),

@@ -18,6 +18,8 @@ from fourstep.optim import checks, precision
 from fourstep.optim import rows as by_rows
 from fourstep.optim.busy import Busy
 from fourstep.optim.checks import Check
+from fourstep.optim.dialects import Dialect, Dialected
+from fourstep.optim.dialects.against import Against, against
 from fourstep.optim.four_steps import FourSteps, Triple, four_steps
 from fourstep.optim.groups import ParamGroup, assign
 from fourstep.optim.layout import ArenaLayout, layout_of
@@ -53,7 +55,7 @@ Gradients = Mapping[int, Array]
 Closure = Callable[[], Any]
 
 
-class Optimizer:
+class Optimizer(metaclass=Dialected):
     """Base of the optimizers: a subclass says what its hyper-parameters are and which rule a group steps by.
 
     All of them take these, beside their own:
@@ -78,8 +80,10 @@ class Optimizer:
         The largest magnitude of an element of the gradient. By value changes the gradient's direction (G4).
     clip_norm : float, optional
         The largest norm of the gradient over all trainable parameters. Before anything else it is multiplied by
-        ``min(1, clip_norm / (norm + 1e-6))``. A norm that is not finite is an error, and nothing is updated. A group
+        ``min(1, clip_norm / (norm + clip_eps))``. A norm that is not finite is an error, and nothing is updated. A group
         with a ``"clip_norm"`` of its own is clipped by its own norm, and does not count in that of the others.
+    clip_eps : float
+        What is added to that norm: 1e-6, as torch does; 0 is exact, as Keras and optax are.
     skip_nonfinite : {None, "error", "step", "element"}
         What to do about gradients that are infinite or NaN. None: they are counted in the pass and used
         (`last`, `nonfinite`, and one `NonFiniteWarning`). ``"error"``: `FloatingPointError`; ``"step"``: the step is
@@ -109,7 +113,12 @@ class Optimizer:
         Hyper-parameters by group: ``[{"params": "*.bias", "weight_decay": 0.0}, {"params": ...}]``. ``"params"`` is
         a name, a pattern, a list of them, or ``...`` for the rest; ``"trainable": False`` freezes a group, and
         ``"sparse": True`` makes its arrays tables, which step by rows (`step_rows`).
+    dialect : {"torch", "keras", "optax", "paper", "notes"}
+        Whose defaults, semantics and argument names: fills in what is not given. See ``docs/optim/dialects.md``.
     """
+
+    #: Whose defaults and semantics this one was made with.
+    dialect: Dialect = "torch"
 
     #: Names of the state buffers that its rules can have, and of the scalars that a group carries from step to step.
     states: ClassVar[tuple[str, ...]] = ()
@@ -434,6 +443,48 @@ class Optimizer:
         with self._alone():
             restore(self, state)
 
+    def explain_against(
+        self,
+        dialect: Dialect,
+        gradients: Any = None,
+        *,
+        steps: Sequence[int] | None = None,
+        start: Array | None = None,
+        group: int = 0,
+    ) -> Against:
+        """Compare with the same optimizer in another dialect: the fields that differ, why, and the size of the effect.
+
+        What was chosen here is taken along; defaults and semantics are those of there. Both then walk by the same
+        gradients, from the same parameters, in float64; this optimizer itself is not touched.
+
+        Parameters
+        ----------
+        dialect : {"torch", "keras", "optax", "paper", "notes"}
+            The other one.
+        gradients : array of (steps, n), list of arrays, or function, optional
+            A gradient for each step, or a function of the parameters, which then need a `start`. By default 256
+            coordinates of sizes from 10⁻⁶ to 10⁻¹.
+        steps : list of int, optional
+            After which steps to compare: by default 1, 10, 100, as far as there are gradients.
+        start : ndarray, optional
+            The parameters to start from.
+        group : int
+            The group whose hyper-parameters are compared.
+
+        Returns
+        -------
+        Against
+            With ``fields``, ``effect`` and ``same_numbers``; its ``repr`` is the table.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fourstep as fs
+        >>> fs.optim.SGD([np.ones(2)], lr=0.1).explain_against("optax").fields
+        ()
+        """
+        return against(self, dialect, gradients, steps=steps, start=start, group=group)
+
     def state_of(self, name: str) -> dict[str, Array]:
         """Return the state of one parameter, in its shape, by torch's names: views, or float32 copies of fewer bits.
 
@@ -531,7 +582,8 @@ class Optimizer:
             values = [group.raw(key) for key in keys]
             rows.append((index, _short(group["names"]), f"{elements:,}", *values))
         options = "".join(f", {key}={value!r}" for key, value in self.options.changed().items())
-        head = f"{type(self).__name__}: {len(self._layout.names)} parameters, step {self.step_count}{options}"
+        dialect = "" if self.dialect == "torch" else f" ({self.dialect})"
+        head = f"{type(self).__name__}{dialect}: {len(self._layout.names)} parameters, step {self.step_count}{options}"
         return f"{head}\n{table(('group', 'parameters', 'elements', *keys), rows)}"
 
     # How a step is taken.
@@ -695,6 +747,7 @@ class Optimizer:
         o = self.options
         return {
             "grad_scale": o.grad_scale,
+            "clip_eps": o.clip_eps,
             "skip_nonfinite": o.skip_nonfinite if step_1 else None,
             "cautious": {False: None, True: "rescaled", "mask": "mask"}[o.cautious],
             "ema_decay": o.ema_decay or 0.0,

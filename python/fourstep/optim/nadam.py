@@ -8,7 +8,7 @@ the notes', with a closure        g at w − α·m_{t−1}/(√V_{t−1} + ε), 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Unpack
 
@@ -53,6 +53,8 @@ class Nadam(LookAhead):
         None: the form above, which needs no closure. ``"notes"``: `step(closure)` calls the closure at
         :math:`w_t - \alpha m_{t-1} / (\sqrt{V_{t-1}} + \epsilon)`, at w itself in the first step, then takes Adam's step
         with that gradient from w. The notes write V_t, which would need the gradient that it is to find.
+    bias_correction : bool
+        Only with ``lookahead="notes"``: whether that Adam's moments are corrected.
 
     Examples
     --------
@@ -79,6 +81,7 @@ class Nadam(LookAhead):
         "form": checks.one_of("schedule", "simple"),
         **checks.EPSILON,
         "lookahead": checks.one_of(None, "notes"),
+        "bias_correction": checks.flag,
     }
 
     def __init__(
@@ -95,6 +98,7 @@ class Nadam(LookAhead):
         eps_hat: bool = False,
         eps_root: float = 0.0,
         lookahead: Literal["notes"] | None = None,
+        bias_correction: bool = True,
         **shared: Unpack[Shared],
     ) -> None:
         defaults = {
@@ -108,8 +112,13 @@ class Nadam(LookAhead):
             "eps_hat": eps_hat,
             "eps_root": eps_root,
             "lookahead": lookahead,
+            "bias_correction": bias_correction,
         }
         super().__init__(params, defaults, **shared)
+
+    def _check_together(self, values: Mapping[str, Any]) -> None:
+        if values["lookahead"] is None and not values["bias_correction"]:
+            raise ValueError("bias_correction: got False, need True without lookahead='notes'")
 
     def _looks_ahead(self, group: ParamGroup) -> bool:
         return bool(group["lookahead"] == "notes")
@@ -127,7 +136,11 @@ class Nadam(LookAhead):
         group.scalars["mu_product"] = product
 
     def _moments(self, group: ParamGroup) -> Move:
-        return "adam", _STATES, {**self._adam(group), "bias_correction": True, "amsgrad": False}
+        return (
+            "adam",
+            _STATES,
+            {**self._adam(group), "bias_correction": group["bias_correction"], "amsgrad": False},
+        )
 
     def _ahead(self, group: ParamGroup) -> Move | None:
         if not group.started:
@@ -135,7 +148,7 @@ class Nadam(LookAhead):
         return "along_ratio", _STATES, {**self._adam(group), "corrected": False}
 
     def _update(self, group: ParamGroup) -> Move:
-        return "along_ratio", _STATES, {**self._adam(group), "corrected": True}
+        return "along_ratio", _STATES, {**self._adam(group), "corrected": group["bias_correction"]}
 
     def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
         looking = super()._formulas(group)
@@ -151,4 +164,6 @@ class Nadam(LookAhead):
             "look-ahead",
             "step 1 takes the gradient at w − α·m/(√V + ε), by the moments of the step before: it needs a closure (O16)",
         )
-        return Triple(steps.ema(beta1), steps.ema_sq(beta2), direction, (leak,), (), "w − α·m/(√V + ε)")
+        corrected = group["bias_correction"]
+        m, v = steps.ema(beta1, corrected), steps.ema_sq(beta2, corrected)
+        return Triple(m, v, direction, (leak,), (), "w − α·m/(√V + ε)")

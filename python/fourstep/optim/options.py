@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
-from typing import Any, ClassVar, Literal, TypedDict
+from typing import Any, ClassVar, Literal
 
 from fourstep.optim import checks
 from fourstep.optim.checks import Check
+from fourstep.optim.dialects import Aliases, Dialect
 
 Decay = Literal["l2", "decoupled", "independent"]
 SkipNonfinite = Literal["error", "step", "element"]
 
 
-class Shared(TypedDict, total=False):
+class Shared(Aliases, total=False):
     """What every optimizer takes by keyword; see `Optimizer`."""
 
     decay: Decay
     maximize: bool
     clip_value: float | None
     clip_norm: float | None
+    clip_eps: float
     grad_scale: float
     skip_nonfinite: SkipNonfinite | None
     cautious: bool | Literal["mask"]
@@ -33,6 +35,7 @@ class Shared(TypedDict, total=False):
     stochastic_rounding: bool
     seed: int
     groups: Sequence[Mapping[str, Any]] | None
+    dialect: Dialect
 
 
 def _seed(name: str, value: Any) -> int:
@@ -48,6 +51,7 @@ def _cautious(name: str, value: Any) -> Any:
 #: Options of the whole optimizer, each with its check; the rest of `Shared` are hyper-parameters of the groups.
 _CHECKS: dict[str, Check] = {
     "clip_norm": checks.positive_or_none,
+    "clip_eps": checks.non_negative,
     "grad_scale": checks.positive,
     "skip_nonfinite": checks.one_of(None, "error", "step", "element"),
     "cautious": _cautious,
@@ -78,6 +82,7 @@ class Options:
     """
 
     clip_norm: float | None = None
+    clip_eps: float = 1e-6
     grad_scale: float = 1.0
     skip_nonfinite: SkipNonfinite | None = None
     cautious: bool | Literal["mask"] = False
@@ -127,7 +132,9 @@ def split(kind: str, given: Mapping[str, Any]) -> tuple[Options, dict[str, Any]]
     TypeError
         An argument that no optimizer has.
     """
-    known = Shared.__annotations__
+    known = {
+        name: value for name, value in Shared.__annotations__.items() if name not in Aliases.__annotations__
+    }
     for name in given:
         if name not in known:
             raise TypeError(f"{kind}: got an unexpected argument {name!r}{nearest(name, known)}")

@@ -64,7 +64,7 @@ class SGD(Optimizer):
 
     Notes
     -----
-    State: ``momentum_buffer``. Where others differ: Keras and optax keep lr inside the buffer (``"lr_inside"``); burn
+    State: ``momentum_buffer``. Where others differ: Keras keeps lr inside the buffer (``"lr_inside"``); burn
     dampens by 0.1 unless told otherwise, also at the first step, where torch does not.
     """
 
@@ -100,21 +100,20 @@ class SGD(Optimizer):
 
     def _check_together(self, values: Mapping[str, Any]) -> None:
         momentum, dampening, form = values["momentum"], values["dampening"], values["momentum_form"]
-        if values["nesterov"] and (momentum == 0 or dampening != 0 or form != "torch"):
+        if values["nesterov"] and (momentum == 0 or dampening != 0 or form == "ema"):
             raise ValueError(
-                f"nesterov: needs momentum > 0, dampening 0 and momentum_form 'torch'; got momentum {momentum}, "
-                f"dampening {dampening}, momentum_form {form!r}"
+                f"nesterov: needs momentum > 0, dampening 0 and momentum_form 'torch' or 'lr_inside'; got momentum "
+                f"{momentum}, dampening {dampening}, momentum_form {form!r}"
             )
-        if form != "torch" and (momentum == 0 or dampening != 0):
-            raise ValueError(
-                f"momentum_form: {form!r} needs momentum > 0 and dampening 0; got momentum {momentum}, "
-                f"dampening {dampening}"
-            )
+        if form != "torch" and dampening != 0:
+            raise ValueError(f"momentum_form: {form!r} needs dampening 0; got dampening {dampening}")
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         if group["momentum"] == 0:
             return "sgd", (), {}
-        form = "nesterov" if group["nesterov"] else group["momentum_form"]
+        form = group["momentum_form"]
+        if group["nesterov"]:
+            form = "nesterov_inside" if form == "lr_inside" else "nesterov"
         return momentum_rule(group, form, group["dampening"])
 
     def row_rule(self, group: ParamGroup) -> RowRule:
@@ -133,7 +132,7 @@ class SGD(Optimizer):
         if momentum == 0:
             first = steps.plain()
         elif group["nesterov"]:
-            first = steps.nesterov(momentum)
+            first = steps.nesterov(momentum, form == "lr_inside")
         elif form == "ema":
             first = steps.ema(momentum, bias_correction=False)
         return Triple(first, steps.none(), steps.along())

@@ -1,6 +1,7 @@
 """An optimizer's state as names, numbers and arrays; and back, with every difference listed before anything changes.
 
-{"format": 2, "optimizer": "Adam", "step": 7, "options": {"clip_norm": None, ...}, "ema": {"w1": array, ...},
+{"format": 2, "optimizer": "Adam", "dialect": "torch", "step": 7, "options": {"clip_norm": None, ...},
+ "ema": {"w1": array, ...},
  "groups": [{"names": [...], "step": 7, "started": ["exp_avg", "exp_avg_sq"], "scalars": {}, "lr": 0.001, ...}],
  "state": {"w1": {"exp_avg": array, "exp_avg_sq": array}, ...}}
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fourstep import schedules
+from fourstep.optim.dialects import DIALECTS
 from fourstep.state import StateError, check_state
 from fourstep.steps.base import Step
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from fourstep.optim.groups import ParamGroup
 
 FORMAT = 2
-_KEYS = ("format", "optimizer", "step", "options", "groups", "state", "ema")
+_KEYS = ("format", "optimizer", "dialect", "step", "options", "groups", "state", "ema")
 _OWN = ("names", "step", "started", "scalars")  # of a group, beside its hyper-parameters
 
 
@@ -32,6 +34,7 @@ def dump(optimizer: Optimizer) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "optimizer": type(optimizer).__name__,
+        "dialect": optimizer.dialect,
         "step": optimizer.step_count,
         "options": optimizer.options.to_dict(),
         "groups": [_dump_group(group) for group in optimizer.param_groups],
@@ -134,6 +137,7 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         for name in group["names"]:
             for key, view in optimizer.stored_of(name).items():
                 view[...] = state["state"][name][key]
+    optimizer.dialect = state["dialect"]
     for name, average in averages.items():
         average[...] = state["ema"][name]
     optimizer.step_count = step
@@ -145,6 +149,7 @@ def _from_format_1(optimizer: Optimizer, state: Mapping[str, Any]) -> dict[str, 
     """Return what a state of before the options is today."""
     new = {key: value for key, value in state.items() if key != "clip_norm"}
     new["options"] = {**optimizer.options.to_dict(), "clip_norm": state.get("clip_norm")}
+    new.setdefault("dialect", "torch")
     added = {"decay": "l2", "clip_norm": None, "sparse": False}
     groups = state.get("groups")
     if isinstance(groups, list | tuple) and all(isinstance(g, Mapping) for g in groups):
@@ -190,6 +195,8 @@ def _check_outline(kind: str, state: Any) -> None:
         raise StateError(f"{kind}: got state of format {state['format']!r}, need format {FORMAT}")
     if state["optimizer"] != kind:
         raise StateError(f"{kind}: got the state of {state['optimizer']}")
+    if state["dialect"] not in DIALECTS:
+        raise StateError(f"{kind}: dialect: got {state['dialect']!r}, need one of {', '.join(DIALECTS)}")
     if not isinstance(state["state"], Mapping):
         raise StateError(f"{kind}: 'state' is a {type(state['state']).__name__}, needs to be a dict")
     groups = state["groups"]

@@ -39,6 +39,7 @@ class Optimizer:
         maximize: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
+        clip_eps: float = 1e-6,
         grad_scale: float = 1.0,
         skip_nonfinite: str | None = None,
         cautious: bool | str = False,
@@ -57,6 +58,7 @@ class Optimizer:
         self.maximize = maximize
         self.clip_value = clip_value
         self.clip_norm = clip_norm
+        self.clip_eps = clip_eps
         self.grad_scale = grad_scale
         self.skip_nonfinite = skip_nonfinite
         self.cautious = cautious
@@ -168,7 +170,7 @@ class Optimizer:
             return lanes.sum_of_squares(np.where(np.isfinite(g), g, g.dtype.type(0)) if skip else g)
 
         norm = math.sqrt(lanes.pairwise([squares(grads[name]) for name in self.params])) / self.grad_scale
-        return sign * min(self.clip_norm / (norm + 1e-6), 1.0) / self.grad_scale
+        return sign * min(self.clip_norm / (norm + self.clip_eps), 1.0) / self.grad_scale
 
     def gradient(self, w: Array, g: Array, scale: float) -> Array:
         """g ← clip(scale·g, ±c) + λ·w."""

@@ -101,7 +101,7 @@ class FourStep(Optimizer):
             return []
         if isinstance(first, steps.ema | steps.nesterov_ema):
             return [first.beta * old + (1 - first.beta) * g]
-        if isinstance(first, steps.heavy_ball) and first.lr_inside:
+        if getattr(first, "lr_inside", False):
             return [first.momentum * old + self.lr * g]
         dampening = first.dampening if isinstance(first, steps.heavy_ball) and self.started else 0.0
         return [first.momentum * old + (1 - dampening) * g]
@@ -164,7 +164,7 @@ class FourStep(Optimizer):
             return lr * g
         m = s[states_of(first, "m")[0]]
         if isinstance(first, steps.nesterov):
-            return lr * g + first.momentum * m
+            return (self.lr if first.lr_inside else lr) * g + first.momentum * m
         if not isinstance(first, steps.nesterov_ema):
             return lr / self.correction(first) * m
         beta = first.beta

@@ -5,6 +5,7 @@ torch        m ← γ·m + (1 − d)·g        η = α·m              d = 0 at 
 lr_inside    m ← γ·m + α·g              η = m                (O7)
 ema          m ← β·m + (1 − β)·g        η = α·m              (O8)
 NAG          m ← γ·m + g                η = α·(g + γ·m)      rewritten, or with a closure at the look-ahead point (O10)
+             m ← γ·m + α·g              η = α·g + γ·m        rewritten, with lr inside
 """
 
 from __future__ import annotations
@@ -56,10 +57,12 @@ class SGD(Optimizer):
         m[...] = self.momentum * m + new * g
 
     def direction(self, s: State, w: Array, g: Array) -> Array:
-        """Return α·g, α·m, m or α·(g + γ·m)."""
+        """Return α·g, α·m, m, α·(g + γ·m) or α·g + γ·m."""
         if self.momentum == 0:
             return self.lr * g
         m = s["momentum_buffer"]
+        if self.nesterov and self.form == "lr_inside":
+            return self.lr * g + self.momentum * m
         if self.nesterov:
             return self.lr * (g + self.momentum * m)
         return m if self.form == "lr_inside" else self.lr * m

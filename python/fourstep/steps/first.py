@@ -126,12 +126,16 @@ class Ema(FirstStep, Window):
 
 @dataclass(frozen=True, repr=False)
 class Nesterov(FirstStep):
-    """Momentum that looks ahead, in the form that needs no gradient elsewhere: w is the look-ahead point."""
+    """Momentum that looks ahead, in the form that needs no gradient elsewhere: w is the look-ahead point.
+
+    With `lr_inside` the learning rate is in the buffer, as Keras has it, and step 3 does not multiply by it again.
+    """
 
     momentum: float = 0.9
+    lr_inside: bool = False
     kind: ClassVar[str] = "nesterov"
     states: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
-    checks: ClassVar[dict[str, Check]] = {"momentum": checks.fraction}
+    checks: ClassVar[dict[str, Check]] = {"momentum": checks.fraction, "lr_inside": checks.flag}
     symbols: ClassVar[dict[str, str]] = {"momentum": "γ"}
 
     @property
@@ -142,20 +146,22 @@ class Nesterov(FirstStep):
     @property
     def m(self) -> str:
         """What step 3 takes for m."""
-        return "(g + γ·m)"
+        return "(α·g + γ·m)" if self.lr_inside else "(g + γ·m)"
 
     @property
     def m_latex(self) -> str:
         """The same for LaTeX."""
-        return r"(g_t + \gamma m_t)"
+        return r"(\alpha g_t + \gamma m_t)" if self.lr_inside else r"(g_t + \gamma m_t)"
 
     def formula(self) -> str:
         """Return γ·m + g."""
-        return "m ← γ·m + g, then g + γ·m"
+        new = "α·g" if self.lr_inside else "g"
+        return f"m ← γ·m + {new}, then {new} + γ·m"
 
     def latex(self) -> str:
         """Return it for LaTeX."""
-        return r"m_t = \gamma m_{t-1} + g_t, \quad g_t + \gamma m_t"
+        new = r"\alpha g_t" if self.lr_inside else "g_t"
+        return rf"m_t = \gamma m_{{t-1}} + {new}, \quad {new} + \gamma m_t"
 
 
 @dataclass(frozen=True, repr=False)

@@ -57,11 +57,12 @@ pub(crate) fn step<T: Real>(
             let m = match r.form {
                 Form::Torch | Form::Nesterov if first => add(mul(k(r.momentum), a), g),
                 Form::Torch | Form::Nesterov => add(mul(k(r.momentum), a), mul(k(1.0 - r.dampening), g)),
-                Form::LrInside => add(mul(k(r.momentum), a), mul(k(r.lr), g)),
+                Form::LrInside | Form::NesterovInside => add(mul(k(r.momentum), a), mul(k(r.lr), g)),
                 Form::Ema => ema(r.momentum, a, g),
             };
             let eta = match r.form {
                 Form::LrInside => m,
+                Form::NesterovInside => add(mul(k(r.lr), g), mul(k(r.momentum), m)),
                 Form::Nesterov => mul(k(r.lr), add(g, mul(k(r.momentum), m))),
                 _ => mul(k(r.lr), m),
             };
@@ -286,7 +287,7 @@ fn composed<T: Real>(r: &Composed, t: u64, g: T, [a, b, c, d]: [T; 4]) -> (T, [T
         Phi::HeavyBall { momentum, dampening, .. } | Phi::Nesterov { momentum, dampening, .. } => {
             add(mul(k(momentum), old_m), mul(k(1.0 - dampening), g))
         }
-        Phi::LrInside { momentum } => add(mul(k(momentum), old_m), mul(k(r.lr), g)),
+        Phi::LrInside { momentum, .. } => add(mul(k(momentum), old_m), mul(k(r.lr), g)),
         Phi::Ema { beta, .. } | Phi::Ahead { beta, .. } => ema(beta, old_m, g),
     };
     let correction = |beta: f64, corrected: bool| if corrected { 1.0 - power(beta, t) } else { 1.0 };
@@ -318,7 +319,8 @@ fn composed<T: Real>(r: &Composed, t: u64, g: T, [a, b, c, d]: [T; 4]) -> (T, [T
     let numerator = |lr: f64| match r.first {
         Phi::Plain => mul(k(lr), g),
         Phi::HeavyBall { .. } => mul(k(lr), m),
-        Phi::LrInside { .. } => m,
+        Phi::LrInside { ahead: false, .. } => m,
+        Phi::LrInside { momentum, ahead: true } => add(mul(k(r.lr), g), mul(k(momentum), m)),
         Phi::Ema { beta, corrected } => mul(k(lr / correction(beta, corrected)), m),
         Phi::Nesterov { momentum, .. } => add(g, mul(k(momentum), m)),
         Phi::Ahead { beta, mix } => {

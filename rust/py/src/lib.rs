@@ -1,6 +1,10 @@
 //! The Python boundary: borrow, check, detach, call, map errors. Nothing here computes.
 //!
 //! Every function takes its arrays in place and, last, `exec`: the tuple of `fourstep._runtime.execution()`.
+//!
+//! NumPy arrays are borrowed (`arrays`), which is safe. torch's tensors are not: `pointers` takes their addresses from
+//! DLPack's C table, checks all that can be checked, and makes slices of them. It is unsafe room 3, after the core's
+//! `isa` and `pool`; `tensors` builds the step on it.
 #![deny(unsafe_code)]
 
 mod arrays;
@@ -9,7 +13,9 @@ mod exec;
 mod metrics;
 mod norm;
 mod optim;
+mod pointers;
 mod rows;
+mod tensors;
 
 /// `fourstep._core`: the kernels. Use the Python layer above it.
 #[pyo3::pymodule(gil_used = false)]
@@ -31,4 +37,6 @@ mod _core {
     use super::optim::{nadam_mu_product, pow, power, probe, step};
     #[pymodule_export]
     use super::rows::{rows_squares, step_rows};
+    #[pymodule_export]
+    use super::tensors::{layouts, step_at, step_packed};
 }

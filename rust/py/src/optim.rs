@@ -37,11 +37,11 @@ type BufferArgs<'py> = (
 );
 
 /// `(rule, hyper-parameters, which state buffers, ranges)`.
-type GroupArgs<'py> = (String, Bound<'py, PyDict>, Vec<usize>, Vec<Range>);
+pub(crate) type GroupArgs<'py> = (String, Bound<'py, PyDict>, Vec<usize>, Vec<Range>);
 
 /// `(buffer, start, stop, parameter, first 8-bit block)`: elements of a buffer; which parameter they are, for reports
 /// and random numbers; and where its blocks begin.
-type Range = (usize, usize, usize, usize, usize);
+pub(crate) type Range = (usize, usize, usize, usize, usize);
 
 /// `(largest norm, parameters, groups, known)`: the norm of the parameters' gradients scales those of the groups.
 type ClipArgs = (f64, Vec<Range>, Vec<usize>, Vec<Known>);
@@ -108,8 +108,7 @@ pub(crate) fn step(
     let mut scales = vec![1.0; groups.len()];
     let mut coefficients = Vec::new();
     for (&(limit, _, ref which, _), norm) in clips.iter().zip(&norms) {
-        // torch's formula, with its 1e-6.
-        let coefficient = if limit.is_finite() { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        let coefficient = if limit.is_finite() { (limit / (norm + options.clip_eps)).min(1.0) } else { 1.0 };
         coefficients.push(coefficient);
         for &group in which {
             if let Some(scale) = scales.get_mut(group) {
@@ -200,6 +199,7 @@ pub(crate) enum Guard {
 /// What a pass does beside the rules, for all groups.
 pub(crate) struct Options {
     pub(crate) grad_scale: f64,
+    clip_eps: f64,
     pub(crate) guard: Guard,
     pub(crate) cautious: Cautious,
     pub(crate) average: f64,
@@ -228,6 +228,7 @@ impl Options {
         };
         Ok(Self {
             grad_scale: h.get("grad_scale")?,
+            clip_eps: h.get("clip_eps")?,
             guard,
             cautious,
             average: h.get("ema_decay")?,
@@ -379,8 +380,9 @@ impl<T: Real> Slices<'_, T> {
 }
 
 /// One group: a rule, what happens to its gradients, and the ranges that it covers.
-struct Group {
-    rule: Rule,
+pub(crate) struct Group {
+    /// The rule.
+    pub(crate) rule: Rule,
     t: u64,
     weight_decay: f64,
     keep: f64,
@@ -391,7 +393,8 @@ struct Group {
 }
 
 impl Group {
-    fn parse((name, hyper, state, ranges): GroupArgs<'_>) -> PyResult<Self> {
+    /// Reads it; an error names what is wrong.
+    pub(crate) fn parse((name, hyper, state, ranges): GroupArgs<'_>) -> PyResult<Self> {
         let h = Hyper(hyper);
         let rule = h.rule(&name)?;
         let want = rule.states().len();
@@ -434,15 +437,21 @@ impl Group {
 
     /// What the rules share.
     fn frame<T: Real>(&self, coefficient: f64, options: &Options) -> Frame<T> {
+        let skip = options.guard == Guard::Element;
+        Frame { skip, ..self.own_frame(coefficient / options.grad_scale) }
+    }
+
+    /// The same without the options of a whole step.
+    pub(crate) fn own_frame<T: Real>(&self, scale: f64) -> Frame<T> {
         Frame {
             gradient: Gradient {
-                scale: T::from_f64(self.sign * coefficient / options.grad_scale),
+                scale: T::from_f64(self.sign * scale),
                 limit: T::from_f64(self.limit),
                 weight_decay: T::from_f64(self.weight_decay),
             },
             keep: T::from_f64(self.keep),
             cautious: None,
-            skip: options.guard == Guard::Element,
+            skip: false,
         }
     }
 }
@@ -650,7 +659,9 @@ impl Part<'_> {
         let h = &self.hyper;
         Ok(match self.name.as_str() {
             "plain" => Phi::Plain,
-            "heavy_ball" if h.get("lr_inside")? => Phi::LrInside { momentum: h.get("momentum")? },
+            "heavy_ball" | "nesterov" if h.get("lr_inside")? => {
+                Phi::LrInside { momentum: h.get("momentum")?, ahead: self.name == "nesterov" }
+            }
             "heavy_ball" => Phi::HeavyBall {
                 momentum: h.get("momentum")?,
                 dampening: h.get("dampening")?,
@@ -705,7 +716,10 @@ fn form(name: &str) -> PyResult<sgd::Form> {
         "lr_inside" => Ok(sgd::Form::LrInside),
         "ema" => Ok(sgd::Form::Ema),
         "nesterov" => Ok(sgd::Form::Nesterov),
-        _ => Err(PyValueError::new_err(format!("form: got {name:?}, need torch, lr_inside, ema or nesterov"))),
+        "nesterov_inside" => Ok(sgd::Form::NesterovInside),
+        _ => Err(PyValueError::new_err(format!(
+            "form: got {name:?}, need torch, lr_inside, ema, nesterov or nesterov_inside"
+        ))),
     }
 }
 

@@ -45,10 +45,12 @@ pub enum Phi {
         /// Whether the buffer holds a gradient already.
         started: bool,
     },
-    /// m ← γ·m + α·g, the whole step.
+    /// m ← γ·m + α·g, the whole step; looking ahead, α·g + γ·m is.
     LrInside {
         /// γ.
         momentum: f64,
+        /// Whether the step looks ahead.
+        ahead: bool,
     },
     /// m ← β·m + (1 − β)·g.
     Ema {
@@ -204,7 +206,12 @@ impl Composed {
                 let take = if started { 1.0 - dampening } else { 1.0 };
                 (First::Moment { keep: momentum, take, by_m: lr }, factor)
             }
-            Phi::LrInside { momentum } => (First::Moment { keep: momentum, take: self.lr, by_m: 1.0 }, 1.0),
+            Phi::LrInside { momentum, ahead: false } => {
+                (First::Moment { keep: momentum, take: self.lr, by_m: 1.0 }, 1.0)
+            }
+            Phi::LrInside { momentum, ahead: true } => {
+                (First::Mixed { keep: momentum, take: self.lr, by_g: self.lr, by_m: momentum }, 1.0)
+            }
             Phi::Ema { beta, corrected } => {
                 let by_m = if corrected { lr / (1.0 - power(beta, t)) } else { lr };
                 (First::Moment { keep: beta, take: 1.0 - beta, by_m }, factor)

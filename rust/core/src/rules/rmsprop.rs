@@ -63,7 +63,7 @@ impl RmsProp {
     /// The coefficients; they are the same at every step.
     #[must_use]
     pub fn at<T: Real, const CENTERED: bool, const MOMENTUM: bool>(&self) -> RmsPropStep<T, CENTERED, MOMENTUM> {
-        let (lr, lr_inside) = if self.lr_inside { (1.0, self.lr) } else { (self.lr, 1.0) };
+        let (lr, lr_inside) = if self.lr_inside && MOMENTUM { (1.0, self.lr) } else { (self.lr, 1.0) };
         RmsPropStep {
             lr: T::from_f64(lr),
             lr_inside: T::from_f64(lr_inside),

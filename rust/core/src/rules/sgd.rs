@@ -6,6 +6,7 @@
 //! lr_inside    m ← γ·m + α·g              η = m                (O7)
 //! ema          m ← β·m + (1 − β)·g        η = α·m              (O8)
 //! NAG          m ← γ·m + (1 − d)·g        η = α·(g + γ·m)      the rewritten form: w is the look-ahead point
+//!              m ← γ·m + α·g              η = α·g + γ·m        the same with lr inside (Keras)
 //! ```
 //!
 //! All are one kernel: m ← a·m + b·g, η = c·m. The two named forms of momentum are equal while α is constant; when it
@@ -39,6 +40,8 @@ pub enum Form {
     Ema,
     /// m ← γ·m + (1 − d)·g, η = α·(g + γ·m).
     Nesterov,
+    /// m ← γ·m + α·g, η = α·g + γ·m.
+    NesterovInside,
 }
 
 /// SGD with momentum.
@@ -63,7 +66,8 @@ impl Momentum {
         let started = !first;
         let first = match form {
             Form::Torch => Phi::HeavyBall { momentum, dampening, started },
-            Form::LrInside => Phi::LrInside { momentum },
+            Form::LrInside => Phi::LrInside { momentum, ahead: false },
+            Form::NesterovInside => Phi::LrInside { momentum, ahead: true },
             Form::Ema => Phi::Ema { beta: momentum, corrected: false },
             Form::Nesterov => Phi::Nesterov { momentum, dampening, started },
         };

@@ -59,6 +59,7 @@ fn rules() -> Vec<(String, Rule)> {
         ("momentum_lr_inside", momentum(Form::LrInside)),
         ("momentum_ema", momentum(Form::Ema)),
         ("nag", momentum(Form::Nesterov)),
+        ("nag_lr_inside", momentum(Form::NesterovInside)),
         ("adagrad", adagrad(false)),
         ("adagrad_eps_inside", adagrad(true)),
         ("adadelta", Rule::AdaDelta(adadelta::AdaDelta { lr: 1.0, rho: 0.9, eps: 1e-6 })),
@@ -67,6 +68,7 @@ fn rules() -> Vec<(String, Rule)> {
         ("rmsprop_centered", rmsprop(0.0, true, false, false)),
         ("rmsprop_momentum", rmsprop(0.9, false, false, false)),
         ("rmsprop_lr_inside", rmsprop(0.9, false, true, true)),
+        ("rmsprop_centered_lr_inside", rmsprop(0.0, true, false, true)),
         ("rmsprop_centered_momentum", rmsprop(0.9, true, false, false)),
         ("adam", Rule::Adam(adam)),
         ("adam_uncorrected", Rule::Adam(adam::Adam { corrected: false, ..adam })),
@@ -145,7 +147,9 @@ fn composed() -> Vec<(String, Rule)> {
     let schedule = Mix::Schedule { momentum_decay: 4e-3, mu_product: 1.0 };
     let last = Direction::Ratio { epsilon: outside, lr_decay: 0.0, lr_last: true };
     push(Phi::HeavyBall { momentum: 0.9, dampening: 0.1, started: true }, seconds[1], last);
-    push(Phi::LrInside { momentum: 0.9 }, seconds[1], ratio(outside));
+    for ahead in [false, true] {
+        push(Phi::LrInside { momentum: 0.9, ahead }, seconds[1], ratio(outside));
+    }
     push(Phi::Ahead { beta: 0.9, mix: schedule }, seconds[5], ratio(outside));
     push(Phi::Ahead { beta: 0.9, mix: Mix::Simple }, Psi::None, Direction::Plain);
     all
