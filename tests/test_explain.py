@@ -163,6 +163,19 @@ def test_effective_rate_and_share(name: str, options: Any, share: float | None, 
         assert 0 < said.share_of_momentum < 0.5
 
 
+def test_the_share_of_momentum_leaves_decay_out() -> None:
+    for name in ("LAMB", "AdamWScheduleFree"):
+        w = np.array([1.0, 2.0])
+        opt = getattr(fs.optim, name)([w], lr=0.1, weight_decay=0.5)
+        said = step_of(opt, name="0", index=0, grads=[np.array([1.0, -1.0])])
+        assert said.share_of_momentum == 0, name  # the first step: no gradient came before
+        assert said.effective_lr > 0
+    lamb = fs.optim.LAMB([np.array([3.0, 4.0])], lr=0.1, eps=0.0)
+    said = step_of(lamb, name="0", index=0, grads=[np.array([1.0, -1.0])])
+    assert said["r"] == pytest.approx(5 / math.sqrt(2))
+    assert said.effective_lr == pytest.approx(0.1 * 5 / math.sqrt(2))
+
+
 def test_every_rule_explains_itself(rule: Any) -> None:
     opt = rule.make([np.ones(3)], **SHARED)
     said = opt.explain()

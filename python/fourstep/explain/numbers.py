@@ -156,6 +156,8 @@ def substitute(
     start = {**values_of(steps.symbols), **before, "g": after["g"]}
     if not steps.formulas.moves:
         return StepExplanation(*head, values, math.nan, math.nan, tuple(terms))
+    if steps.formulas.own_decay:  # is no gradient's doing
+        start |= {"λ": 0.0, "d": 0.0}
     full = _eta(steps, start, trail)
     past = _eta(steps, {**start, "g": 0.0}, trail)
     return StepExplanation(

@@ -119,6 +119,7 @@ class LAMB(Optimizer):
                 **triple.symbols,
                 **({"λ": Symbol(group["weight_decay"], "weight_decay")} if inside else {}),
             },
+            second=("V", "V̂"),
             gain=None,
             complete=True,
             own_decay=inside,
