@@ -136,6 +136,10 @@ class Optimizer(Stepper, metaclass=Dialected):
 
         return of_group(self, group)
 
+    def _over_array(self, group: ParamGroup, w: Array, g: Array, state: Sequence[Array]) -> dict[str, float]:
+        """Return the numbers in its formulas that are of a whole parameter: g after step 1, state after step 2."""
+        return {}
+
     def _check_options(self, layout: Layout) -> None:
         """Raise where an option and the rule, the parameters or each other do not go together."""
         kind, changed = type(self).__name__, self.options.changed()
