@@ -156,7 +156,7 @@ class Stepped(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """Return the state as torch does."""
         whole: dict[str, Any] = super().state_dict()
-        states = whole["state"]
+        states = whole.get("state", {})  # a hook may have made something else of it
         states.update({key: dict(state) for key, state in states.items() if isinstance(state, Held)})
         return whole
 
