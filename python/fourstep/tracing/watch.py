@@ -22,8 +22,9 @@ from fourstep.arena import Array
 from fourstep.explain.numbers import StepExplanation, substitute
 from fourstep.explain.steps import Steps, steps_of
 from fourstep.optim import precision
-from fourstep.optim.base import Buffers, Clips, Groups, Hyper, Optimizer, Report
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.probe import Probed, probe
+from fourstep.optim.stepper import Buffers, Clips, Groups, Report
 from fourstep.tracing.coordinates import Coordinate, Index
 
 #: What a first and a second moment are called, where a rule has them.
