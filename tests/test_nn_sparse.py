@@ -101,3 +101,49 @@ def test_check_gradients_sees_rows() -> None:
     _, model = pair()
     errors = nn.check_gradients(model, ids(3, 8))
     assert max(errors.values()) < 1e-8
+
+
+def job(folder: Any, **settings: Any) -> fs.train.Config:
+    chosen: dict[str, Any] = {
+        "data": "simulated",
+        "rows": 3000,
+        "hidden": (8,),
+        "embedding_dim": 4,
+        "epochs": 2,
+        "out": str(folder),
+        "quiet": True,
+        "plots": False,
+        "baseline": False,
+        "sparse": True,
+    }
+    return fs.train.Config(**{**chosen, **settings})
+
+
+def test_a_job_trains_by_rows(tmp_path: Any) -> None:
+    outcome = fs.train.train(job(tmp_path / "a", clip_norm=1.0))
+    assert outcome.metrics["test"]["auc"] > 0.55
+    run = fs.load_run(tmp_path / "a")
+    assert run.predict(fs.data.simulated(rows=200, seed=9)).shape == (200,)
+    again = fs.train.train(job(tmp_path / "b", clip_norm=1.0))
+    assert again.metrics["test"] == outcome.metrics["test"]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adagrad"])
+def test_a_job_by_rows_is_the_dense_job_where_they_are_one(tmp_path: Any, name: str) -> None:
+    settings = {"optimizer": name, "embedding_decay": 0.0, "wide_decay": 0.0}
+    results = [
+        fs.train.train(job(tmp_path / str(sparse), sparse=sparse, **settings)).metrics["test"]["auc"]
+        for sparse in (False, True)
+    ]
+    assert results[0] == pytest.approx(results[1], abs=1e-6)
+
+
+def test_a_job_by_rows_takes_patterns(tmp_path: Any) -> None:
+    groups = {"embedding*": {"lr": 0.003}, "wide_*": {"weight_decay": 0.0}}
+    outcome = fs.train.train(job(tmp_path / "a", groups=groups, optimizer="momentum", lr=0.1, epochs=1))
+    assert 0 < outcome.metrics["test"]["auc"] <= 1
+
+
+def test_an_optimizer_that_moves_all_rows_is_refused() -> None:
+    with pytest.raises(fs.train.ConfigError, match="sparse needs one of the optimizers adam, .* got nadam"):
+        fs.train.Config(sparse=True, optimizer="nadam")
