@@ -126,4 +126,4 @@ class ADOPT(Optimizer):
             "first step only sets V",
         )
         first, second = steps.ema(beta1, bias_correction=False), steps.ema_sq(beta2, bias_correction=False)
-        return Triple(first, second, steps.along(), (leak,))
+        return Triple(first, second, steps.ratio(group["eps"]), (leak,))

@@ -22,6 +22,7 @@ from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.four_steps import Leak, Triple
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.layout import Layout
 from fourstep.optim.options import Shared
 from fourstep.optim.precision import Coded
 from fourstep.state import StateError
@@ -55,8 +56,8 @@ class ScheduleFree(Optimizer):
     }
     _training = True
 
-    def _check_options(self) -> None:
-        super()._check_options()
+    def _check_options(self, layout: Layout) -> None:
+        super()._check_options(layout)
         if self.options.state_dtype not in (None, "float32"):
             raise ValueError(
                 f"state_dtype: got {self.options.state_dtype!r}, need None or 'float32': z is no moment, "

@@ -19,8 +19,9 @@ import numpy as np
 from fourstep.arena import Array
 from fourstep.explain.steps import steps_of
 from fourstep.optim import precision
-from fourstep.optim.base import Buffers, Clips, Groups, Hyper, Optimizer, Report
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.probe import Probed, probe
+from fourstep.optim.stepper import Buffers, Clips, Groups, Report
 from fourstep.tracing.record import Moment, Record
 
 #: Methods of an optimizer that a trace stands before.
