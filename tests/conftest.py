@@ -108,7 +108,7 @@ RULES = [
     ),
     Rule("adam", "Adam", {"lr": 1e-2, "betas": (0.8, 0.99)}, _ADAM, "Adam"),
     Rule("nadam", "Nadam", {"lr": 1e-2}, _ADAM, "NAdam"),
-    Rule("signum", "Signum", {"lr": 1e-2}, _M),
+    Rule("signum_ema", "Signum", {"lr": 1e-2}, _M),
     Rule("lion", "Lion", {"lr": 1e-2, "betas": (0.8, 0.9)}, ("exp_avg",)),
     Rule("rprop", "Rprop", {"lr": 1e-2, "step_sizes": (1e-4, 0.1)}, ("prev", "step_size")),
     Rule("adan", "Adan", {"lr": 1e-2}, (*_ADAM, "exp_avg_diff", "neg_pre_grad")),

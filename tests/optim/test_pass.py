@@ -358,7 +358,7 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         columns = list(range(len(states)))
         spec: Any = (name, {**shared, **hyper}, columns, [])
         _core.probe(
-            ("w", w, g, state, None, None), spec, 1.0, optimizer._pass_options(True, True), seen, execution()
+            ("w", w, g, state, None, None), spec, 1.0, optimizer.pass_options(True, True), seen, execution()
         )
         optimizer.step({"w": g})
         assert same_bits(w, ours["w"])

@@ -42,6 +42,17 @@ _LINE = (
     _Entry("RAdam", "RAdam", {}, ("Adam",)),
     _Entry("AdaBelief", "AdaBelief", {}, ("Adam",)),
     _Entry("Yogi", "Yogi", {}, ("Adam",)),
+    _Entry("Signum", "Signum", {}, ("SGD-M",)),
+    _Entry("Lion", "Lion", {}, ("Signum",)),
+    _Entry("Rprop", "Rprop", {}, ("SGD",)),
+    _Entry("LARS", "LARS", {"momentum": 0.9}, ("SGD-M",)),
+    _Entry("LAMB", "LAMB", {}, ("AdamW", "LARS")),
+    _Entry("Adan", "Adan", {}, ("AdamW", "NAG")),
+    _Entry("ADOPT", "ADOPT", {}, ("Adam",)),
+    _Entry("AdEMAMix", "AdEMAMix", {}, ("AdamW",)),
+    _Entry("FTRL", "FTRL", {}, ("AdaGrad",)),
+    _Entry("SGDScheduleFree", "SGDScheduleFree", {}, ("SGD",)),
+    _Entry("AdamWScheduleFree", "AdamWScheduleFree", {}, ("AdamW", "SGDScheduleFree")),
 )
 
 

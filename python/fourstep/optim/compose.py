@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
 from fourstep import _core, steps
-from fourstep.optim.base import Gradients, Hyper, Optimizer
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
 from fourstep.optim.four_steps import Triple
 from fourstep.optim.groups import ParamGroup
 from fourstep.optim.options import Shared
+from fourstep.optim.stepper import Gradients
 from fourstep.optim.written import Written
 
 #: A step, or a function of whole arrays in its place.

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from fourstep.arena import Array
-from fourstep.optim.base import Closure, Gradients, Hyper, Job, Optimizer
+from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.stepper import Closure, Gradients, Job
 
 #: (rule, state buffers, hyper-parameters) of a move without a gradient.
 Move = tuple[str, tuple[str, ...], Hyper]

@@ -21,7 +21,7 @@ from fourstep.optim import checks
 from fourstep.optim.report import Last, NonFiniteWarning
 
 if TYPE_CHECKING:
-    from fourstep.optim.base import Optimizer
+    from fourstep.optim.stepper import Stepper
 
 #: What becomes of a row that is named more than once: its gradients are summed, or it takes a step for each.
 Duplicates = Literal["sum", "in_order"]
@@ -62,7 +62,7 @@ class Table:
     coefficient: float = 1.0
 
 
-def check_groups(optimizer: Optimizer) -> None:
+def check_groups(optimizer: Stepper) -> None:
     """Raise where a sparse group and the optimizer, its options or its parameters do not go together."""
     groups = [group for group in optimizer.param_groups if group.raw("sparse")]
     for group in groups:
@@ -74,7 +74,7 @@ def check_groups(optimizer: Optimizer) -> None:
         check_options(optimizer)
 
 
-def check_layers(optimizer: Optimizer, by_rows: Set[str]) -> None:
+def check_layers(optimizer: Stepper, by_rows: Set[str]) -> None:
     """Raise where a layer keeps its gradients by rows, and its table is not in a sparse group."""
     for group in optimizer.param_groups:
         for name in group["names"]:
@@ -85,7 +85,7 @@ def check_layers(optimizer: Optimizer, by_rows: Set[str]) -> None:
                 )
 
 
-def check_options(optimizer: Optimizer) -> None:
+def check_options(optimizer: Stepper) -> None:
     """Refuse what is defined by all elements of a table, or kept in another form than by rows."""
     o = optimizer.options
     for name, refused, reason in (
@@ -97,7 +97,7 @@ def check_options(optimizer: Optimizer) -> None:
             raise ValueError(f"{name}: got {getattr(o, name)!r}, which sparse tables cannot have: {reason}")
 
 
-def tables_of(optimizer: Optimizer, rows: Rows | None, duplicates: Duplicates) -> list[Table]:
+def tables_of(optimizer: Stepper, rows: Rows | None, duplicates: Duplicates) -> list[Table]:
     """Read the argument `rows` of a step; tables that are frozen are left out."""
     if rows is None:
         return []
@@ -130,7 +130,7 @@ def _read(name: str, rows: Any, grads: Any) -> tuple[Array, Array]:
     return np.ascontiguousarray(rows), grads
 
 
-def measure(optimizer: Optimizer, tables: Sequence[Table], *, alone: bool) -> None:
+def measure(optimizer: Stepper, tables: Sequence[Table], *, alone: bool) -> None:
     """Check all rows before anything is written, and find the norms that somebody asks for."""
     o = optimizer.options
     for table in tables:
@@ -161,7 +161,7 @@ def first_not_finite(tables: Sequence[Table]) -> str | None:
     return None
 
 
-def run(optimizer: Optimizer, tables: Sequence[Table]) -> None:
+def run(optimizer: Stepper, tables: Sequence[Table]) -> None:
     """Step the rows of all tables: one call."""
     if not tables:
         return
@@ -199,7 +199,7 @@ def run(optimizer: Optimizer, tables: Sequence[Table]) -> None:
     _report(optimizer, tables, counts)
 
 
-def _report(optimizer: Optimizer, tables: Sequence[Table], counts: Sequence[int]) -> None:
+def _report(optimizer: Stepper, tables: Sequence[Table], counts: Sequence[int]) -> None:
     """Tell of gradients that are not finite, as a dense pass does."""
     count = sum(counts)
     if not count:
@@ -223,7 +223,7 @@ def _report(optimizer: Optimizer, tables: Sequence[Table], counts: Sequence[int]
         )
 
 
-def nothing_dense(optimizer: Optimizer) -> None:
+def nothing_dense(optimizer: Stepper) -> None:
     """Begin the report of a step that has no dense part."""
     optimizer.last = Last(step=optimizer.step_count + 1)
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from fourstep import steps
 from fourstep.arena import Array
-from fourstep.optim.base import Gradients, Job
 from fourstep.optim.groups import ParamGroup
+from fourstep.optim.stepper import Gradients, Job
 from fourstep.reference import lanes
 from fourstep.reference.four_step import FourStep as Twin
 from fourstep.reference.four_step import states_of
@@ -107,7 +107,7 @@ class Written:
                 raise FloatingPointError(
                     f"clip_norm: the gradient's norm is {norm}, so nothing was updated{where}"
                 )
-            return min(limit / (norm + 1e-6), 1.0)
+            return float(min(limit / (norm + o.options.clip_eps), 1.0))
 
         together = clipped(o.clip_norm, shared)
         return {

@@ -10,8 +10,9 @@ import numpy as np
 
 from fourstep.arena import Array
 from fourstep.explain.numbers import StepExplanation
-from fourstep.optim.base import Buffers, Clips, Groups, Optimizer
+from fourstep.optim.base import Optimizer
 from fourstep.optim.probe import Probed
+from fourstep.optim.stepper import Buffers, Clips, Groups
 from fourstep.reference import lanes
 from fourstep.tracing.coordinates import Index, chosen
 from fourstep.tracing.watch import HOOKS, Trace, _Look

@@ -341,7 +341,7 @@ fn composed<T: Real>(r: &Composed, t: u64, g: T, [a, b, c, d]: [T; 4]) -> (T, [T
         Direction::Ratio { epsilon, lr_decay, lr_last } => {
             let lr = r.lr / (1.0 + (t - 1) as f64 * lr_decay);
             if inner {
-                div(m, over(epsilon))
+                div(numerator(lr), over(epsilon))
             } else if outer || lr_last {
                 mul(k(lr), div(numerator(1.0), over(epsilon)))
             } else {

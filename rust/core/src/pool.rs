@@ -97,40 +97,69 @@ pub fn set_threads(n: usize) -> Result<(), ThreadsError> {
     Ok(())
 }
 
+// What is handed to rayon is behind a pointer, so that its machinery is compiled once and not once for each closure.
+
 /// `f(0), f(1), … f(n − 1)`, in that order, computed on up to `threads` threads.
 pub fn map<R: Send>(threads: usize, n: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
-    if threads <= 1 || n <= 1 {
-        return (0..n).map(f).collect();
-    }
-    match pool(threads) {
-        Some(pool) => pool.install(|| (0..n).into_par_iter().map(f).collect()),
-        None => (0..n).map(f).collect(),
-    }
+    let pool = if threads <= 1 || n <= 1 { None } else { pool(threads) };
+    let Some(pool) = pool else { return (0..n).map(f).collect() };
+    let mut results: Vec<Option<R>> = (0..n).map(|_| None).collect();
+    fill(pool, &mut results, &f);
+    results.into_iter().flatten().collect()
+}
+
+fn fill<R: Send>(pool: &rayon::ThreadPool, results: &mut [Option<R>], f: &(dyn Fn(usize) -> R + Sync)) {
+    pool.install(|| results.par_iter_mut().enumerate().for_each(|(i, result)| *result = Some(f(i))));
 }
 
 /// `f(item)` for each item, on up to `threads` threads.
 pub fn for_each<I: Send>(threads: usize, items: &mut [I], f: impl Fn(&mut I) + Sync + Send) {
-    if threads <= 1 || items.len() <= 1 {
-        return items.iter_mut().for_each(f);
-    }
-    match pool(threads) {
-        Some(pool) => pool.install(|| items.par_iter_mut().for_each(f)),
+    let pool = if threads <= 1 || items.len() <= 1 { None } else { pool(threads) };
+    match pool {
+        Some(pool) => each(pool, items, &f),
         None => items.iter_mut().for_each(f),
     }
 }
 
+fn each<I: Send>(pool: &rayon::ThreadPool, items: &mut [I], f: &(dyn Fn(&mut I) + Sync)) {
+    pool.install(|| items.par_iter_mut().for_each(f));
+}
+
+/// Work without arguments or result.
+type Task<'a> = &'a mut (dyn FnMut() + Send);
+
 /// Runs `f` inside the pool of `threads` threads, where [`join`] may fork; on the caller's thread when `threads` is 1.
 pub fn install<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
-    match (threads > 1).then(|| pool(threads)).flatten() {
-        Some(pool) => pool.install(f),
-        None => f(),
-    }
+    let Some(pool) = (threads > 1).then(|| pool(threads)).flatten() else { return f() };
+    once(f, |task| inside(pool, task))
+}
+
+fn inside(pool: &rayon::ThreadPool, task: Task<'_>) {
+    pool.install(task);
 }
 
 /// Both closures, at once when inside the pool of [`install`], one after the other elsewhere.
-#[allow(clippy::disallowed_methods, reason = "inside our own pool, rayon::join stays in it")]
 pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-    if rayon::current_thread_index().is_some() { rayon::join(a, b) } else { (a(), b()) }
+    let mut second = None;
+    let first = once(a, |a| second = Some(once(b, |b| both(a, b))));
+    (first, second.unwrap_or_else(|| unreachable!("both were run")))
+}
+
+#[allow(clippy::disallowed_methods, reason = "inside our own pool, rayon::join stays in it")]
+fn both(a: Task<'_>, b: Task<'_>) {
+    if rayon::current_thread_index().is_some() {
+        rayon::join(a, b);
+    } else {
+        a();
+        b();
+    }
+}
+
+/// Has `run` call `f`, as a task, once; gives what it returned.
+fn once<R: Send>(f: impl FnOnce() -> R + Send, run: impl FnOnce(Task<'_>)) -> R {
+    let (mut f, mut result) = (Some(f), None);
+    run(&mut || result = f.take().map(|f| f()));
+    result.unwrap_or_else(|| unreachable!("the task was run"))
 }
 
 struct Pool {

@@ -167,7 +167,7 @@ class _Speaker:
 
     def group(self, group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
         """Return a group by our names."""
-        extra = {key: group[key] for key in ("params", "trainable") if key in group}
+        extra = {key: group[key] for key in ("params", "trainable", "sparse") if key in group}
         rest = {key: value for key, value in group.items() if key not in extra}
         return {**extra, **self.whole(self.ours(rest), defaults)}
 

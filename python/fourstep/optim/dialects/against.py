@@ -115,7 +115,7 @@ def against(
 def _values(optimizer: Optimizer, group: int) -> dict[str, Any]:
     """Return the hyper-parameters of a group, and what of the shared options changes the walk."""
     params = optimizer.param_groups[group]
-    values = {key: params.raw(key) for key in params if key not in ("params", "names", "trainable")}
+    values = {key: params.raw(key) for key in params if key not in ("params", "names", "trainable", "sparse")}
     own_norm = values.pop("clip_norm")
     options = {
         key: getattr(optimizer.options, key) for key in ("clip_norm", "clip_eps", "grad_scale", "cautious")
