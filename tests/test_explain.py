@@ -97,16 +97,15 @@ def test_a_preview_is_the_step_that_follows(rule: Any, dtype: Any, noise: Noise)
         after = opt.state_dict(), arena.data.copy()
         assert str(before) == str(after)
         assert set(vars(opt)) & {"_begin", "_call", "_advance"} == set()
-        w = float(arena["w1"][3, 5])
         with fs.trace(opt, "w1", [(3, 5)]) as t_:
             opt.step()
         real = t_.explain(t + 1, "w1", (3, 5))
         assert (said.step, said.element) == (t + 1, "w1[3, 5]") == (real.step, real.element)
         assert said.terms == real.terms
         assert said["w"] == float(arena["w1"][3, 5])
-        group = opt.param_groups[0]
-        share = group["lr"] * group["weight_decay"] if group["decay"] == "decoupled" else 0.0
-        assert said["w"] == float(dtype(1 - share) * dtype(w) - dtype(said["η"]))
+        last = said.terms[-1]
+        assert last.left == "w"
+        assert last.worked == pytest.approx(float(arena["w1"][3, 5]), rel=1e-5, abs=1e-6)
 
 
 def test_a_preview_inside_a_trace_and_an_earlier_step(noise: Noise) -> None:
@@ -162,6 +161,19 @@ def test_effective_rate_and_share(name: str, options: Any, share: float | None, 
         assert said.share_of_momentum == pytest.approx(share)
     else:
         assert 0 < said.share_of_momentum < 0.5
+
+
+def test_the_share_of_momentum_leaves_decay_out() -> None:
+    for name in ("LAMB", "AdamWScheduleFree"):
+        w = np.array([1.0, 2.0])
+        opt = getattr(fs.optim, name)([w], lr=0.1, weight_decay=0.5)
+        said = step_of(opt, name="0", index=0, grads=[np.array([1.0, -1.0])])
+        assert said.share_of_momentum == 0, name  # the first step: no gradient came before
+        assert said.effective_lr > 0
+    lamb = fs.optim.LAMB([np.array([3.0, 4.0])], lr=0.1, eps=0.0)
+    said = step_of(lamb, name="0", index=0, grads=[np.array([1.0, -1.0])])
+    assert said["r"] == pytest.approx(5 / math.sqrt(2))
+    assert said.effective_lr == pytest.approx(0.1 * 5 / math.sqrt(2))
 
 
 def test_every_rule_explains_itself(rule: Any) -> None:

@@ -173,8 +173,13 @@ def test_starts_side_by_side_walk_as_alone() -> None:
             assert (fs.minimize(basin, start, choice, 50).points == together.points[:, i]).all()
     with pytest.raises(ValueError, match="which ties the starts to each other"):
         functions.escape_rate(basin, ("SGD", {"clip_norm": 1.0}))
-    with pytest.raises(ValueError, match="which ties the starts to each other"):
-        functions.escape_rate(basin, lambda arena: fs.optim.SGD(arena, clip_norm=1.0))
+    for made in (
+        lambda a: fs.optim.SGD(a, clip_norm=1.0),
+        lambda a: fs.optim.SGD(a, cautious=True),
+        fs.optim.LAMB,
+    ):
+        with pytest.raises(ValueError, match="which ties the starts to each other"):
+            functions.escape_rate(basin, made)
     with pytest.raises(ValueError, match=r"starts: \[2. 0.\] of row 1 lies outside the trap"):
         functions.escape_rate(basin, "SGD", starts=[[0, 0], [2, 0]])
 
@@ -247,6 +252,18 @@ def test_nadam_of_the_notes_looks_ahead_too() -> None:
     assert (walk.evaluated_at[1:] != walk.points[1:-1]).any()
 
 
+def test_the_points_of_a_schedule_free_walk_are_its_averages() -> None:
+    ravine = functions.Ravine()
+    walk = fs.minimize(ravine, ravine.start, ("SGDScheduleFree", {"lr": 0.05}), 30)
+    w = np.array(ravine.start)
+    opt = fs.optim.SGDScheduleFree([w], lr=0.05)
+    for t in range(30):
+        assert (walk.evaluated_at[t] == w).all()
+        opt.step([ravine.gradient(w)])
+    opt.eval()
+    assert (walk.end == w).all()
+
+
 def test_any_shape_and_dtype_and_a_pair_of_functions() -> None:
     start = np.ones((2, 3), np.float32)
     walk = fs.minimize((lambda x: (x**2).sum(), lambda x: 2 * x), start, "AdaGrad", 3)
@@ -265,7 +282,7 @@ def test_a_walk_that_diverges_is_a_result() -> None:
 
 def test_what_minimize_refuses() -> None:
     f = functions.Ravine()
-    with pytest.raises(ValueError, match="optimizer: got 'Adm', need one of NAG, SGD"):
+    with pytest.raises(ValueError, match="optimizer: got 'Adm', need one of ADOPT, .*NAG, SGD"):
         fs.minimize(f, f.start, "Adm", 1)
     with pytest.raises(ValueError, match="optimizer: got 'Optimizer'"):
         fs.minimize(f, f.start, "Optimizer", 1)

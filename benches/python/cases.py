@@ -127,6 +127,10 @@ def _rivals(rule: Rule, layout: Layout) -> Iterator[Rival]:
         yield Rival(
             f"torch {name}", partial(torch_path, rule, layout, path), expected, TOLERANCE, needs="torch"
         )
+    for name, flat in {"fourstep.torch": False, "fourstep.torch arena": True}.items():
+        # torch keeps Nadam's product of momenta in float32
+        tolerance = TOLERANCE if rule.id == "nadam" else 0.0
+        yield Rival(name, partial(_through_torch, rule, layout, flat), expected, tolerance, needs="torch")
     if rule.optax is not None:
         yield Rival("optax jit", partial(_optax, rule, layout), expected, TOLERANCE, needs="optax")
 
@@ -199,6 +203,16 @@ def torch_path(rule: Rule, layout: Layout, path: dict[str, Any]) -> Ready:
     spoils = rule.id == "nag" and "foreach" in path
     reset = gradients if spoils else lambda: None
     return Ready(optimizer.step, lambda: torch.cat(params).numpy(), reset)
+
+
+def _through_torch(rule: Rule, layout: Layout, flat: bool) -> Ready:
+    """Set up our step over torch's tensors."""
+    torch, adapter = module("torch"), module("fourstep.torch")
+    params, _ = tensors(layout)
+    if flat:
+        adapter.arena(params)
+    optimizer = getattr(adapter, rule.torch)(params, **(rule.torch_options or rule.options))
+    return Ready(optimizer.step, lambda: torch.cat(params).numpy())
 
 
 def tensors(layout: Layout) -> tuple[list[Any], Callable[[], None]]:

@@ -132,6 +132,8 @@ class Arena(Views):
         self.groups: dict[str, str] = {}
         #: Tables that the optimizer steps by rows: their part of `grad` is not used.
         self.sparse: frozenset[str] = frozenset()
+        #: Tables of layers that keep their gradients by rows: only a sparse group can train them.
+        self.by_rows = frozenset() if isinstance(source, Mapping) else frozenset(_by_rows(source))
 
     def views(self, flat: Array, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Array]:
         """Return views of a flat buffer of the arena's size, one for each parameter."""
@@ -177,6 +179,10 @@ class Arena(Views):
         rows = [(name, view.shape, view.dtype, self.groups.get(name, "")) for name, view in self.items()]
         head = f"Arena of {len(self)} parameters, {elements:,} elements, {self.dtype}"
         return f"{head}\n{table(('name', 'shape', 'dtype', 'group'), rows)}"
+
+
+def _by_rows(module: Module) -> list[str]:
+    return module.sparse_parameters() if hasattr(module, "sparse_parameters") else []
 
 
 def _rebuilt(arrays: dict[str, Array], grads: dict[str, Array], groups: dict[str, str]) -> Arena:

@@ -6,6 +6,7 @@ w_0, then `steps` times: the optimizer calls for the gradient where it wants it,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,7 +36,7 @@ class Trajectory:
     Attributes
     ----------
     points : ndarray, shape (steps + 1, *shape of x0)
-        w, before the first step and after each.
+        w, before the first step and after each; of a Schedule-Free optimizer, the average that it would return.
     losses : ndarray, shape (steps + 1, ...)
         f of each point.
     gradients, evaluated_at : ndarray, shape (steps, *shape of x0)
@@ -132,7 +133,7 @@ def minimize(
         raise ValueError(f"steps: got {steps!r}, need a whole number >= 0")
     arena = Arena({"x": start})
     x, grad = arena["x"], arena.grad["x"]
-    made, name = _made(optimizer, arena)
+    made, name = make(optimizer, arena)
 
     points = np.empty((steps + 1, *start.shape), start.dtype)
     gradients = np.empty((steps, *start.shape), start.dtype)
@@ -150,12 +151,19 @@ def minimize(
         points[0] = x
         for step in range(steps):
             made.step(closure)
-            points[step + 1] = x
+            with _result(made):
+                points[step + 1] = x
         losses = np.stack([np.asarray(value(point)) for point in points])
     return Trajectory(points, losses, gradients, evaluated_at, name, _called(f))
 
 
-def _made(choice: Choice, arena: Arena) -> tuple[optim.Optimizer, str]:
+def _result(made: optim.Optimizer) -> AbstractContextManager[Any]:
+    """Return a context in which the parameters are what the optimizer has found: with Schedule-Free, an average."""
+    averaged = getattr(made, "averaged", None)
+    return nullcontext() if averaged is None else averaged()
+
+
+def make(choice: Choice, arena: Arena) -> tuple[optim.Optimizer, str]:
     """Return the optimizer over the arena, and its name."""
     if callable(choice):
         made = choice(arena)

@@ -63,6 +63,7 @@ CASES = [
     _decoupled("adamw_strong", "AdamW", "Adam", lr=0.05, weight_decay=0.5),
     _decoupled("adam_decoupled", "Adam", "Adam", lr=0.05, weight_decay=0.5, decoupled_weight_decay=True),
     _decoupled("nadamw", "NAdam", "Nadam", lr=0.05, weight_decay=0.5, decoupled_weight_decay=True),
+    Case("rprop", "Rprop", {"lr": 0.01}, ("Rprop", {"lr": 0.01})),
     _case("nadam", "NAdam", "Nadam", lr=0.01),
     _case("nadam_decay", "NAdam", "Nadam", lr=0.01, weight_decay=0.05, momentum_decay=0.01),
     _case("adagrad", "Adagrad", "AdaGrad", lr=0.1, lr_decay=0.01, initial_accumulator_value=0.1),

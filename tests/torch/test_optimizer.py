@@ -397,3 +397,8 @@ def test_inside_the_compiler() -> None:
             run(torch.full((3, 4), 1.0 + step))
         walks.append(model.weight.detach().clone())
     assert torch.equal(*walks)
+
+
+def test_ademamix_has_no_warm_up() -> None:
+    with pytest.raises(ValueError, match="alpha_warmup: got 10, need None"):
+        ft.AdEMAMix([torch.nn.Parameter(torch.ones(2))], alpha_warmup=10)

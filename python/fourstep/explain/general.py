@@ -85,7 +85,8 @@ def _rows(steps: Steps) -> Iterator[tuple[str, str, str]]:
         lines = [(str(line), line.right.symbols()) for line in steps.of(step)]
         if step == 1:
             lines.insert(0, (f"g = ∇f({steps.point})", steps.point.symbols()))
-        for i, (line, used) in enumerate(lines or [("m = g, V = 1", set())]):
+        nothing = "—" if steps.formulas.states else "m = g, V = 1"
+        for i, (line, used) in enumerate(lines or [(nothing, set())]):
             new = [s for s in steps.symbols if s in used and s not in told]
             told.update(new)
             yield f"{step}  {TITLES[step]}" if i == 0 else "", line, ", ".join(_worth(steps, s) for s in new)

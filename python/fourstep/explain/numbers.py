@@ -46,7 +46,7 @@ class StepExplanation:
         What the step multiplies its first moment by, or the gradient where there is none: η with a 1 in its place.
     share_of_momentum : float
         How much of η is due to gradients before this one: 0 without momentum; above 1 or below 0 where the two pull
-        against each other; nan where η is 0.
+        against each other; nan where η is 0. Both are nan where η is no move of w (FTRL).
     terms : tuple of Term
     """
 
@@ -76,10 +76,13 @@ class StepExplanation:
         wide = [max(map(width, column)) for column in zip(*cells, strict=True)]
         for cell in cells:
             yield "  ".join(map(padded, cell, wide)).rstrip()
-        yield ""
-        yield from (f"{title:18} {value}" for title, value in self._remarks())
+        remarks = self._remarks()
+        yield from [""] if remarks else []
+        yield from (f"{title:18} {value}" for title, value in remarks)
 
     def _remarks(self) -> list[tuple[str, str]]:
+        if math.isnan(self.effective_lr):
+            return []
         share = f"{self.share_of_momentum:.1%}".replace("%", " %").replace("-", "−")
         return [("effective lr", number(self.effective_lr)), ("share of momentum", share)]
 
@@ -151,6 +154,10 @@ def substitute(
         values[eq.left] = worth
         trail.append(worth)
     start = {**values_of(steps.symbols), **before, "g": after["g"]}
+    if not steps.formulas.moves:
+        return StepExplanation(*head, values, math.nan, math.nan, tuple(terms))
+    if steps.formulas.own_decay:  # is no gradient's doing
+        start |= {"λ": 0.0, "d": 0.0}
     full = _eta(steps, start, trail)
     past = _eta(steps, {**start, "g": 0.0}, trail)
     return StepExplanation(
@@ -175,7 +182,7 @@ def _eta(steps: Steps, start: Mapping[str, float], trail: list[float], *, ones: 
 
 def _effective(steps: Steps, start: Mapping[str, float], trail: list[float]) -> float:
     states = [symbol for symbol in steps.formulas.states if symbol not in steps.formulas.second]
-    return _eta(steps, {**start, **dict.fromkeys(states, 0.0), "g": 1.0}, trail, ones=True)
+    return _eta(steps, {**start, **dict.fromkeys(states, 0.0), "g": 1.0, "w": 0.0}, trail, ones=True)
 
 
 def aligned(line: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fourstep.explain.formula import Equation, Node, equation, expression
 from fourstep.explain.moments import Gain, Window
+from fourstep.optim.four_steps import four_steps
 
 if TYPE_CHECKING:
     from fourstep.optim.base import Optimizer
@@ -51,6 +52,10 @@ class Formulas:
         The symbol of the learning rate.
     complete : bool
         Whether they are all that happens: a step is put into numbers only then.
+    own_decay : bool
+        Whether weight decay is in these formulas already.
+    moves : bool
+        Whether η is a move of w: else there is no effective rate and no share of momentum.
     """
 
     moments: tuple[str, ...]
@@ -65,6 +70,8 @@ class Formulas:
     leaks: tuple[str, ...] = ()
     rate: str = "α"
     complete: bool = True
+    own_decay: bool = False
+    moves: bool = True
 
     def __post_init__(self) -> None:
         """Write symbols as formulas do: accents apart from their letters."""
@@ -113,43 +120,31 @@ class Steps:
         return [line.equation for line in self.lines if line.step == step]
 
 
+_STEP_1 = ("maximize", "unscale", "clip_norm", "clip_value", "l2")
+
+#: The argument that each symbol of steps 1 and 4 is.
+_SHARED = {"N": "clip_norm", "C": "clip_value", "S": "grad_scale", "λ": "weight_decay"}
+
+
 def steps_of(opt: Optimizer, group: ParamGroup, *, ahead: bool = True) -> Steps:
     """Return how a group steps next; with `ahead`, one that can look ahead does."""
     own = opt._formulas(group, ahead=ahead)
-    gradient, symbols = _gradient(opt, group)
+    four = four_steps(opt, group, opt._four_steps(group))
+    parts = [part for part in four.gradient if not (own.own_decay and part.kind == "l2")]
     update, direction = own.update, own.direction
-    if group["decay"] != "l2" and group["weight_decay"]:
-        symbols["λ"] = Symbol(group["weight_decay"], "weight_decay")
-        share = f"{own.rate}·λ" if group["decay"] == "decoupled" else "λ"
-        update = tuple(line.replace("w ← w", f"w ← (1 − {share})·w") for line in update)
+    if not own.own_decay:
+        parts.append(four.update)
+        if update == ("w ← w − η",):
+            update = (four.update.formula(),)
     if opt.options.cautious:
         direction = (*direction, f"η ← {'k·' if opt.options.cautious is True else ''}max(sign(η·g), 0)·η")
-    symbols = {**symbols, own.rate: Symbol(group["lr"], "lr"), **own.symbols}
+    shared = {key: Symbol(value, _SHARED[key]) for part in parts for key, value in part.values().items()}
+    symbols = {**shared, own.rate: Symbol(group["lr"], "lr"), **own.symbols}
+    gradient = tuple(part.formula() for part in parts if part.kind in _STEP_1)
     steps = (gradient, own.moments, direction, update)
     lines = tuple(Line(i, equation(text)) for i, texts in enumerate(steps, 1) for text in texts)
     shown = {s for line in lines for s in line.equation.right.symbols()} | expression(own.point).symbols()
     return Steps(lines, {key: value for key, value in symbols.items() if key in shown}, own)
-
-
-def _gradient(opt: Optimizer, group: ParamGroup) -> tuple[tuple[str, ...], dict[str, Symbol]]:
-    """Return step 1: what is done to the gradient."""
-    lines, symbols = list[str](), dict[str, Symbol]()
-    limit = opt.clip_norm if group["clip_norm"] is None else group["clip_norm"]
-    if opt.options.grad_scale != 1:
-        lines.append("g ← g/s")
-        symbols["s"] = Symbol(opt.options.grad_scale, "grad_scale")
-    if limit is not None:
-        lines += ["κ = min(1, N/(‖g‖ + 1e-6))", "g ← κ·g"]
-        symbols["N"] = Symbol(limit, "clip_norm")
-    if group["maximize"]:
-        lines.append("g ← −g")
-    if group["clip_value"] is not None:
-        lines.append("g ← min(max(g, −c), c)")
-        symbols["c"] = Symbol(group["clip_value"], "clip_value")
-    if group["weight_decay"] and group["decay"] == "l2":
-        lines.append("g ← g + λ·w")
-        symbols["λ"] = Symbol(group["weight_decay"], "weight_decay")
-    return tuple(lines), symbols
 
 
 def values_of(symbols: Mapping[str, Symbol]) -> dict[str, float]:

@@ -32,6 +32,10 @@ _SIZES = ("v", "V", "V̂", "u", "ρ_t", "ρ_inf", "r_t", "μ_t", "μ_{t+1}", "Π
 _RECTIFIED = " where ρ_t > 5, else "
 
 
+class UnexplainedError(ValueError):
+    """A step that no formula can say."""
+
+
 def formulas_of(
     first: Any,
     second: Any,
@@ -126,8 +130,8 @@ def of_group(optimizer: Optimizer, group: ParamGroup) -> Formulas:
 
     Raises
     ------
-    NotImplementedError
-        It says nothing of its steps, or one of them is a function of the user's.
+    UnexplainedError
+        One of its steps is a function of the user's.
     """
     four = optimizer._four_steps(group)
     written = [
@@ -136,7 +140,9 @@ def of_group(optimizer: Optimizer, group: ParamGroup) -> Formulas:
     written += ["gradient"] * bool(getattr(optimizer, "gradient_functions", ()))
     written += ["update"] * (getattr(optimizer, "update_function", None) is not None)
     if written:
-        raise NotImplementedError(f"{written[0]}: is a function of yours, which only you can explain")
+        raise UnexplainedError(
+            f"explain: {written[0]} is a function of yours, which only you can explain; as_four_steps() has the rest"
+        )
     parts = four.first, four.second, four.direction
     kept = [state for part in parts[:2] for state in part.states]
     own = optimizer._rule(group)[1]

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from fourstep import optim
+from fourstep.arena import Arena
 from fourstep.functions.base import Array, Trap
-from fourstep.trajectory import Choice, minimize
-
-#: What ties the elements of one array to each other, so that starts side by side would not walk as they do alone.
-_TIED = ("LAMB", "LARS")
+from fourstep.trajectory import Choice, make, minimize
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,26 +104,22 @@ def escape_rate(
         return g + noise * draw.standard_normal(g.shape) if noise else g
 
     walk = minimize((f.value, noisy), points, _untied(optimizer), steps)
+    _, name = make(optimizer, Arena({"x": points}))
     with np.errstate(all="ignore"):
         out = ~f.trapped(walk.points)
     finite = np.isfinite(walk.end).all(1)
     escaped = int((out[-1] & finite).sum())
     first = np.where(out.any(0), out.argmax(0), -1)
     lost = int((~finite).sum())
-    return Escape(escaped / len(points), escaped, len(points) - escaped - lost, lost, first, walk.optimizer)
+    return Escape(escaped / len(points), escaped, len(points) - escaped - lost, lost, first, name)
 
 
 def _untied(choice: Choice) -> Choice:
     """Return the same choice, refused where one start would change the walk of another."""
-    if not callable(choice):
-        name, options = (choice, {}) if isinstance(choice, str) else choice
-        if name in _TIED or options.get("clip_norm") is not None:
-            raise ValueError(f"optimizer: got {name} {dict(options)}, which ties the starts to each other")
-        return choice
 
-    def made(arena: Any) -> Any:
-        optimizer = choice(arena)
-        if type(optimizer).__name__ in _TIED or getattr(optimizer, "clip_norm", None) is not None:
+    def made(arena: Arena) -> optim.Optimizer:
+        optimizer, _ = make(choice, arena)
+        if optimizer.per_parameter or optimizer.clip_norm is not None or optimizer.options.cautious is True:
             raise ValueError(
                 f"optimizer: got {type(optimizer).__name__}, which ties the starts to each other"
             )

@@ -17,10 +17,19 @@ class _Table(Module):
     """One table of rows for one or more fields, each with a range of its own."""
 
     def __init__(
-        self, sizes: Sequence[int], dim: int, std: float, dtype: str, rng: np.random.Generator
+        self,
+        sizes: Sequence[int],
+        dim: int,
+        std: float,
+        dtype: str,
+        rng: np.random.Generator,
+        sparse: bool,
     ) -> None:
         super().__init__()
         self.embedding_dim = dim
+        #: Whether backward leaves rows with their gradients, not a gradient of the whole table.
+        self.sparse = sparse
+        self._row_grads: list[tuple[Array, Array]] = []
         self.dtype = _check.float_dtype(dtype)
         self._sizes = list(sizes)
         self.add_parameter("weight", np.empty((sum(sizes), dim), self.dtype))
@@ -43,10 +52,33 @@ class _Table(Module):
             raise ValueError(f"{self.label}: {error}") from None
 
     def _add_gradient(self, dy: Array, ids: Array) -> None:
+        if self.sparse:
+            starts = np.cumsum([0, *self._sizes[:-1]])
+            rows = (ids.reshape(-1, len(starts)) + starts).reshape(-1)
+            self._row_grads.append((rows, np.array(dy).reshape(-1, self.embedding_dim)))
+            return
         try:
             _core.embedding_backward(dy, ids, self._sizes, self.grads["weight"], execution())
         except (RuntimeError, TypeError, ValueError) as error:
             raise type(error)(f"{self.label}: {error}") from None
+
+    def sparse_parameters(self) -> list[str]:
+        """Return the name of the table, if it is sparse."""
+        return ["weight"] if self.sparse else []
+
+    def take_row_grads(self) -> dict[str, tuple[Array, Array]]:
+        """Return the rows of all backward passes since the last time, with their gradients."""
+        named, self._row_grads = self._row_grads, []
+        if len(named) > 1:
+            rows, grads = zip(*named, strict=True)
+            named = [(np.concatenate(rows), np.concatenate(grads))]
+        return {"weight": named[0]} if named else {}
+
+    def zero_grad(self) -> None:
+        """Set the gradient to zero; of a sparse table, forget the rows."""
+        if not self.sparse:
+            super().zero_grad()
+        self._row_grads = []
 
     def _no_gradient(self, out: Any) -> None:
         if out is not None:
@@ -67,6 +99,9 @@ class Embedding(_Table):
         Rows and columns of the table.
     std : float
         Standard deviation of the normal initial values; 1 is torch's.
+    sparse : bool
+        Backward does not touch the gradient of the table: it keeps the rows and their gradients for the optimizer,
+        ``optimizer.step(rows=layer.take_row_grads())``, which steps those rows alone (`Optimizer.step_rows`).
     dtype : {"float32", "float64"}
         Of the table and the output.
     seed, rng : int, numpy.random.Generator
@@ -102,13 +137,14 @@ class Embedding(_Table):
         embedding_dim: int,
         *,
         std: float = 1.0,
+        sparse: bool = False,
         dtype: str = "float32",
         seed: int | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
         self.num_embeddings = _check.size("num_embeddings", num_embeddings)
         dim = _check.size("embedding_dim", embedding_dim)
-        super().__init__([self.num_embeddings], dim, std, dtype, init.generator(seed, rng))
+        super().__init__([self.num_embeddings], dim, std, dtype, init.generator(seed, rng), sparse)
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return the rows that x names, of shape (*x.shape, embedding_dim)."""
@@ -151,6 +187,8 @@ class FieldEmbedding(_Table):
         Columns of the table: numbers for one value.
     std : float
         Standard deviation of the normal initial values: small, so that a model starts near what its other inputs say.
+    sparse : bool
+        Backward keeps rows and their gradients, as in `Embedding`.
     dtype : {"float32", "float64"}
         Of the table and the output.
     seed, rng : int, numpy.random.Generator
@@ -191,6 +229,7 @@ class FieldEmbedding(_Table):
         embedding_dim: int,
         *,
         std: float = 0.01,
+        sparse: bool = False,
         dtype: str = "float32",
         seed: int | None = None,
         rng: np.random.Generator | None = None,
@@ -199,7 +238,7 @@ class FieldEmbedding(_Table):
         if not self.num_embeddings:
             raise ValueError("num_embeddings: got no fields, need at least one")
         dim = _check.size("embedding_dim", embedding_dim)
-        super().__init__(self.num_embeddings, dim, std, dtype, init.generator(seed, rng))
+        super().__init__(self.num_embeddings, dim, std, dtype, init.generator(seed, rng), sparse)
         ends = np.cumsum(self.num_embeddings).tolist()
         self.slices = [slice(end - n, end) for end, n in zip(ends, self.num_embeddings, strict=True)]
 

@@ -104,6 +104,8 @@ def check_gradients(
         value()
         dx = model.backward(loss.backward() if loss is not None else random[0])
         found = {name: grad.copy() for name, grad in model.named_grads().items()}
+        for name, (rows, by_row) in model.take_row_grads().items():
+            np.add.at(found[name], rows, by_row)
         found |= (
             dict(zip((f"x[{i}]" for i in range(len(inputs))), dx, strict=True))
             if several

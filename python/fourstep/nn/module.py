@@ -256,11 +256,40 @@ class Module:
         for name, array in mine.items():
             array[...] = state[name]
 
+    def sparse_parameters(self) -> list[str]:
+        """Return the dotted names of tables whose gradients are kept by rows (``Embedding(sparse=True)``)."""
+        return [f"{name}.{own}" for name, child in self.children.items() for own in child.sparse_parameters()]
+
+    def take_row_grads(self) -> dict[str, tuple[Array, Array]]:
+        """Return rows and their gradients by table, of all backward passes since the last time: what a step takes.
+
+        They are handed over: the next call returns those of later passes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fourstep as fs
+        >>> model = fs.nn.Sequential(fs.nn.Embedding(1000, 4, sparse=True, seed=0), fs.nn.Linear(4, 1, seed=0))
+        >>> arena = fs.Arena(model)
+        >>> groups = [{"params": model.sparse_parameters(), "sparse": True}, {"params": ...}]
+        >>> optimizer = fs.optim.LazyAdam(arena, lr=0.01, groups=groups)
+        >>> dx = model.backward(np.ones_like(model.forward(np.array([3, 7, 3]))))
+        >>> optimizer.step(rows=model.take_row_grads())
+        >>> model.take_row_grads()
+        {}
+        """
+        return {
+            f"{name}.{own}": pair
+            for name, child in self.children.items()
+            for own, pair in child.take_row_grads().items()
+        }
+
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
-        for _, module in self.modules():
-            for grad in module.grads.values():
-                grad.fill(0)
+        for grad in self.grads.values():
+            grad.fill(0)
+        for child in self.children.values():
+            child.zero_grad()
 
     def train(self, mode: bool = True) -> Self:
         """Work as in training from now on: batch statistics, dropout. Returns the layer."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -92,6 +93,30 @@ class Adan(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adan", self.states, {key: group[key] for key in ("betas", "eps", "no_prox")}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        betas = {f"β{'₁₂₃'[i]}": Symbol(beta, f"betas[{i}]") for i, beta in enumerate(group["betas"])}
+        shrink = {"l2": "", "decoupled": "/(1 + α·λ)", "independent": "/(1 + λ)"}[group["decay"]]
+        within = bool(shrink and group["weight_decay"]) and not group["no_prox"]
+        return Formulas(
+            (
+                "d = 0" if group.steps == 0 else "d = g + n",
+                "m ← β₁·m + (1 − β₁)·g",
+                "u ← β₂·u + (1 − β₂)·d",
+                "V ← β₃·V + (1 − β₃)·(g + β₂·d)²",
+                "n ← −g",
+                "m̂ = m/(1 − β₁^t)",
+                "û = u/(1 − β₂^t)",
+                "V̂ = V/(1 − β₃^t)",
+            ),
+            ("η = α·(m̂ + β₂·û)/(√V̂ + ε)",),
+            (f"w ← (w − η){shrink}" if within else "w ← w − η",),
+            symbols={**betas, "ε": Symbol(group["eps"], "eps")},
+            states={"m": "exp_avg", "u": "exp_avg_diff", "V": "exp_avg_sq", "n": "neg_pre_grad"},
+            second=("V", "V̂"),
+            windows=tuple(betas),
+            leaks=tuple(map(str, self._four_steps(group).leaks)),
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         beta1, beta2, beta3 = group["betas"]

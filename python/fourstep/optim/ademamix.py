@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
 from fourstep.exact_math import exp, log
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -105,6 +106,25 @@ class AdEMAMix(Optimizer):
         beta3 = warmed_beta(t, beta1, beta3, group["beta3_warmup"])
         alpha = group["alpha"] * _share(t, group["alpha_warmup"])
         return "ademamix", self.states, {"betas": (beta1, beta2, beta3), "alpha": alpha, "eps": group["eps"]}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        now = self._rule(group)[2]  # with β₃ and a as far as they have warmed up
+        betas = {f"β{'₁₂₃'[i]}": Symbol(beta, f"betas[{i}]") for i, beta in enumerate(now["betas"])}
+        return Formulas(
+            (
+                "m₁ ← β₁·m₁ + (1 − β₁)·g",
+                "m₂ ← β₃·m₂ + (1 − β₃)·g",
+                "V ← β₂·V + (1 − β₂)·g²",
+                "m̂₁ = m₁/(1 − β₁^t)",
+                "V̂ = V/(1 − β₂^t)",
+            ),
+            ("η = α·(m̂₁ + a·m₂)/(√V̂ + ε)",),
+            symbols={**betas, "a": Symbol(now["alpha"], "alpha"), "ε": Symbol(group["eps"], "eps")},
+            states={"m₁": "exp_avg_fast", "m₂": "exp_avg_slow", "V": "exp_avg_sq"},
+            second=("V", "V̂"),
+            windows=("β₁", "β₃", "β₂"),
+            leaks=tuple(map(str, self._four_steps(group).leaks)),
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         beta1, beta2, beta3 = group["betas"]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -91,6 +92,31 @@ class ADOPT(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "adopt", self.states, {key: group[key] for key in ("betas", "eps", "clip")}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        beta1, beta2 = group["betas"]
+        first, limit = group.steps == 0, group["clip"]
+        scaled = "g/max(√V, ε)"
+        moments = (
+            *(("c = (t − 1)^0.25",) if limit else ()),
+            f"a = min(max({scaled}, −c), c)" if limit else f"a = {scaled}",
+            "m ← β₁·m + (1 − β₁)·a",
+            "V ← β₂·V + (1 − β₂)·g²",
+        )
+        return Formulas(
+            ("V ← g²",) if first else moments,
+            ("η = 0" if first else "η = α·m",),
+            ("w ← w",) if first else ("w ← w − η",),
+            symbols={
+                "β₁": Symbol(beta1, "betas[0]"),
+                "β₂": Symbol(beta2, "betas[1]"),
+                "ε": Symbol(group["eps"], "eps"),
+            },
+            states={"m": "exp_avg", "V": "exp_avg_sq"},
+            second=("V", "c"),
+            windows=() if first else ("β₁", "β₂"),
+            leaks=tuple(map(str, self._four_steps(group).leaks)),
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         beta1, beta2 = group["betas"]

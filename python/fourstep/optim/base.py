@@ -127,6 +127,7 @@ class Optimizer(Stepper, metaclass=Dialected):
             params.groups = {
                 name: str(i) for i, group in enumerate(self.param_groups) for name in group["names"]
             }
+            by_rows.check_layers(self, params.by_rows)
             params.sparse = frozenset(self._sparse())
 
     def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
@@ -134,6 +135,10 @@ class Optimizer(Stepper, metaclass=Dialected):
         from fourstep.explain.triples import of_group
 
         return of_group(self, group)
+
+    def _over_array(self, group: ParamGroup, w: Array, g: Array, state: Sequence[Array]) -> dict[str, float]:
+        """Return the numbers in its formulas that are of a whole parameter: g after step 1, state after step 2."""
+        return {}
 
     def _check_options(self, layout: Layout) -> None:
         """Raise where an option and the rule, the parameters or each other do not go together."""

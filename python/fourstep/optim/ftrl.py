@@ -15,6 +15,7 @@ import numpy as np
 from fourstep import steps
 from fourstep.arena import Array
 from fourstep.exact_math import pow
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -144,6 +145,31 @@ class FTRL(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "ftrl", self.states, self._hyper(group)
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        hyper = self._hyper(group)
+        power = "√n" if hyper["power"] == 0.5 else "n^p"
+        solved = "(min(max(z, −λ₁), λ₁) − z)/((β + b)/α + λ₂)"
+        return Formulas(
+            (
+                f"a = {power}",
+                "n ← n + g²",
+                f"b = {power}",
+                f"z ← z + g{' + s·w' if hyper['shrinkage'] else ''} − (b − a)/α·w",
+            ),
+            (f"η = {solved}",),
+            ("w ← η",),
+            symbols={
+                "p": Symbol(hyper["power"], "−lr_power"),
+                "s": Symbol(hyper["shrinkage"], "l2_shrinkage"),
+                "λ₁": Symbol(hyper["l1"], "l1"),
+                "λ₂": Symbol(hyper["l2"], "l2"),
+                "β": Symbol(hyper["beta"], "beta"),
+            },
+            states={"n": "accumulator", "z": "linear"},
+            leaks=tuple(map(str, self._four_steps(group).leaks)),
+            moves=False,
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         leak = Leak(

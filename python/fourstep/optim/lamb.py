@@ -6,10 +6,15 @@ u = m̂/(√v̂ + ε) + λ·w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 
+import numpy as np
+
 from fourstep import steps
+from fourstep.arena import Array
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -102,6 +107,35 @@ class LAMB(Optimizer):
         if group["decay"] == "decoupled":
             hyper.update(ratio_decay=group["weight_decay"], keep=1.0)
         return "lamb", self.states, {"ratio_decay": 0.0, **hyper}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        triple = super()._formulas(group)
+        inside = group["decay"] == "decoupled" and group["weight_decay"] > 0
+        step = triple.direction[0].replace("η = α·", "u = ")
+        return replace(
+            triple,
+            direction=(f"{step} + λ·w" if inside else step, "η = α·r·u"),
+            symbols={
+                **triple.symbols,
+                **({"λ": Symbol(group["weight_decay"], "weight_decay")} if inside else {}),
+            },
+            second=("V", "V̂"),
+            gain=None,
+            complete=True,
+            own_decay=inside,
+        )
+
+    def _over_array(self, group: ParamGroup, w: Array, g: Array, state: Sequence[Array]) -> dict[str, float]:
+        """Return r."""
+        (beta1, beta2), t = group["betas"], group.steps + 1
+        of1, of2 = (1 - beta1**t, 1 - beta2**t) if group["bias_correction"] else (1.0, 1.0)
+        m, v, w = (x.astype(np.float64) for x in (*state, w))
+        u = m / of1 / (np.sqrt(v / of2) + group["eps"])
+        if group["decay"] == "decoupled":
+            u = u + group["weight_decay"] * w
+        sizes = float(np.linalg.norm(w)), float(np.linalg.norm(u[np.isfinite(g)]))
+        usable = group["adapt"] and all(0 < size < np.inf for size in sizes)
+        return {"r": sizes[0] / sizes[1] if usable else 1.0}
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         correction = group["bias_correction"]

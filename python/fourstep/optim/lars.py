@@ -8,10 +8,14 @@ m ← γ·m + (1 − d₀)·d           d₀ = 0 at the first step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
+import numpy as np
+
 from fourstep import steps
+from fourstep.arena import Array
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -122,6 +126,32 @@ class LARS(Optimizer):
         if group["decay"] == "l2":
             hyper.update(ratio_decay=group["weight_decay"], weight_decay=0.0)
         return "lars", ("momentum_buffer",) if group["momentum"] > 0 else (), hyper
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        inside = group["decay"] == "l2" and group["weight_decay"] > 0
+        keep, damped = group["momentum"], group["dampening"] > 0 and group.steps > 0
+        direction = "η = α·(d + γ·m)" if group["nesterov"] else "η = α·m"
+        moment = f"m ← γ·m + {'(1 − d₀)·d' if damped else 'd'}"
+        return Formulas(
+            (f"d = r·{'(g + λ·w)' if inside else 'g'}", *((moment,) if keep else ())),
+            (direction if keep else "η = α·d",),
+            symbols={
+                "γ": Symbol(keep, "momentum"),
+                "d₀": Symbol(group["dampening"], "dampening"),
+                **({"λ": Symbol(group["weight_decay"], "weight_decay")} if inside else {}),
+            },
+            states={"m": "momentum_buffer"} if keep else {},
+            windows=("γ",) if keep else (),
+            leaks=tuple(map(str, self._four_steps(group).leaks)),
+            own_decay=inside,
+        )
+
+    def _over_array(self, group: ParamGroup, w: Array, g: Array, state: Sequence[Array]) -> dict[str, float]:
+        """Return r."""
+        a, b = (float(np.linalg.norm(x.astype(np.float64))) for x in (w, g[np.isfinite(g)]))
+        decay = group["weight_decay"] if group["decay"] == "l2" else 0.0
+        usable = group["adapt"] and all(0 < size < np.inf for size in (a, b))
+        return {"r": group["trust_coefficient"] * a / (b + decay * a + group["eps"]) if usable else 1.0}
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         momentum = group["momentum"]

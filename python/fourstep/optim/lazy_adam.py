@@ -21,14 +21,7 @@ from fourstep.optim.options import Shared
 from fourstep.optim.rows import RowRule
 
 #: What Adam can be told, and here is as by default.
-_AS_ADAM = {
-    "amsgrad": False,
-    "amsgrad_max": "raw",
-    "bias_correction": True,
-    "eps_inside": False,
-    "eps_hat": False,
-    "eps_root": 0.0,
-}
+_AS_ADAM = {"amsgrad": False, "amsgrad_max": "raw", "bias_correction": True}
 
 
 class LazyAdam(Optimizer):
@@ -39,7 +32,7 @@ class LazyAdam(Optimizer):
 
     Parameters
     ----------
-    params, lr, betas, eps, weight_decay
+    params, lr, betas, eps, weight_decay, eps_inside, eps_hat, eps_root
         See `Adam`. Decay acts on the rows that a step names; ``decay="decoupled"`` makes it a lazy AdamW.
     per_row_steps : bool
         Correct the bias of a row's moments by the number of its own steps, not by those of the table. The moments of a
@@ -60,14 +53,14 @@ class LazyAdam(Optimizer):
     Notes
     -----
     State: ``exp_avg``, ``exp_avg_sq``, and with `per_row_steps` ``row_steps``, int64 of shape (rows,). torch's SparseAdam
-    counts for the table, and has no weight decay.
+    counts for the table, adds ε before the correction of v (`eps_hat`), and has no weight decay.
     """
 
     states: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "row_steps")
     _checks: ClassVar[dict[str, Check]] = {
         "betas": checks.betas,
-        "eps": checks.non_negative,
         "per_row_steps": checks.flag,
+        **checks.EPSILON,
     }
     _fixed: ClassVar[tuple[str, ...]] = ("sparse", "per_row_steps")
 
@@ -80,6 +73,9 @@ class LazyAdam(Optimizer):
         weight_decay: float = 0.0,
         *,
         per_row_steps: bool = False,
+        eps_inside: bool = False,
+        eps_hat: bool = False,
+        eps_root: float = 0.0,
         **shared: Unpack[Shared],
     ) -> None:
         defaults = {
@@ -88,15 +84,21 @@ class LazyAdam(Optimizer):
             "eps": eps,
             "weight_decay": weight_decay,
             "per_row_steps": per_row_steps,
+            "eps_inside": eps_inside,
+            "eps_hat": eps_hat,
+            "eps_root": eps_root,
         }
         super().__init__(params, defaults, **shared)
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
-        return "adam", ("exp_avg", "exp_avg_sq"), {"betas": group["betas"], "eps": group["eps"], **_AS_ADAM}
+        hyper = {key: group[key] for key in self._checks}
+        return "adam", ("exp_avg", "exp_avg_sq"), {**hyper, **_AS_ADAM}
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         beta1, beta2 = group["betas"]
-        return Triple(steps.ema(beta1), steps.ema_sq(beta2), steps.ratio(group["eps"]))
+        return Triple(
+            steps.ema(beta1), steps.ema_sq(beta2), steps.ratio(*(group[key] for key in checks.EPSILON))
+        )
 
     def row_rule(self, group: ParamGroup) -> RowRule:
         """Return Adam's rule, with steps counted as asked for."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
+from fourstep.explain.moments import Gain
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -76,6 +78,18 @@ class Lion(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "lion", ("exp_avg",), {"betas": group["betas"]}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        beta1, beta2 = group["betas"]
+        return Formulas(
+            (),
+            ("c = β₁·m + (1 − β₁)·g", "η = α·sign(c)", "m ← β₂·m + (1 − β₂)·g"),
+            symbols={"β₁": Symbol(beta1, "betas[0]"), "β₂": Symbol(beta2, "betas[1]")},
+            states={"m": "exp_avg"},
+            windows=("β₁", "β₂"),
+            gain=Gain(1.0, 1.0, "α"),
+            leaks=tuple(map(str, self._four_steps(group).leaks)),
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         beta1, beta2 = group["betas"]

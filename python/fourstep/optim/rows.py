@@ -8,7 +8,7 @@ of those rows.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -72,6 +72,17 @@ def check_groups(optimizer: Stepper) -> None:
                 raise ValueError(f"sparse: {name} has no rows: got a 0-d array, need a table")
     if groups:
         check_options(optimizer)
+
+
+def check_layers(optimizer: Stepper, by_rows: Set[str]) -> None:
+    """Raise where a layer keeps its gradients by rows, and its table is not in a sparse group."""
+    for group in optimizer.param_groups:
+        for name in group["names"]:
+            if name in by_rows and not group.raw("sparse"):
+                raise ValueError(
+                    f"{name} is the table of a sparse layer, whose gradients come by rows: "
+                    f"add {{'params': {name!r}, 'sparse': True}} to groups"
+                )
 
 
 def check_options(optimizer: Stepper) -> None:

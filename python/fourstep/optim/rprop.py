@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -92,6 +93,27 @@ class Rprop(Optimizer):
 
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "rprop", self.states, {key: group[key] for key in ("etas", "step_sizes")}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        (shrink, grow), (least, most) = group["etas"], group["step_sizes"]
+        return Formulas(
+            (
+                "q = sign(g)·sign(p)",
+                "f = 1 + max(q, 0)·(η_plus − 1) + max(−q, 0)·(η_minus − 1)",
+                "s ← min(max(s·f, s_min), s_max)",
+                "p ← (1 − max(−q, 0))·g",
+            ),
+            ("η = s·sign(p)",),
+            symbols={
+                "η_plus": Symbol(grow, "etas[1]"),
+                "η_minus": Symbol(shrink, "etas[0]"),
+                "s_min": Symbol(least, "step_sizes[0]"),
+                "s_max": Symbol(most, "step_sizes[1]"),
+            },
+            states={"p": "prev", "s": "step_size"},
+            second=("q", "f", "s"),
+            leaks=tuple(map(str, self._four_steps(group).leaks)),
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         leak = Leak(

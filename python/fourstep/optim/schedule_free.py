@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 
 from fourstep import steps
 from fourstep.arena import Array
 from fourstep.exact_math import pow, power
+from fourstep.explain.steps import Formulas, Symbol
 from fourstep.optim import checks
 from fourstep.optim.base import Hyper, Optimizer
 from fourstep.optim.checks import Check
@@ -194,6 +196,24 @@ class ScheduleFree(Optimizer):
         of_step = {"l2": 0.0, "decoupled": rate, "independent": 1.0}[group["decay"]]
         return {**hyper, "y_decay": of_step * group["weight_decay"]}
 
+    def _averaging_formulas(self, group: ParamGroup, scaled: str) -> Formulas:
+        """Return the formulas of both: the gradient is scaled by one of them; w is y."""
+        hyper = self._hyper(group)
+        decay = " + d·w" if hyper["y_decay"] else ""
+        return Formulas(
+            (),
+            (f"s = γ·{scaled}{decay}", "η = c·(w − z) + (1 − β·(1 − c))·s", "z ← z − s"),
+            symbols={
+                "γ": Symbol(hyper["rate"], "lr, warmed up"),
+                "c": Symbol(hyper["share"], "share in the average"),
+                "β": Symbol(hyper["beta"], "momentum" if "momentum" in group else "betas[0]"),
+                "d": Symbol(hyper["y_decay"], "weight_decay, times γ if decoupled"),
+            },
+            states={"z": "z"},
+            leaks=tuple(map(str, self._four_steps(group).leaks)),
+            own_decay=group["decay"] != "l2",
+        )
+
     def _stepped(self, group: ParamGroup) -> None:
         *_, group.scalars = self._moving(group, group.steps)
 
@@ -287,6 +307,9 @@ class SGDScheduleFree(ScheduleFree):
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         return "schedule_free_sgd", ("z",), self._hyper(group)
 
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        return self._averaging_formulas(group, "g")
+
     def _four_steps(self, group: ParamGroup) -> Triple:
         return Triple(steps.plain(), steps.none(), steps.along(), (_LEAK,), ("z",))
 
@@ -378,6 +401,21 @@ class AdamWScheduleFree(ScheduleFree):
     def _rule(self, group: ParamGroup) -> tuple[str, tuple[str, ...], Hyper]:
         scaling = {"beta2": group["betas"][1], "eps": group["eps"]}
         return "schedule_free_adamw", ("z", "exp_avg_sq"), {**self._hyper(group), **scaling}
+
+    def _formulas(self, group: ParamGroup, *, ahead: bool = True) -> Formulas:
+        plain = self._averaging_formulas(group, "g/(√V + ε)")
+        return replace(
+            plain,
+            moments=("V ← β₂·V + (1 − β₂)·g²",),
+            symbols={
+                **plain.symbols,
+                "β₂": Symbol(group["betas"][1], "betas[1]"),
+                "ε": Symbol(group["eps"], "eps"),
+            },
+            states={"z": "z", "V": "exp_avg_sq"},
+            second=("V",),
+            windows=("β₂",),
+        )
 
     def _four_steps(self, group: ParamGroup) -> Triple:
         second = steps.ema_sq(group["betas"][1])

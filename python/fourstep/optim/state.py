@@ -356,3 +356,13 @@ def _check_arrays(optimizer: Optimizer, groups: list[_Group], state: Mapping[str
         else:
             got[name] = arrays
     check_state(expected, got, type(optimizer).__name__)
+    _check_counts(state)
+
+
+def _check_counts(state: Mapping[str, Any]) -> None:
+    """Refuse counts of steps of rows that are none."""
+    for name, arrays in state.items():
+        counts = np.asarray(arrays.get("row_steps", []))
+        if (counts < 0).any():
+            row = int(np.argmax(counts < 0))
+            raise StateError(f"row_steps of {name}: got {counts[row]} at {row}, need a count")

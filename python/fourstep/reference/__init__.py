@@ -34,6 +34,7 @@ from fourstep.reference.lion import Lion
 from fourstep.reference.nadam import Nadam
 from fourstep.reference.radam import RAdam
 from fourstep.reference.rmsprop import RMSProp
+from fourstep.reference.rows import ByRows, LazyAdam, RowwiseAdagrad
 from fourstep.reference.rprop import Rprop
 from fourstep.reference.schedule_free import AdamWScheduleFree, SGDScheduleFree
 from fourstep.reference.sgd import NAG, SGD, SGDW
@@ -68,7 +69,9 @@ __all__ = [
     "Adamax",
     "Adan",
     "BatchNorm",
+    "ByRows",
     "FourStep",
+    "LazyAdam",
     "Lion",
     "NAdam",
     "Nadam",
@@ -76,6 +79,7 @@ __all__ = [
     "RAdam",
     "RMSProp",
     "RMSprop",
+    "RowwiseAdagrad",
     "Rprop",
     "SGDScheduleFree",
     "Signum",

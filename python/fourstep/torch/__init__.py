@@ -33,22 +33,44 @@ if not hasattr(_torch.Tensor, "__dlpack_c_exchange_api__"):
         "(Tensor.__dlpack_c_exchange_api__), a newer one does; pip install -U 'fourstep[torch]'"
     )
 
-from fourstep.torch.beyond import AdaBelief, Yogi
-from fourstep.torch.classes import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
+from fourstep.torch.beyond import ADOPT, FTRL, LAMB, LARS, AdaBelief, Adan, AdEMAMix, Lion, Signum, Yogi
+from fourstep.torch.classes import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SparseAdam,
+)
 from fourstep.torch.memory import Arena, arena
 
 __all__ = [
+    "ADOPT",
+    "FTRL",
+    "LAMB",
+    "LARS",
     "SGD",
+    "AdEMAMix",
     "AdaBelief",
     "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "Adan",
     "Arena",
+    "Lion",
     "NAdam",
     "RAdam",
     "RMSprop",
+    "Rprop",
+    "Signum",
+    "SparseAdam",
     "Yogi",
     "arena",
 ]

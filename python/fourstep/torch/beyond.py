@@ -60,6 +60,76 @@ class AdaBelief(Beyond):
     _ours = optim.AdaBelief
 
 
+class AdEMAMix(Beyond):
+    """See `fourstep.optim.AdEMAMix`; without warm-up, as here each parameter has a count of its own."""
+
+    _ours = optim.AdEMAMix
+
+    def _check(self, index: int, group: dict[str, Any]) -> None:
+        super()._check(index, group)
+        for name in ("beta3_warmup", "alpha_warmup"):
+            if group[name]:
+                raise ValueError(
+                    f"{name}: got {group[name]!r}, need None: parameters count their steps one by one here; "
+                    "set betas and alpha of the group from outside"
+                )
+
+
+class ADOPT(Beyond):
+    """See `fourstep.optim.ADOPT`."""
+
+    _ours = optim.ADOPT
+
+
+class Adan(Beyond):
+    """See `fourstep.optim.Adan`."""
+
+    _ours = optim.Adan
+
+
+class FTRL(Beyond):
+    """See `fourstep.optim.FTRL`.
+
+    Examples
+    --------
+    >>> import torch, fourstep.torch
+    >>> w = torch.nn.Parameter(torch.zeros(2))
+    >>> opt = fourstep.torch.FTRL([w], lr=1.0, l1=0.5)
+    >>> w.grad = torch.tensor([0.4, -2.0])
+    >>> opt.step()
+    >>> w[0].item() == 0.0 and w[1].item() > 0.0  # exact zeros where |z| <= l1
+    True
+    """
+
+    _ours = optim.FTRL
+
+
+class LAMB(Beyond):
+    """See `fourstep.optim.LAMB`: its norms are of each parameter, in an arena too."""
+
+    _ours = optim.LAMB
+    _joins = False
+
+
+class LARS(Beyond):
+    """See `fourstep.optim.LARS`: its norms are of each parameter, in an arena too."""
+
+    _ours = optim.LARS
+    _joins = False
+
+
+class Lion(Beyond):
+    """See `fourstep.optim.Lion`."""
+
+    _ours = optim.Lion
+
+
+class Signum(Beyond):
+    """See `fourstep.optim.Signum`."""
+
+    _ours = optim.Signum
+
+
 class Yogi(Beyond):
     """See `fourstep.optim.Yogi`."""
 

@@ -5,12 +5,14 @@ The formulas are those of the class of `fourstep.optim` that each names. The opt
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
 
 from fourstep import optim
-from fourstep.torch.optimizer import Stepped
+from fourstep.torch import refusals
+from fourstep.torch.optimizer import Group, Place, Plan, Rule, State, Stepped
 
 
 class SGD(Stepped, torch.optim.SGD):
@@ -29,6 +31,7 @@ class SGD(Stepped, torch.optim.SGD):
     """
 
     _ours = optim.SGD
+    _rows = True
     _counters: ClassVar[tuple[str, ...]] = ()
 
 
@@ -80,6 +83,7 @@ class Adagrad(Stepped, torch.optim.Adagrad):
     """`torch.optim.Adagrad`; see `fourstep.optim.AdaGrad` for the formulas."""
 
     _ours = optim.AdaGrad
+    _rows = True
 
 
 class Adadelta(Stepped, torch.optim.Adadelta):
@@ -95,3 +99,36 @@ class RMSprop(Stepped, torch.optim.RMSprop):
     """
 
     _ours = optim.RMSProp
+
+
+class Rprop(Stepped, torch.optim.Rprop):
+    """`torch.optim.Rprop`; see `fourstep.optim.Rprop` for the formulas."""
+
+    _ours = optim.Rprop
+
+
+class SparseAdam(Stepped, torch.optim.SparseAdam):
+    """`torch.optim.SparseAdam`: Adam over the rows that have a gradient; see `fourstep.optim.LazyAdam`."""
+
+    _ours = optim.Adam
+    _rows = True
+    _sparse = True
+
+    def _rule(self, group: Group) -> Rule:
+        rule, buffers, counters, hyper = super()._rule(group)
+        return rule, buffers, counters, {**hyper, "eps_hat": True}  # as torch has it
+
+    def _make(self, missing: Iterable[Place], rules: list[Rule], plans: list[Plan]) -> dict[Place, State]:
+        """Its step is an int."""
+        return {place: {**state, "step": 0} for place, state in super()._make(missing, rules, plans).items()}
+
+    def _take_dense(self, plans: list[Plan], rules: list[Rule]) -> list[Place]:
+        """There is nothing dense to do."""
+        every = [(index, i, p) for index, plan in enumerate(plans) for i, p in enumerate(plan.params)]
+        for index, i, p in every:
+            if p.grad is not None:
+                name = refusals.name_of(self.param_groups[index], index, i)
+                raise RuntimeError(
+                    f"SparseAdam: got a dense gradient of {name}, need a sparse one; Adam takes dense ones"
+                )
+        return [(index, i) for index, i, _ in every]

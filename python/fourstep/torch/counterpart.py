@@ -32,6 +32,7 @@ def blank(counterpart: Any) -> Any:
     """Return an object of the class without parameters: its rules are functions of a group."""
     if counterpart not in _blanks:
         _blanks[counterpart] = object.__new__(counterpart)
+        _blanks[counterpart].step_count = 0  # for messages
     return _blanks[counterpart]
 
 

@@ -16,6 +16,7 @@ from fourstep.torch import memory, refusals
 from fourstep.torch.counterpart import blank, plain, values
 from fourstep.torch.local import is_distributed, local
 from fourstep.torch.packing import API, Held, Packed, fill
+from fourstep.torch.sparse import Table, is_sparse, step
 
 Group = dict[str, Any]
 State = dict[str, Any]
@@ -59,6 +60,12 @@ class Stepped(torch.optim.Optimizer):
     #: The class of `fourstep.optim` that has the formulas; the counters that torch keeps beside the state.
     _ours: ClassVar[type[Optimizer]]
     _counters: ClassVar[tuple[str, ...]] = ("step",)
+    #: Whether rows with sparse gradients can step alone; the class says what else they need.
+    _rows: ClassVar[bool] = False
+    #: Whether a gradient was sparse: then they are looked for at each step.
+    _sparse: bool = False
+    #: Whether parameters that are neighbours in memory may step as one array.
+    _joins: ClassVar[bool] = True
 
     def _rule(self, group: Group) -> Rule:
         """Return what a group does."""
@@ -67,7 +74,11 @@ class Stepped(torch.optim.Optimizer):
 
     def _begin(self, key: str, p: torch.Tensor, group: Group) -> Any:
         """Return what a state buffer holds before the first step."""
-        return blank(self._ours)._start(values(self._ours, group), key)
+        ours, said = blank(self._ours), values(self._ours, group)
+        if key not in ours.starts_at_w:
+            return ours._start(said, key)
+        here = local(p.detach())
+        return ours._start_at(said, key, (here.float() if here.dtype == torch.bfloat16 else here).numpy())
 
     @torch._disable_dynamo
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -145,7 +156,7 @@ class Stepped(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """Return the state as torch does."""
         whole: dict[str, Any] = super().state_dict()
-        states = whole["state"]
+        states = whole.get("state", {})  # a hook may have made something else of it
         states.update({key: dict(state) for key, state in states.items() if isinstance(state, Held)})
         return whole
 
@@ -166,14 +177,70 @@ class Stepped(torch.optim.Optimizer):
     def _take(self) -> None:
         plans = self._current()
         rules = [self._rule(group) for group in self.param_groups]
+        if self._sparse:
+            self._take_sparse(plans, rules)
+            return
         for plan, (_, buffers, counters, _) in zip(plans, rules, strict=True):
             if plan.packed is not None and plan.packed.names != (*buffers, *counters):
                 plan.packed = None  # of other options
+        try:
+            _raise_versions(plans, self._take_dense(plans, rules))
+        except _SparseError:
+            self._sparse = True
+            self._take_sparse(plans, rules)
+
+    def _take_dense(self, plans: list[Plan], rules: list[Rule]) -> list[Place]:
         if all(plan.packed is not None for plan in plans):
-            skipped = self._take_packed(plans, rules)
-        else:
-            skipped = self._take_each(plans, rules)
-        _raise_versions(plans, skipped)
+            return self._take_packed(plans, rules)
+        return self._take_each(plans, rules)
+
+    def _hear_of_rows(self, plans: list[Plan]) -> None:
+        if self._rows and any(map(is_sparse, _all(plans))):
+            raise _SparseError
+
+    def _take_sparse(self, plans: list[Plan], rules: list[Rule]) -> None:
+        """Step rows where gradients are sparse, the rest as always."""
+        places = [
+            (index, i) for index, plan in enumerate(plans) for i, p in enumerate(plan.params) if is_sparse(p)
+        ]
+        tables = [self._table(plans, rules, index, i) for index, i in places]
+        for table in tables:
+            table.check(type(self).__name__)
+        grads = [table.p.grad for table in tables]
+        try:
+            for table in tables:
+                table.p.grad = None
+            skipped = self._take_dense(plans, rules)
+        finally:
+            for table, grad in zip(tables, grads, strict=True):
+                table.p.grad = grad
+        step(tables)
+        for index, i in places:
+            state = self.state[plans[index].params[i]]
+            if isinstance(state.get("step"), torch.Tensor):
+                state["step"] += 1
+            elif "step" in state:
+                state["step"] = int(state["step"]) + 1
+        _raise_versions(plans, [place for place in skipped if place not in set(places)])
+
+    def _table(self, plans: list[Plan], rules: list[Rule], index: int, i: int) -> Table:
+        group, plan = self.param_groups[index], plans[index]
+        rule, buffers, counters, hyper = rules[index]
+        p, name = plan.params[i], refusals.name_of(group, index, i)
+        if plain(group.get("weight_decay", 0.0)) != 0:
+            raise RuntimeError(
+                f"{type(self).__name__}: weight_decay is not compatible with the sparse gradient of {name}"
+            )
+        if rule == "momentum":
+            raise RuntimeError(
+                f"{type(self).__name__}: momentum: got {group['momentum']} with the sparse gradient of {name}, need 0"
+            )
+        state = plan.states[i]
+        if any(state.get(key) is None for key in (*buffers, *counters)):
+            self.state[p].update(self._make([(index, i)], rules, plans)[index, i])
+            state = plan.states[i] = self.state[p]
+        hyper = {**_shared(group), **hyper, "step": int(plain(state["step"])) + 1 if counters else 1}
+        return Table(name, p, [state[key] for key in buffers], rule, hyper)
 
     def _take_packed(self, plans: list[Plan], rules: list[Rule]) -> list[Place]:
         """Step by flat state."""
@@ -206,11 +273,20 @@ class Stepped(torch.optim.Optimizer):
             fresh = [i for g, i in made if g == index]
             hyper = {**_shared(group), **hyper}
             jobs.append(
-                (rule, hyper, plan.params, flats, (now.starts, now.layouts), fresh, plan.run is not None)
+                (
+                    rule,
+                    hyper,
+                    plan.params,
+                    flats,
+                    (now.starts, now.layouts),
+                    fresh,
+                    self._joins and plan.run is not None,
+                )
             )
         try:
             return _core.step_packed(API, jobs, execution())
         except (ValueError, RuntimeError, BufferError) as error:
+            self._hear_of_rows(plans)
             self._explain(rules, plans, {})
             raise RuntimeError(f"{type(self).__name__}: {error}") from error
 
@@ -305,10 +381,11 @@ class Stepped(torch.optim.Optimizer):
                 states = [{key: local(value) for key, value in state.items()} for state in states]
                 params = [local(p) for p in params]
             job = (rule, {**_shared(group), **hyper}, (buffers, counters), (params, grads), states, fresh)
-            jobs.append((*job, plan.run is not None))
+            jobs.append((*job, self._joins and plan.run is not None))
         try:
             return _core.step_at(API, jobs, execution())
         except (ValueError, RuntimeError, BufferError) as error:
+            self._hear_of_rows(plans)
             self._explain(rules, plans, made)
             raise RuntimeError(f"{type(self).__name__}: {error}") from error
 
@@ -350,6 +427,14 @@ class Stepped(torch.optim.Optimizer):
                 refusals.state(type(self).__name__, name, p, tensors)
                 everything.append((name, p, p.grad, tensors))
         refusals.overlap(type(self).__name__, everything)
+
+
+class _SparseError(Exception):
+    """A gradient is sparse, and its rows can step."""
+
+
+def _all(plans: list[Plan]) -> list[torch.Tensor]:
+    return [p for plan in plans for p in plan.params]
 
 
 def _shared(group: Group) -> dict[str, Any]:

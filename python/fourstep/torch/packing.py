@@ -92,10 +92,10 @@ class Packed:
         stateless = not buffers and not counters
         there = [i for i, state in enumerate(states) if any(value is not None for value in state.values())]
         member = sorted({*range(len(params))} if stateless else {*there, *new})
-        dtypes = {states[i][key].dtype for i in there if i not in new for key in counters if key in states[i]}
-        if len({p.dtype for p in params}) > 1 or len(dtypes) > 1:
-            return None
         if not all(_whole(params[i], states[i], buffers, counters) for i in there):
+            return None
+        dtypes = {states[i][key].dtype for i in there if i not in new for key in counters}
+        if len({p.dtype for p in params}) > 1 or len(dtypes) > 1:
             return None
         self = cls(params, buffers, counters)
         unit = 1 if dense else 64 // params[0].element_size()

@@ -50,7 +50,7 @@ def gradient(who: str, name: str, p: torch.Tensor, g: torch.Tensor) -> None:
         kind = str(g.layout).removeprefix("torch.")
         raise RuntimeError(
             f"{who}: {name}: got a sparse one ({kind}), need a dense one (Embedding(sparse=False)); "
-            "torch.optim.SGD, Adagrad and SparseAdam take sparse ones"
+            "SGD, Adagrad and SparseAdam take sparse ones"
         )
     _memory(who, name, g)
     _alike(who, name, p, g)

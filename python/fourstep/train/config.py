@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 OPTIMIZERS = ("adam", "nadam", "rmsprop", "adagrad", "adadelta", "sgd", "momentum", "nag")
+#: Those that can leave embeddings alone which a batch has not; Adam becomes `fourstep.optim.LazyAdam`.
+SPARSE = ("adam", "adagrad", "sgd", "momentum")
 SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt")
 
 
@@ -127,6 +129,11 @@ class Config:
     dropout: float = _model(0.2, Number(least=0, below=1), "share of hidden units that each step drops")
 
     optimizer: str = _optimizer("adam", Choice(OPTIMIZERS), "update rule")
+    sparse: bool = _optimizer(
+        False,
+        Switch(),
+        "embeddings step by the rows of a batch alone: for vocabularies far larger than a batch",
+    )
     lr: float = _optimizer(1e-2, Number(above=0), "learning rate at its peak")
     weight_decay: float = _optimizer(
         1e-5, Number(least=0), "L2 of the weights (never of biases and batch normalisation)"
@@ -168,6 +175,11 @@ class Config:
         for name in options():
             object.__setattr__(self, name, checked(name, getattr(self, name), name))
         object.__setattr__(self, "groups", _groups(self.groups, "groups"))
+        if self.sparse and self.optimizer not in SPARSE:
+            raise ConfigError(
+                f"sparse needs one of the optimizers {', '.join(SPARSE)}, got {self.optimizer}, "
+                "which moves embeddings that no row of a batch has"
+            )
 
     def to_toml(self, cardinality: Mapping[str, int] | None = None) -> str:
         """Write all settings as TOML, with their help as comments.

@@ -55,15 +55,21 @@ def groups(names: Iterable[str], config: Config, steps_per_epoch: int) -> list[d
             taken[name] = pattern
         if not matched:
             raise ConfigError(f"groups: {pattern} matches no parameter; there are {', '.join(left)}")
-        for decay in dict.fromkeys(
-            decay_of(name, config) for name in matched
-        ):  # a key left out keeps its default
+        for kind, members in _by_kind(matched, config):  # a key left out keeps its default
             lr = schedule(config, settings.get("lr", config.lr), steps_per_epoch)
-            members = [name for name in matched if decay_of(name, config) == decay]
-            made.append({"params": members, "weight_decay": decay} | settings | {"lr": lr})
+            made.append({"params": members} | kind | settings | {"lr": lr})
     rest = [name for name in left if name not in taken]
-    for decay in dict.fromkeys(decay_of(name, config) for name in rest):
-        made.append(
-            {"params": [name for name in rest if decay_of(name, config) == decay], "weight_decay": decay}
-        )
+    made += [{"params": members} | kind for kind, members in _by_kind(rest, config)]
     return made
+
+
+def _by_kind(names: Iterable[str], config: Config) -> list[tuple[dict[str, Any], list[str]]]:
+    """Return the parameters of each decay, those that step by rows apart."""
+    kinds: dict[tuple[float, bool], list[str]] = {}
+    for name in names:
+        table = name.startswith(("embedding.", "wide_fields."))
+        kinds.setdefault((decay_of(name, config), config.sparse and table), []).append(name)
+    return [
+        ({"weight_decay": decay} | ({"sparse": True} if sparse else {}), members)
+        for (decay, sparse), members in kinds.items()
+    ]

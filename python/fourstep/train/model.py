@@ -121,7 +121,8 @@ class ClickModel(nn.Module):
         self.clock, self.dense, self.fields, self.arrays = clock, dense, len(cardinalities), Buffers()
         dim = config.embedding_dim if self.fields and config.hidden else 0
         self.width = self.fields * dim  # of all embeddings of a row
-        self.embedding = nn.FieldEmbedding(cardinalities, dim, rng=rng) if dim else None
+        sparse = config.sparse
+        self.embedding = nn.FieldEmbedding(cardinalities, dim, sparse=sparse, rng=rng) if dim else None
         sizes = [self.width + dense, *config.hidden]
         if config.hidden and not sizes[0]:
             raise ConfigError(
@@ -130,7 +131,9 @@ class ClickModel(nn.Module):
         self.hidden = [Block(a, b, config, rng, clock) for a, b in pairwise(sizes)]
         self.output = nn.Linear(sizes[-1], 1, bias=False, rng=rng) if sizes[-1] else None
         wide = config.wide or not config.hidden
-        self.wide_fields = nn.FieldEmbedding(cardinalities, 1, rng=rng) if wide and self.fields else None
+        self.wide_fields = (
+            nn.FieldEmbedding(cardinalities, 1, sparse=sparse, rng=rng) if wide and self.fields else None
+        )
         self.wide_dense = (
             nn.Linear(dense, 1, bias=False, rng=rng) if wide and config.hidden and dense else None
         )

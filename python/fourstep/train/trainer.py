@@ -40,7 +40,7 @@ Rows = npt.NDArray[np.int64]
 def optimizer(arena: Arena, config: Config, steps_per_epoch: int) -> optim.Optimizer:
     """Make the optimizer that the configuration names, with its groups, schedule and clipping."""
     kinds: dict[str, Callable[..., optim.Optimizer]] = {
-        "adam": optim.Adam,
+        "adam": optim.LazyAdam if config.sparse else optim.Adam,
         "nadam": optim.Nadam,
         "rmsprop": optim.RMSProp,
         "adagrad": optim.AdaGrad,
@@ -149,7 +149,7 @@ class Trainer:
                 value = self.loss.forward(model.forward((fields, dense)), target)
                 model.backward(self.loss.backward())
             clock.lap("other")
-            self.optimizer.step()
+            self.optimizer.step(rows=model.take_row_grads() or None)
         except ValueError as error:
             if "finite" not in str(error):
                 raise

@@ -395,6 +395,7 @@ impl At for Rule {
     fn at(mut self, count: Count) -> Self {
         match &mut self {
             Self::Momentum { first, .. } => *first = count.fresh,
+            Self::Lars(lars) => lars.first = count.fresh,
             Self::Nadam(nadam) => {
                 if let Mix::Schedule { mu_product, .. } = &mut nadam.mix {
                     *mu_product = f64::from_bits(count.product_bits);
