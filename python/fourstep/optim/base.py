@@ -337,8 +337,8 @@ class Optimizer(Stepper, metaclass=Dialected):
         --------
         >>> import numpy as np
         >>> import fourstep as fs
-        >>> fs.optim.SGD([np.ones(2)], lr=0.1).explain_against("optax").fields
-        ()
+        >>> [d.field for d in fs.optim.SGD([np.ones(2)], lr=0.1).explain_against("optax").fields]
+        ['clip_eps']
         """
         return against(self, dialect, gradients, steps=steps, start=start, group=group)
 
