@@ -12,8 +12,10 @@
 use std::fmt;
 
 use crate::exec::Exec;
+use crate::isa::Kernel;
 use crate::pool;
 use crate::real::Real;
+use crate::rows::ask;
 
 /// An index outside its field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,16 +88,44 @@ pub fn look_up<T: Real>(
     let rows = (exec.chunk / (fields * dim)).max(1);
     let mut pieces: Vec<_> = ids.chunks(rows * fields).zip(out.chunks_mut(rows)).collect();
     pool::for_each(exec.threads_for(ids.len() * dim), &mut pieces, |(ids, out)| {
-        for (ids, out) in ids.chunks_exact(fields).zip(out.iter_mut()) {
-            let mut start = 0;
-            for ((&id, &size), out) in ids.iter().zip(sizes).zip(out.chunks_exact_mut(dim)) {
-                let at = (start + id as usize) * dim;
-                out.copy_from_slice(&table[at..at + dim]);
-                start += size;
-            }
-        }
+        exec.level.run(LookUp { table, dim, sizes, ids, out });
     });
     Ok(())
+}
+
+/// Rows that are looked up ahead of the one that is copied: their lines are asked for.
+const AHEAD: usize = 8;
+
+struct LookUp<'a, 'b, T> {
+    table: &'a [T],
+    dim: usize,
+    sizes: &'a [usize],
+    ids: &'a [i64],
+    out: &'a mut [&'b mut [T]],
+}
+
+impl<T: Real> Kernel for LookUp<'_, '_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { table, dim, sizes, ids, out } = self;
+        let ahead = AHEAD * sizes.len();
+        let mut i = 0;
+        for out in out {
+            let (mut start, mut to) = (0, 0);
+            for &size in sizes {
+                if let Some(&next) = ids.get(i + ahead) {
+                    ask(table, (start + next as usize) * dim, dim);
+                }
+                let at = (start + ids[i] as usize) * dim;
+                for (a, &b) in out[to..to + dim].iter_mut().zip(&table[at..at + dim]) {
+                    *a = b;
+                }
+                (start, to, i) = (start + size, to + dim, i + 1);
+            }
+        }
+    }
 }
 
 /// Adds `dy[r]` to the gradient of the table rows that `ids[r]` names.

@@ -283,7 +283,7 @@ fn rows_ahead<T>(dim: usize, buffers: usize) -> usize {
 
 /// Asks for both ends of a row; where a row has more than two lines, the hardware sees where it leads.
 #[inline(always)]
-fn ask<T>(x: &[T], at: usize, dim: usize) {
+pub(crate) fn ask<T>(x: &[T], at: usize, dim: usize) {
     prefetch(x, at);
     prefetch(x, at + dim - 1);
 }
