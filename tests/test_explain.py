@@ -284,6 +284,8 @@ def test_what_explain_refuses(noise: Noise) -> None:
     "options",
     [
         {"grad_scale": 4.0, "clip_norm": 0.25},
+        {"clip_norm": 0.25, "clip_eps": 0.0},
+        {"clip_norm": 0.25, "clip_eps": 0.125},
         {"weight_decay": 0.1, "decay": "decoupled"},
         {"weight_decay": 0.1, "decay": "independent", "maximize": True},
         {"cautious": True},

@@ -28,12 +28,13 @@ import bench_metrics
 import bench_norm
 import bench_optim
 import bench_pass
+import bench_rows
 import fourstep as fs
 from harness import Case, Timing, WrongAnswerError, time_in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "benches" / "record"
-PARTS = (bench_optim, bench_pass, bench_compile, bench_metrics, bench_norm)
+PARTS = (bench_optim, bench_pass, bench_compile, bench_metrics, bench_norm, bench_rows)
 LIBRARIES = ("numpy", "torch", "optax", "scikit-learn")
 
 

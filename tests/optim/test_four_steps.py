@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -426,6 +428,13 @@ def test_every_step_tells_what_it_does() -> None:
         assert steps.from_dict(step.to_dict()) == step
         assert eval(repr(step), vars(steps)) == step
         assert all(symbol.strip("_0r") in step.formula() for symbol in step.values()), step
+
+
+@pytest.mark.parametrize("module", ["steps", "optim", "reference", "optim.compose", "optim.compare"])
+def test_modules_can_be_imported_in_any_order(module: str) -> None:
+    """Steps need the checks of `optim`, and optimizers need the steps."""
+    code = f"import fourstep.{module}; from fourstep import steps, optim, reference, FourStep; steps.ema(0.5)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 # Steps of the user's own.

@@ -140,11 +140,18 @@ def steps_of(opt: Optimizer, group: ParamGroup, *, ahead: bool = True) -> Steps:
         direction = (*direction, f"η ← {'k·' if opt.options.cautious is True else ''}max(sign(η·g), 0)·η")
     shared = {key: Symbol(value, _SHARED[key]) for part in parts for key, value in part.values().items()}
     symbols = {**shared, own.rate: Symbol(group["lr"], "lr"), **own.symbols}
-    gradient = tuple(part.formula() for part in parts if part.kind in _STEP_1)
+    gradient = tuple(_told(part.formula(), opt.options.clip_eps) for part in parts if part.kind in _STEP_1)
     steps = (gradient, own.moments, direction, update)
     lines = tuple(Line(i, equation(text)) for i, texts in enumerate(steps, 1) for text in texts)
     shown = {s for line in lines for s in line.equation.right.symbols()} | expression(own.point).symbols()
     return Steps(lines, {key: value for key, value in symbols.items() if key in shown}, own)
+
+
+def _told(formula: str, clip_eps: float) -> str:
+    """Write the ε of clipping by norm as it is here: dialects differ in it."""
+    if clip_eps == 1e-6:
+        return formula
+    return formula.replace("(‖g‖ + 1e-6)", f"(‖g‖ + {number(clip_eps)})" if clip_eps else "‖g‖")
 
 
 def values_of(symbols: Mapping[str, Symbol]) -> dict[str, float]:

@@ -46,13 +46,13 @@ _LINE = (
     _Entry("Lion", "Lion", {}, ("Signum",)),
     _Entry("Rprop", "Rprop", {}, ("SGD",)),
     _Entry("LARS", "LARS", {"momentum": 0.9}, ("SGD-M",)),
-    _Entry("LAMB", "LAMB", {}, ("AdamW", "LARS")),
-    _Entry("Adan", "Adan", {}, ("AdamW", "NAG")),
+    _Entry("LAMB", "LAMB", {}, ("Adam", "LARS")),
+    _Entry("Adan", "Adan", {}, ("Adam", "NAG")),
     _Entry("ADOPT", "ADOPT", {}, ("Adam",)),
-    _Entry("AdEMAMix", "AdEMAMix", {}, ("AdamW",)),
+    _Entry("AdEMAMix", "AdEMAMix", {}, ("Adam",)),
     _Entry("FTRL", "FTRL", {}, ("AdaGrad",)),
     _Entry("SGDScheduleFree", "SGDScheduleFree", {}, ("SGD",)),
-    _Entry("AdamWScheduleFree", "AdamWScheduleFree", {}, ("AdamW", "SGDScheduleFree")),
+    _Entry("AdamWScheduleFree", "AdamWScheduleFree", {}, ("SGDScheduleFree",)),
 )
 
 
@@ -183,7 +183,7 @@ def _added(parent: FourSteps, child: FourSteps) -> str:
     kinds = [getattr(four.direction, "kind", None) for four in (parent, child)]
     if kinds[0] != kinds[1]:
         added.append(after["direction"])
-    elif parent.direction.arguments() != child.direction.arguments() and not added:
+    elif before["direction"] != after["direction"] and not added:
         added.append(after["direction"].removeprefix("η = "))
     if after["update"] != before["update"]:
         added.append(after["update"])

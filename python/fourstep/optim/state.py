@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fourstep import schedules
+from fourstep import schedules, steps
 from fourstep.optim.dialects import DIALECTS
 from fourstep.state import StateError, check_state
-from fourstep.steps.base import Step
 
 if TYPE_CHECKING:
     from fourstep.optim.base import Optimizer
@@ -66,7 +65,7 @@ def _dump_group(group: ParamGroup) -> dict[str, Any]:
 
 def _dump_value(value: Any) -> Any:
     """Return a hyper-parameter as it is, one of the four steps as a dict, a function by its name."""
-    if isinstance(value, Step):
+    if isinstance(value, steps.Step):
         return value.to_dict()
     return _named(value) if callable(value) else value
 
@@ -248,7 +247,7 @@ def _read_group(optimizer: Optimizer, index: int, saved: Mapping[str, Any], prob
         group.check_all(values)
     except (ValueError, TypeError, KeyError) as error:
         found.append(str(error))
-    steps = _count("step", saved.get("step", 0), found)
+    taken = _count("step", saved.get("step", 0), found)
     started = saved.get("started", [])
     if not isinstance(started, list | tuple) or not set(started) <= set(optimizer.states):
         found.append(f"started: got {started!r}, need some of {list(optimizer.states)}")
@@ -257,8 +256,8 @@ def _read_group(optimizer: Optimizer, index: int, saved: Mapping[str, Any], prob
     if not isinstance(scalars, Mapping) or not all(_finite(value) for value in scalars.values()):
         found.append(f"scalars: got {scalars!r}, need numbers by name")
         scalars = {}
-    elif set(scalars) != (set(optimizer.scalars) if steps else set()):
-        found.append(f"scalars: got {sorted(scalars)}, need {sorted(optimizer.scalars) if steps else []}")
+    elif set(scalars) != (set(optimizer.scalars) if taken else set()):
+        found.append(f"scalars: got {sorted(scalars)}, need {sorted(optimizer.scalars) if taken else []}")
     table_steps = saved.get("table_steps", {})
     if not isinstance(table_steps, Mapping) or not set(table_steps) <= set(group["names"]):
         found.append(f"table_steps: got {table_steps!r}, need counts by table")
@@ -268,7 +267,7 @@ def _read_group(optimizer: Optimizer, index: int, saved: Mapping[str, Any], prob
     }
     problems += [f"group {index}: {line}" for line in found]
     scalars = {key: float(value) for key, value in scalars.items()}
-    return _Group(values, memories, steps, set(started), scalars, table_steps)
+    return _Group(values, memories, taken, set(started), scalars, table_steps)
 
 
 def _count(name: str, value: Any, problems: list[str]) -> int:

@@ -27,8 +27,10 @@ class _Preview(Trace):
 
     def _call(self, buffers: Buffers, groups: Groups, clips: Clips, options: dict[str, Any]) -> NoReturn:
         norms = [self._norm(buffers, clip, options) for clip in clips]
+        eps = float(options["clip_eps"])
         coefficients = [
-            min(1.0, limit / (norm + 1e-6)) for (limit, *_), norm in zip(clips, norms, strict=True)
+            min(1.0, clip[0] / (norm + eps)) if norm + eps else 1.0
+            for clip, norm in zip(clips, norms, strict=True)
         ]
         self._note(list(self._looks(buffers, groups, options)), clips, norms, coefficients, options)
         raise _Done

@@ -251,23 +251,18 @@ impl<T: Real, R: RowRule<T, S>, const S: usize> Pass<'_, T, R, S> {
             };
             i += count;
             let (at, kept) = ((row - first) * dim, &mut table.rows[row - first]);
-            let w = &mut table.w[at..at + dim];
-            let s = state.each_mut().map(
-                #[inline(always)]
-                |s| &mut s[at..at + dim],
-            );
-            let rule = rule.of_row(around, w, g, kept);
+            let rule = rule.of_row(around, &table.w[at..at + dim], g, kept);
             elements(
                 #[inline(always)]
                 |w, g, old| one(rule, w, g, old),
                 &mut alarms,
-                w,
+                (table.w, at),
                 g,
-                s,
+                &mut state,
             );
             if !table.average.is_empty() {
                 let [d, rest] = around.average;
-                for (e, &w) in table.average[at..at + dim].iter_mut().zip(&*w) {
+                for (e, &w) in table.average[at..at + dim].iter_mut().zip(&table.w[at..at + dim]) {
                     *e = d * *e + rest * w;
                 }
             }
@@ -293,71 +288,62 @@ fn ask<T>(x: &[T], at: usize, dim: usize) {
 /// Elements of a block: one vector of `f32` at the highest level.
 const BLOCK: usize = 16;
 
-/// The elements of one row: in blocks of 16, then of 4, then one by one.
+/// The elements of the row that begins at `at`: in blocks of 16, then of 4, then one by one.
 #[inline(always)]
 fn elements<T: Real, const S: usize>(
     one: impl Fn(T, T, [T; S]) -> (T, [T; S]) + Copy,
     alarms: &mut [T::Alarm; BLOCK],
-    w: &mut [T],
+    (w, at): (&mut [T], usize),
     g: &[T],
-    state: [&mut [T]; S],
+    state: &mut [&mut [T]; S],
 ) {
-    let (w, g, state) = blocks::<T, S, BLOCK>(one, alarms, w, g, state);
-    let (w, g, state) = blocks::<T, S, 4>(one, alarms, w, g, state);
-    blocks::<T, S, 1>(one, alarms, w, g, state);
+    let mut i = 0;
+    while i + BLOCK <= g.len() {
+        block::<T, S, BLOCK>(one, alarms, (w, at + i), &g[i..i + BLOCK], state);
+        i += BLOCK;
+    }
+    while i + 4 <= g.len() {
+        block::<T, S, 4>(one, alarms, (w, at + i), &g[i..i + 4], state);
+        i += 4;
+    }
+    while i < g.len() {
+        block::<T, S, 1>(one, alarms, (w, at + i), &g[i..=i], state);
+        i += 1;
+    }
 }
 
-type Rest<'a, T, const S: usize> = (&'a mut [T], &'a [T], [&'a mut [T]; S]);
-
-/// Steps whole blocks, each loaded whole, stepped, and stored whole; returns what is left.
+/// One block: loaded whole, stepped, and stored whole. By plain loops, which are inlined where adaptors are not.
 #[inline(always)]
-fn blocks<'a, T: Real, const S: usize, const B: usize>(
+fn block<T: Real, const S: usize, const B: usize>(
     one: impl Fn(T, T, [T; S]) -> (T, [T; S]),
     alarms: &mut [T::Alarm; BLOCK],
-    w: &'a mut [T],
-    g: &'a [T],
-    state: [&'a mut [T]; S],
-) -> Rest<'a, T, S> {
-    let (w, w_rest) = w.as_chunks_mut::<B>();
-    let (g, g_rest) = g.as_chunks::<B>();
-    let mut rests = std::array::from_fn(
-        #[inline(always)]
-        |_| Default::default(),
-    );
-    let mut k = 0;
-    let mut state = state.map(
-        #[inline(always)]
-        |s| {
-            let (whole, rest) = s.as_chunks_mut::<B>();
-            rests[k] = rest;
-            k += 1;
-            whole
-        },
-    );
-    for (i, (w, g)) in w.iter_mut().zip(g).enumerate() {
-        let mut x = *w;
-        let mut s = state.each_ref().map(
-            #[inline(always)]
-            |s| s[i],
-        );
-        for j in 0..B {
-            alarms[j] = alarms[j] | g[j].alarm();
-            let mut old = [T::ZERO; S];
-            for k in 0..S {
-                old[k] = s[k][j];
-            }
-            let (new, old) = one(x[j], g[j], old);
-            x[j] = new;
-            for k in 0..S {
-                s[k][j] = old[k];
-            }
+    (w, at): (&mut [T], usize),
+    g: &[T],
+    state: &mut [&mut [T]; S],
+) {
+    let (w, g) = (&mut w[at..at + B], &g[..B]);
+    let mut x = [T::ZERO; B];
+    let mut s = [[T::ZERO; B]; S];
+    x.copy_from_slice(w);
+    for k in 0..S {
+        s[k].copy_from_slice(&state[k][at..at + B]);
+    }
+    for i in 0..B {
+        alarms[i] = alarms[i] | g[i].alarm();
+        let mut old = [T::ZERO; S];
+        for k in 0..S {
+            old[k] = s[k][i];
         }
-        *w = x;
-        for (to, from) in state.iter_mut().zip(s) {
-            to[i] = from;
+        let (new, old) = one(x[i], g[i], old);
+        x[i] = new;
+        for k in 0..S {
+            s[k][i] = old[k];
         }
     }
-    (w_rest, g_rest, rests)
+    w.copy_from_slice(&x);
+    for k in 0..S {
+        state[k][at..at + B].copy_from_slice(&s[k]);
+    }
 }
 
 #[cfg(test)]
