@@ -173,7 +173,7 @@ impl Triple {
         }
     }
 
-    /// Whether [`Self::visit_plain`] has its kernel.
+    /// Whether `visit_plain` has its kernel.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         match self.second {
