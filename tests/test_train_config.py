@@ -132,7 +132,7 @@ def test_every_field_of_the_configuration_is_a_setting_with_help() -> None:
         ("lr = 0.0", "run.toml: lr needs a finite number > 0, got 0.0"),
         ("epochs = 2.5", "run.toml: epochs needs a whole number >= 1 and <= 1000000, got 2.5"),
         ('hidden = "64"', "run.toml: hidden needs a list of whole numbers >= 1, got '64'"),
-        ('optimizer = "adamw"', "run.toml: optimizer needs one of adam, nadam"),
+        ('optimizer = "muon"', "run.toml: optimizer needs one of adam, adamw, amsgrad"),
         ("groups = 3", "run.toml: groups needs a table of patterns, got 3"),
         ("[groups]\na = 1", "run.toml: groups.a needs a table, got 1"),
         ('[groups."a*"]\nlearning = 1', 'run.toml: groups."a*": unknown key learning'),
@@ -230,3 +230,26 @@ def test_the_horizon_is_the_epochs_where_none_is_said() -> None:
 def test_a_constant_schedule_without_warmup_is_constant() -> None:
     made = schedule(Config(schedule="constant", warmup=0.0), 0.5, 10)
     assert {made(step) for step in range(200)} == {0.5}
+
+
+def test_the_names_of_the_flag_are_those_of_the_kinds() -> None:
+    from fourstep.train import config, kinds
+
+    assert tuple(kinds.KINDS) == config.OPTIMIZERS
+    assert set(config.SPARSE) == set(kinds.SPARSE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sparse": True, "state_dtype": "int8"}, "state_dtype needs to be float32 with sparse, got int8"),
+        (
+            {"optimizer": "ftrl", "state_dtype": "int8"},
+            "state_dtype needs to be float32 or bfloat16 with ftrl",
+        ),
+        ({"sparse": True, "optimizer": "lion"}, "sparse needs one of the optimizers adam, adagrad"),
+    ],
+)
+def test_settings_that_do_not_go_together(settings: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Config(**settings)

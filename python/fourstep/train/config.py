@@ -28,9 +28,25 @@ __all__ = [
     "read_toml",
 ]
 
-OPTIMIZERS = ("adam", "nadam", "rmsprop", "adagrad", "adadelta", "sgd", "momentum", "nag")
-#: Those that can leave embeddings alone which a batch has not; Adam becomes `fourstep.optim.LazyAdam`.
-SPARSE = ("adam", "adagrad", "sgd", "momentum")
+#: The names of `fourstep.train.kinds`, which are not imported for the help of a flag.
+OPTIMIZERS = (
+    *(
+        "adam",
+        "adamw",
+        "amsgrad",
+        "nadam",
+        "radam",
+        "adamax",
+        "adabelief",
+        "yogi",
+        "adan",
+        "adopt",
+        "ademamix",
+    ),
+    *("lion", "lamb", "lars", "rmsprop", "adagrad", "adadelta", "ftrl", "sgd", "momentum", "nag"),
+)
+SPARSE = ("adam", "adagrad", "sgd", "momentum", "ftrl")
+STATE_DTYPES = ("float32", "bfloat16", "int8")
 SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt")
 
 
@@ -134,6 +150,9 @@ class Config:
         Switch(),
         "embeddings step by the rows of a batch alone: for vocabularies far larger than a batch",
     )
+    state_dtype: str = _optimizer(
+        "float32", Choice(STATE_DTYPES), "how moments are stored; fewer bits for larger models"
+    )
     lr: float = _optimizer(1e-2, Number(above=0), "learning rate at its peak")
     weight_decay: float = _optimizer(
         1e-5, Number(least=0), "L2 of the weights (never of biases and batch normalisation)"
@@ -180,6 +199,10 @@ class Config:
                 f"sparse needs one of the optimizers {', '.join(SPARSE)}, got {self.optimizer}, "
                 "which moves embeddings that no row of a batch has"
             )
+        if self.sparse and self.state_dtype != "float32":
+            raise ConfigError(f"state_dtype needs to be float32 with sparse, got {self.state_dtype}")
+        if self.state_dtype == "int8" and self.optimizer == "ftrl":
+            raise ConfigError("state_dtype needs to be float32 or bfloat16 with ftrl, got int8")
 
     def to_toml(self, cardinality: Mapping[str, int] | None = None) -> str:
         """Write all settings as TOML, with their help as comments.

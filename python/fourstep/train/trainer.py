@@ -7,7 +7,6 @@ the bits of a run that never stopped.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from fourstep.arena import Arena
 from fourstep.data import batches
 from fourstep.train.errors import RunError
 from fourstep.train.groups import groups
+from fourstep.train.kinds import KINDS, SPARSE
 from fourstep.train.model import ClickModel
 from fourstep.train.schedule import schedule
 
@@ -39,22 +39,16 @@ Rows = npt.NDArray[np.int64]
 
 def optimizer(arena: Arena, config: Config, steps_per_epoch: int) -> optim.Optimizer:
     """Make the optimizer that the configuration names, with its groups, schedule and clipping."""
-    kinds: dict[str, Callable[..., optim.Optimizer]] = {
-        "adam": optim.LazyAdam if config.sparse else optim.Adam,
-        "nadam": optim.Nadam,
-        "rmsprop": optim.RMSProp,
-        "adagrad": optim.AdaGrad,
-        "adadelta": optim.AdaDelta,
-        "sgd": optim.SGD,
-        "momentum": partial(optim.SGD, momentum=0.9),
-        "nag": partial(optim.NAG, momentum=0.9),
-    }
+    kinds = SPARSE if config.sparse else KINDS
     return kinds[config.optimizer](
         arena,
         lr=schedule(config, config.lr, steps_per_epoch),
         groups=groups(arena, config, steps_per_epoch),
         clip_norm=config.clip_norm or None,
         clip_value=config.clip_value or None,
+        state_dtype=config.state_dtype,
+        stochastic_rounding=config.state_dtype == "bfloat16",  # to the nearest, a slow average would not move
+        seed=config.seed,
     )
 
 
