@@ -15,7 +15,18 @@ from fourstep.reference import lanes
 
 STEPS = 6
 # Around a stage of 1024 elements, a block of 4096, and 8-bit blocks of 256.
-SHAPES = {"a": (1023,), "b": (3, 5), "c": (), "d": (0,), "e": (4097,), "f": (256,), "g": (12_345,)}
+SHAPES = {
+    "a": (1023,),
+    "b": (3, 5),
+    "c": (),
+    "d": (0,),
+    "e": (4097,),
+    "f": (256,),
+    "g": (12_345,),
+    "h": (1025,),
+    "i": (4095,),
+    "j": (7000,),
+}
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "decoupled": {"weight_decay": 0.1, "decay": "decoupled"},
@@ -222,7 +233,7 @@ def test_finite_elements_whose_squares_are_not_pass_a_guard_without_clipping() -
         ({"clip_norm": 1.0, "clip_eps": -1.0}, r"clip_eps: got -1.0, need a finite number >= 0"),
         ({"ema_decay": 1.0}, r"ema_decay: got 1.0, need 0 <= ema_decay < 1"),
         ({"skip_nonfinite": "no"}, r"skip_nonfinite: got 'no', need one of None, 'error', 'step', 'element'"),
-        ({"cautious": "x"}, r"cautious: got 'x', need True or False"),
+        ({"cautious": "x"}, r"cautious: got 'x', need one of True, False, 'mask'"),
         ({"state_dtype": "float16"}, r"state_dtype: got 'float16', need one of"),
         ({"stochastic_rounding": True}, r"stochastic_rounding: needs state_dtype='bfloat16' or copy_out"),
         ({"seed": -1}, r"seed: got -1, need a whole number"),
@@ -369,3 +380,28 @@ def test_a_probe_shows_the_step_that_a_pass_takes(
         old = theirs["w"].copy()
         twin.step({"w": g})
         assert same_bits(twin.update(old, seen[1], twin.keep), w)
+
+
+@pytest.mark.parametrize("n", [1, 1024, 1025, 1500, 4095, 4096, 4097, 5120, 5121, 5500, 8191, 8193])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_track_at_every_length_around_a_block(n: int, threads: int, noise: Any, dtype: Any) -> None:
+    w = {"w": noise(0, n, dtype)}
+    before, g = w["w"].copy(), noise(1, n, dtype)
+    optimizer = fs.optim.SGD(w, lr=0.5, track=True)
+    with override(threads=threads, chunk=16, serial_below=0):
+        optimizer.step({"w": g})
+    assert optimizer.last.grad_norms["w"] == math.sqrt(lanes.sum_of_squares(g))
+    moved = w["w"].astype(np.float64) - before.astype(np.float64)
+    assert optimizer.last.update_norms["w"] == math.sqrt(lanes.sum_of_squares(moved))
+
+
+def test_the_gaps_of_an_arena_stay_zero(rule: Any, dtype: Any, noise: Any) -> None:
+    arena = fs.Arena({"a": noise(0, 3, dtype), "b": noise(1, 5, dtype)})
+    optimizer = rule.make(arena)
+    for t in range(3):
+        arena.grad["a"], arena.grad["b"] = noise(2 + t, 3, dtype), noise(9 + t, 5, dtype)
+        optimizer.step()
+    named = np.zeros(arena.size, bool)
+    for where in arena.slices.values():
+        named[where] = True
+    assert (arena.data[~named] == 0).all()

@@ -384,7 +384,7 @@ class Optimizer(Stepper, metaclass=Dialected):
 
     def __repr__(self) -> str:
         """Return a table of the groups: what each holds, and its hyper-parameters."""
-        keys = [*self._shared_checks, *self._checks]
+        keys = list(dict.fromkeys([*self._shared_checks, *self._checks]))
         if not self._sparse():
             keys.remove("sparse")
         rows = []

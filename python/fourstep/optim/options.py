@@ -45,7 +45,9 @@ def _seed(name: str, value: Any) -> int:
 
 
 def _cautious(name: str, value: Any) -> Any:
-    return value if value == "mask" and isinstance(value, str) else checks.flag(name, value)
+    if isinstance(value, str):
+        return checks.one_of(True, False, "mask")(name, value)
+    return checks.flag(name, value)
 
 
 #: Options of the whole optimizer, each with its check; the rest of `Shared` are hyper-parameters of the groups.

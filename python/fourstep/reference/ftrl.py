@@ -79,7 +79,8 @@ class FTRL(Optimizer):
         """Return the new w: the frame leaks."""
         n, z = s["accumulator"], s["linear"]
         quadratic = self.raised(n) * (1 / self.lr) + (self.beta / self.lr + self.l2)
-        return (clamp(z, -self.l1, self.l1) - z) / quadratic
+        solved = (clamp(z, -self.l1, self.l1) - z) / quadratic
+        return np.where(quadratic == 0, w, solved)  # no gradient yet, and nothing in place of one: w stays
 
     def update(self, w: Array, eta: Array, keep: float) -> Array:
         """Take it."""

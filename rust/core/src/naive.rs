@@ -191,7 +191,8 @@ pub(crate) fn step<T: Real>(
                 clipped = -k(r.l1);
             }
             let quadratic = add(mul(raised(n), k(1.0 / r.lr)), k(r.beta / r.lr + r.l2));
-            (div(sub(clipped, z), quadratic), [n, z, c, d])
+            let solved = if quadratic == T::ZERO { w } else { div(sub(clipped, z), quadratic) };
+            (solved, [n, z, c, d])
         }
         Rule::ScheduleFreeSgd(r) => {
             let (eta, z) = schedule_free(r, g, a);

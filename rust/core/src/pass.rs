@@ -547,7 +547,7 @@ fn staged<T: Real>(level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segment
     let mut rest = segment;
     while rest.sums.len() > 1 || rest.len() > STAGE {
         // Sums are of lanes::BLOCK elements, that is of some stages.
-        let cut = if rest.sums.is_empty() { STAGE } else { lanes::BLOCK };
+        let cut = if rest.sums.is_empty() { STAGE } else { lanes::BLOCK.min(rest.len()) };
         let (head, tail) = rest.split(cut);
         block(level, rule, pass, head, &mut scratch);
         rest = tail;

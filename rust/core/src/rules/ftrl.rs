@@ -83,10 +83,12 @@ impl<T: Real, const ROOT: bool> FourStep<T, 2> for FtrlStep<T, ROOT> {
 
     /// The new w.
     #[inline(always)]
-    fn direction(self, _: T, _: T, [n, z]: &mut [T; 2]) -> T {
+    fn direction(self, w: T, _: T, [n, z]: &mut [T; 2]) -> T {
         let clipped = if *z > self.l1 { self.l1 } else { *z };
         let clipped = if clipped < -self.l1 { -self.l1 } else { clipped };
-        (clipped - *z) / (self.raised(*n) * self.inverse_lr + self.ridge)
+        let quadratic = self.raised(*n) * self.inverse_lr + self.ridge;
+        // Without any gradient yet, and nothing in place of one, there is nothing to solve: w stays.
+        if quadratic == T::ZERO { w } else { (clipped - *z) / quadratic }
     }
 
     #[inline(always)]
