@@ -199,7 +199,7 @@ impl<'a, T: Real> Segment<'a, T> {
             let at = at.min(p.len());
             p.split_at_mut(at)
         });
-        let (sums0, sums1) = self.sums.split_at_mut((at / lanes::BLOCK).min(self.sums.len()));
+        let (sums0, sums1) = self.sums.split_at_mut(at.div_ceil(lanes::BLOCK).min(self.sums.len()));
         let origin = Origin { first: self.origin.first + at, ..self.origin };
         (
             Self {
