@@ -124,11 +124,3 @@ def test_rows_of_a_table_step_as_they_would_alone(noise: Any, same_bits: Any) ->
         assert same_bits(table[row], alone[f"{row}"]), row
     for row in (1, 2, 4):
         assert same_bits(table[row], before[row]), row
-
-
-def test_without_a_gradient_and_anything_in_its_place_w_stays(dtype: Any) -> None:
-    w = {"w": np.array([1.0, -2.0], dtype)}
-    optimizer = fs.optim.FTRL(w, lr=0.1, initial_accumulator_value=0.0)
-    optimizer.step({"w": np.array([0.0, 1.0], dtype)})
-    assert w["w"][0] == 1
-    assert np.isfinite(w["w"]).all()
