@@ -243,10 +243,6 @@ def test_the_names_of_the_flag_are_those_of_the_kinds() -> None:
     ("settings", "message"),
     [
         ({"sparse": True, "state_dtype": "int8"}, "state_dtype needs to be float32 with sparse, got int8"),
-        (
-            {"optimizer": "ftrl", "state_dtype": "int8"},
-            "state_dtype needs to be float32 or bfloat16 with ftrl",
-        ),
         ({"sparse": True, "optimizer": "lion"}, "sparse needs one of the optimizers adam, adagrad"),
     ],
 )

@@ -197,7 +197,16 @@ def test_refit_trains_on_validation_rows_too_for_as_many_epochs(whole: Path) -> 
 
 @pytest.mark.parametrize("optimizer", fs.train.config.OPTIMIZERS)
 def test_every_optimizer_trains(optimizer: str, tmp_path: Path) -> None:
-    lr = {"sgd": 0.1, "momentum": 0.03, "nag": 0.03, "adadelta": 1.0, "adagrad": 0.03}.get(optimizer, 3e-3)
+    slow = {
+        "sgd": 0.1,
+        "momentum": 0.03,
+        "nag": 0.03,
+        "adadelta": 1.0,
+        "adagrad": 0.03,
+        "radam": 0.03,
+        "lars": 1.0,
+    }
+    lr = slow.get(optimizer, 3e-3)
     outcome = run(tmp_path / "a", optimizer=optimizer, lr=lr, epochs=2, rows=2000, refit=False)
     assert outcome.history[1]["train_loss"] < outcome.history[0]["train_loss"]
 

@@ -42,7 +42,8 @@ class FTRL(Optimizer):
     params, maximize, clip_value, clip_norm, groups
         See `Optimizer`.
     lr : float or schedule
-        α > 0: the formula divides by it.
+        α > 0: the formula divides by it. It has one α for all steps: w is solved for with the α of now, so under a
+        schedule that falls to a hundredth so does all of w. Keep it constant; n lowers the rate already.
     lr_power : float
         −p, at most 0. −0.5 is the paper's square root; any other power is an exponential and a logarithm for each
         element. 0 is a constant rate.

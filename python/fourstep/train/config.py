@@ -43,9 +43,9 @@ OPTIMIZERS = (
         "adopt",
         "ademamix",
     ),
-    *("lion", "lamb", "lars", "rmsprop", "adagrad", "adadelta", "ftrl", "sgd", "momentum", "nag"),
+    *("lion", "lamb", "lars", "rmsprop", "adagrad", "adadelta", "sgd", "momentum", "nag"),
 )
-SPARSE = ("adam", "adagrad", "sgd", "momentum", "ftrl")
+SPARSE = ("adam", "adagrad", "sgd", "momentum")
 STATE_DTYPES = ("float32", "bfloat16", "int8")
 SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt")
 
@@ -201,8 +201,6 @@ class Config:
             )
         if self.sparse and self.state_dtype != "float32":
             raise ConfigError(f"state_dtype needs to be float32 with sparse, got {self.state_dtype}")
-        if self.state_dtype == "int8" and self.optimizer == "ftrl":
-            raise ConfigError("state_dtype needs to be float32 or bfloat16 with ftrl, got int8")
 
     def to_toml(self, cardinality: Mapping[str, int] | None = None) -> str:
         """Write all settings as TOML, with their help as comments.

@@ -26,7 +26,6 @@ KINDS: dict[str, Callable[..., optim.Optimizer]] = {
     "rmsprop": optim.RMSProp,
     "adagrad": optim.AdaGrad,
     "adadelta": optim.AdaDelta,
-    "ftrl": optim.FTRL,
     "sgd": optim.SGD,
     "momentum": partial(optim.SGD, momentum=0.9),
     "nag": partial(optim.NAG, momentum=0.9),
@@ -35,5 +34,5 @@ KINDS: dict[str, Callable[..., optim.Optimizer]] = {
 #: Those that can leave embeddings alone which a batch has not, and what they become.
 SPARSE: dict[str, Callable[..., optim.Optimizer]] = {
     "adam": optim.LazyAdam,
-    **{name: KINDS[name] for name in ("adagrad", "sgd", "momentum", "ftrl")},
+    **{name: KINDS[name] for name in ("adagrad", "sgd", "momentum")},
 }
