@@ -13,8 +13,8 @@ from fourstep.arena import Array
 from fourstep.optim.layout import Layout
 from fourstep.reference import precision
 
-#: Moments by their sign: what an average of gradients is, and what an average, sum or maximum of squares is.
-SIGNED = frozenset({"exp_avg", "momentum_buffer", "grad_avg", "exp_avg_diff", "exp_avg_slow", "exp_avg_fast"})
+SIGNED = precision.SIGNED
+#: Moments that are averages, sums or maxima of squares or magnitudes.
 NON_NEGATIVE = frozenset(
     {"exp_avg_sq", "max_exp_avg_sq", "exp_avg_var", "exp_inf", "square_avg", "acc_delta", "sum"}
 )

@@ -20,10 +20,6 @@ State = dict[str, Array]
 Grads = Mapping[str, Array]
 
 
-#: State whose elements have a sign; that of the other moments is never negative.
-SIGNED = frozenset({"exp_avg", "momentum_buffer", "grad_avg", "exp_avg_diff", "exp_avg_slow", "exp_avg_fast"})
-
-
 class Optimizer:
     """Base of the twins: a subclass writes `moments` and `direction`."""
 
@@ -127,7 +123,7 @@ class Optimizer:
                 flat[...] = precision.from_half(precision.to_half(flat, bits))
             elif self.state_dtype == "int8":
                 flat[...] = precision.from_bytes(
-                    *precision.to_bytes(flat, key in SIGNED, bits), key in SIGNED
+                    *precision.to_bytes(flat, key in precision.SIGNED, bits), key in precision.SIGNED
                 )
 
     def after(self, number: int, name: str, w: Array, g: Array) -> None:

@@ -17,6 +17,9 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 BLOCK = 256
+
+#: Moments that have a sign: averages of gradients. The other moments are of squares or magnitudes.
+SIGNED = frozenset({"exp_avg", "momentum_buffer", "grad_avg", "exp_avg_diff", "exp_avg_slow", "exp_avg_fast"})
 _WORD = 2**64 - 1
 
 

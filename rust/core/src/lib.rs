@@ -12,6 +12,7 @@
 //! | [`rule`] | the four-step trait and the one loop |
 //! | [`pass`] | what else a pass does: decoding, averages, copies, counts; how it is split over threads |
 //! | [`measure`] | a dry run of a rule that sums over its steps: norms before anything is written |
+//! | [`segment`] | what a pass runs over: parameters, gradient, state and what else hangs on them |
 //! | [`store`] | how a buffer is stored: in full, as bfloat16, as 8-bit blocks |
 //! | [`rules`] | one rule family a file |
 //! | [`rows`] | the same steps over some rows of a table |
@@ -38,6 +39,7 @@ pub mod real;
 pub mod rows;
 pub mod rule;
 pub mod rules;
+pub mod segment;
 pub mod store;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! A dry run: the steps that a rule would take, summed and thrown away.
 //!
-//! Some updates need a number of all their steps before the first of them: the trust ratios of LAMB and LARS, the share
-//! of elements of which a cautious step approves. The dry run reads w, g and the state, computes the step of every
+//! The trust ratios of LAMB and LARS need norms of all their steps before the first of them. The dry run reads w, g and the state, computes the step of every
 //! element in registers, folds f(w, g, η) over fixed lanes as `lanes.rs` does, and writes nothing. So it holds for every
-//! rule, and the pass that follows gives the bits that it would have given anyway.
+//! rule, and the pass that follows gives the bits that it would have given anyway. (A cautious step counts over such a
+//! run too: in `pass.rs`, as it needs no sums of reals.)
 
 use crate::exec::Exec;
 use crate::isa::Kernel;
@@ -11,7 +11,7 @@ use crate::lanes::{BLOCK, LANES, fold, pairwise};
 use crate::pass::Segment;
 use crate::pool;
 use crate::real::Real;
-use crate::rule::{FourStep, Frame, MAX_STATE, element};
+use crate::rule::{FourStep, Frame, element};
 
 /// Σ f(w, g, η) over a segment, with w before the step and g after step 1.
 pub fn measure<T: Real, R: FourStep<T, S>, const S: usize, const K: usize>(
@@ -24,13 +24,10 @@ pub fn measure<T: Real, R: FourStep<T, S>, const S: usize, const K: usize>(
     let n = segment.len();
     let sums = pool::map(exec.threads_for(n), n.div_ceil(BLOCK), |b| {
         let range = b * BLOCK..n.min((b + 1) * BLOCK);
-        let mut scratch = vec![[T::ZERO; BLOCK]; if segment.is_full() { 0 } else { MAX_STATE + 2 }];
-        let mut scratch = scratch.iter_mut().map(<[T; BLOCK]>::as_mut_slice);
-        let mut next = || scratch.next().unwrap_or_default();
-        let w = segment.w.view(exec.level, range.clone(), next());
-        let g = segment.g.view(range.clone(), next());
-        let state: [&[T]; S] = std::array::from_fn(|k| segment.state[k].view(exec.level, range.clone(), next()));
-        exec.level.run(Measured(Block { rule, frame, w, g, state, f }))
+        segment.read(exec.level, range, S, |w, g, state| {
+            let state: [&[T]; S] = std::array::from_fn(|k| state[k]);
+            exec.level.run(Measured(Block { rule, frame, w, g, state, f }))
+        })
     });
     std::array::from_fn(|k| pairwise(&sums.iter().map(|s| s[k]).collect::<Vec<_>>()))
 }

@@ -13,12 +13,13 @@
 //!
 //! A stage that is not asked for costs nothing, and where none is, the loop runs over whole arrays. Each stage is
 //! compiled once for a level, not once for a rule; between them a block stays in the first level of cache, so stages add
-//! operations and no trip through memory.
+//! operations and no trip through memory. On one thread their operations do not hide behind it, though: a stage reads an
+//! array in a burst that is too short for the prefetcher to run ahead of, so time is the sum of both. Longer blocks,
+//! scratch rows apart in the sets of the cache, and asking for the next block did not help.
 //!
 //! A gradient that is not finite is noticed in every pass, by three integer operations an element; only then it is
 //! looked for ([`Found`]).
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::exec::Exec;
@@ -27,258 +28,11 @@ use crate::lanes::{self, LANES};
 use crate::pool;
 use crate::real::Real;
 use crate::rule::{Elements, FourStep, Frame, MAX_STATE, Probe};
-use crate::store::{Random, Store, from_half};
+pub use crate::segment::{Grad, Origin, Segment, Sums};
+use crate::store::{Random, Store};
 
 /// Elements of a block: six arrays of `f32` fit the first level of cache.
 const STAGE: usize = 1024;
-
-/// Sums of one block of [`lanes::BLOCK`] elements: Σg², Σw² before, Σ(Δw)², and how many gradients are not finite.
-pub type Sums = [f64; 4];
-
-/// The gradient of a run of elements.
-#[derive(Debug)]
-pub enum Grad<'a, T> {
-    /// Only read.
-    Read(&'a [T]),
-    /// Read, and set to 0 if the pass says so.
-    Write(&'a mut [T]),
-    /// bfloat16, only read.
-    ReadHalf(&'a [u16]),
-    /// bfloat16, read, and set to 0 if the pass says so.
-    WriteHalf(&'a mut [u16]),
-}
-
-impl<'a, T: Real> Grad<'a, T> {
-    /// Elements.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Read(g) => g.len(),
-            Self::Write(g) => g.len(),
-            Self::ReadHalf(g) => g.len(),
-            Self::WriteHalf(g) => g.len(),
-        }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn is_full(&self) -> bool {
-        matches!(self, Self::Read(_) | Self::Write(_))
-    }
-
-    fn split(self, at: usize) -> (Self, Self) {
-        match self {
-            Self::Read(g) => {
-                let (a, b) = g.split_at(at);
-                (Self::Read(a), Self::Read(b))
-            }
-            Self::Write(g) => {
-                let (a, b) = g.split_at_mut(at);
-                (Self::Write(a), Self::Write(b))
-            }
-            Self::ReadHalf(g) => {
-                let (a, b) = g.split_at(at);
-                (Self::ReadHalf(a), Self::ReadHalf(b))
-            }
-            Self::WriteHalf(g) => {
-                let (a, b) = g.split_at_mut(at);
-                (Self::WriteHalf(a), Self::WriteHalf(b))
-            }
-        }
-    }
-
-    /// The same gradient, borrowed for a shorter time.
-    pub fn reborrow(&mut self) -> Grad<'_, T> {
-        match self {
-            Self::Read(g) => Grad::Read(g),
-            Self::Write(g) => Grad::Write(g),
-            Self::ReadHalf(g) => Grad::ReadHalf(g),
-            Self::WriteHalf(g) => Grad::WriteHalf(g),
-        }
-    }
-
-    /// Some of the elements in full: in place, or decoded into `scratch`.
-    pub(crate) fn view<'s>(&'s self, range: Range<usize>, scratch: &'s mut [T]) -> &'s [T] {
-        let halves = match self {
-            Self::Read(g) => return &g[range],
-            Self::Write(g) => return &g[range],
-            Self::ReadHalf(g) => &g[range],
-            Self::WriteHalf(g) => &g[range],
-        };
-        let to = &mut scratch[..halves.len()];
-        for (to, &half) in to.iter_mut().zip(halves) {
-            *to = T::from_f64(f64::from(from_half(half)));
-        }
-        to
-    }
-
-    /// Sets it to 0, where it may be written.
-    pub fn zero(&mut self) {
-        match self {
-            Self::Write(g) => g.fill(T::ZERO),
-            Self::WriteHalf(g) => g.fill(0),
-            Self::Read(_) | Self::ReadHalf(_) => {}
-        }
-    }
-}
-
-/// A run of elements of one array with its gradient and state; the unused buffers are empty.
-#[derive(Debug)]
-pub struct Segment<'a, T> {
-    /// Parameters, updated in place.
-    pub w: Store<'a, T>,
-    /// Gradients.
-    pub g: Grad<'a, T>,
-    /// State buffers, in the rule's order.
-    pub state: [Store<'a, T>; MAX_STATE],
-    /// The moving average of w.
-    pub average: &'a mut [T],
-    /// w as bfloat16.
-    pub copy: &'a mut [u16],
-    /// What the pass saw, for each block of [`lanes::BLOCK`] elements.
-    pub sums: &'a mut [Sums],
-    /// g_t and η of each element, for those who watch.
-    pub probe: [&'a mut [T]; 2],
-    /// Which parameter this is, and which of its elements is the first here: for [`Found`] and [`Random`].
-    pub origin: Origin,
-}
-
-/// Where a segment begins.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Origin {
-    /// The parameter, in the caller's count.
-    pub parameter: usize,
-    /// The element of it.
-    pub first: usize,
-}
-
-impl<'a, T: Real> Segment<'a, T> {
-    /// A run with gradient and state in full, and nothing else.
-    #[must_use]
-    pub fn new(w: &'a mut [T], g: &'a [T], state: [&'a mut [T]; MAX_STATE]) -> Self {
-        Self {
-            w: Store::Full(w),
-            g: Grad::Read(g),
-            state: state.map(Store::Full),
-            average: &mut [],
-            copy: &mut [],
-            sums: &mut [],
-            probe: Default::default(),
-            origin: Origin::default(),
-        }
-    }
-
-    /// Elements.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.w.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The two parts of `self`, cut before element `at`: between blocks, where something is kept by block.
-    #[must_use]
-    pub fn split(self, at: usize) -> (Self, Self) {
-        let (w0, w1) = self.w.split(at);
-        let (g0, g1) = self.g.split(at);
-        let mut state = (<[Store<'a, T>; MAX_STATE]>::default(), <[Store<'a, T>; MAX_STATE]>::default());
-        for (k, s) in self.state.into_iter().enumerate() {
-            (state.0[k], state.1[k]) = s.split(at);
-        }
-        let (average0, average1) = self.average.split_at_mut(at.min(self.average.len()));
-        let (copy0, copy1) = self.copy.split_at_mut(at.min(self.copy.len()));
-        let [(seen0, seen1), (eta0, eta1)] = self.probe.map(|p| {
-            let at = at.min(p.len());
-            p.split_at_mut(at)
-        });
-        let (sums0, sums1) = self.sums.split_at_mut(at.div_ceil(lanes::BLOCK).min(self.sums.len()));
-        let origin = Origin { first: self.origin.first + at, ..self.origin };
-        (
-            Self {
-                w: w0,
-                g: g0,
-                state: state.0,
-                average: average0,
-                copy: copy0,
-                sums: sums0,
-                probe: [seen0, eta0],
-                origin: self.origin,
-            },
-            Self {
-                w: w1,
-                g: g1,
-                state: state.1,
-                average: average1,
-                copy: copy1,
-                sums: sums1,
-                probe: [seen1, eta1],
-                origin,
-            },
-        )
-    }
-
-    /// The same run with only these of its state buffers, in this order.
-    #[must_use]
-    pub fn with_state(mut self, which: &[usize]) -> Self {
-        let mut state: [Store<'a, T>; MAX_STATE] = Default::default();
-        for (slot, &k) in state.iter_mut().zip(which) {
-            *slot = std::mem::take(&mut self.state[k]);
-        }
-        Self { state, ..self }
-    }
-
-    /// The same run, borrowed for a shorter time.
-    pub fn reborrow(&mut self) -> Segment<'_, T> {
-        Segment {
-            w: self.w.reborrow(),
-            g: self.g.reborrow(),
-            state: self.state.each_mut().map(Store::reborrow),
-            average: self.average,
-            copy: self.copy,
-            sums: self.sums,
-            probe: self.probe.each_mut().map(|p| &mut **p),
-            origin: self.origin,
-        }
-    }
-
-    /// Whether everything is stored as it is computed.
-    pub(crate) fn is_full(&self) -> bool {
-        self.w.is_full() && self.g.is_full() && self.state.iter().all(Store::is_full)
-    }
-
-    /// Whether, besides, nothing else hangs on the pass.
-    fn is_bare(&self) -> bool {
-        self.is_full()
-            && self.average.is_empty()
-            && self.copy.is_empty()
-            && self.sums.is_empty()
-            && self.probe[0].is_empty()
-    }
-
-    fn check(&self, states: usize) {
-        let n = self.len();
-        assert_eq!(self.g.len(), n, "a gradient has the length of its parameters");
-        assert!(
-            self.state[..states].iter().all(|b| b.len() == n),
-            "a state buffer has the length of its parameters"
-        );
-        for (what, len) in
-            [("average", self.average.len()), ("copy", self.copy.len()), ("probe", self.probe[0].len())]
-        {
-            assert!(len == 0 || len == n, "the {what} has the length of its parameters");
-        }
-        let blocks = self.sums.len();
-        assert!(blocks == 0 || blocks == n.div_ceil(lanes::BLOCK), "there are sums for each block");
-    }
-}
 
 /// How η of a cautious step makes up for the elements that it leaves alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -399,16 +153,9 @@ fn boost<T: Real>(exec: &Exec, rule: &dyn Loop<T>, frame: Frame<T>, segment: &Se
     let kept = pool::map(exec.threads_for(n), n.div_ceil(BLOCK), |b| {
         let range = b * BLOCK..n.min((b + 1) * BLOCK);
         let mut seen = [vec![T::ZERO; range.len()], vec![T::ZERO; range.len()]];
-        let mut scratch = vec![[T::ZERO; BLOCK]; if segment.is_full() { 0 } else { MAX_STATE + 2 }];
-        let mut scratch = scratch.iter_mut().map(<[T; BLOCK]>::as_mut_slice);
-        let mut next = || scratch.next().unwrap_or_default();
-        let w = segment.w.view(exec.level, range.clone(), next());
-        let g = segment.g.view(range.clone(), next());
-        let mut state: [&[T]; MAX_STATE] = Default::default();
-        for (view, store) in state.iter_mut().zip(&segment.state).take(rule.states()) {
-            *view = store.view(exec.level, range.clone(), next());
-        }
-        rule.dry(exec.level, frame, w, g, state, seen.each_mut().map(Vec::as_mut_slice));
+        segment.read(exec.level, range, rule.states(), |w, g, state| {
+            rule.dry(exec.level, frame, w, g, state, seen.each_mut().map(Vec::as_mut_slice));
+        });
         exec.level.run(Agree(&seen[0], &seen[1]))
     });
     T::from_f64(n as f64 / (kept.iter().sum::<u64>() as f64 + 1.0))

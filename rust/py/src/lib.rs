@@ -8,8 +8,10 @@
 #![deny(unsafe_code)]
 
 mod arrays;
+mod buffers;
 mod elementary;
 mod exec;
+mod hyper;
 mod metrics;
 mod norm;
 mod optim;

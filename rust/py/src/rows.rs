@@ -16,8 +16,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::arrays::{elements, elements_mut, reading, writing};
+use crate::buffers::is;
 use crate::exec::{ExecArgs, resolve};
-use crate::optim::{Guard, Hyper, Options, is};
+use crate::hyper::Hyper;
+use crate::optim::{Guard, Options};
 
 /// `(name, rows, gradients of the rows)`.
 type NamedArgs<'py> = (String, Bound<'py, PyAny>, Bound<'py, PyAny>);
