@@ -88,17 +88,19 @@ def _top_and_base(exponents: Array, size: int, signed: bool) -> tuple[int, Array
 def random_bits(seed: int, step: int, parameter: int, buffer: int, size: int) -> Array:
     """Return one 32-bit number for each element of a buffer of a parameter at a step.
 
+    An odd buffer has the numbers of the even one before it, with their halves exchanged.
+
     >>> random_bits(0, 1, 0, 2, 3).tolist()
     [4112824150, 2841916194, 1632219236]
     """
     out = np.empty(size, np.uint32)
     for first in range(0, size, 2**32):
         key = _mix64(seed)
-        for word in (step, parameter, buffer, first >> 32):
+        for word in (step, parameter, buffer // 2, first >> 32):
             key = _mix64(key ^ word)
         index = np.arange(min(2**32, size - first), dtype=np.uint32)
         out[first : first + index.size] = _mix32(index * np.uint32(0x9E3779B9) ^ np.uint32(key >> 32))
-    return out
+    return out << np.uint32(16) | out >> np.uint32(16) if buffer % 2 else out
 
 
 def _mix64(x: int) -> int:

@@ -10,9 +10,12 @@
 //! | [`elementary`] | exp, ln, ln(1 + x), softplus, the logistic function, without a C library |
 //! | [`coefficients`] | β^t and the other scalars, in `f64`, without a C library |
 //! | [`rule`] | the four-step trait and the one loop |
+//! | `narrow` | the one loop over state in fewer bits |
 //! | [`pass`] | what else a pass does: decoding, averages, copies, counts; how it is split over threads |
 //! | [`measure`] | a dry run of a rule that sums over its steps: norms before anything is written |
 //! | [`segment`] | what a pass runs over: parameters, gradient, state and what else hangs on them |
+//! | [`coding`] | bfloat16 and 8-bit blocks, an element at a time |
+//! | [`random`] | random numbers for rounding |
 //! | [`store`] | how a buffer is stored: in full, as bfloat16, as 8-bit blocks |
 //! | [`rules`] | one rule family a file |
 //! | [`rows`] | the same steps over some rows of a table |
@@ -24,6 +27,7 @@
 //! chunking. A reduction gives the same bits at every level and thread count. Nothing here allocates for each element.
 #![deny(unsafe_code)]
 
+pub mod coding;
 pub mod coefficients;
 pub mod elementary;
 pub mod exec;
@@ -32,9 +36,11 @@ pub mod lanes;
 pub mod layers;
 pub mod measure;
 pub mod metrics;
+pub(crate) mod narrow;
 pub mod norm;
 pub mod pass;
 pub mod pool;
+pub mod random;
 pub mod real;
 pub mod rows;
 pub mod rule;

@@ -20,19 +20,25 @@
 //! A gradient that is not finite is noticed in every pass, by three integer operations an element; only then it is
 //! looked for ([`Found`]).
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::exec::Exec;
 use crate::isa::{Kernel, Level};
 use crate::lanes::{self, LANES};
+use crate::narrow::{ByteElements, HalfElements};
 use crate::pool;
+use crate::random::Random;
 use crate::real::Real;
 use crate::rule::{Elements, FourStep, Frame, MAX_STATE, Probe};
 pub use crate::segment::{Grad, Origin, Segment, Sums};
-use crate::store::{Random, Store};
+use crate::store::{Bytes, Store};
 
 /// Elements of a block: six arrays of `f32` fit the first level of cache.
 const STAGE: usize = 1024;
+
+/// Elements of a block where the loop is all there is to do: what begins a call is of no account.
+const ALONE: usize = 1 << 16;
 
 /// How η of a cautious step makes up for the elements that it leaves alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -185,6 +191,28 @@ trait Loop<T: Real>: Sync {
     /// Runs over one block; tells whether some gradient is not finite.
     fn over(&self, level: Level, frame: Frame<T>, w: &mut [T], g: &[T], state: [&mut [T]; MAX_STATE]) -> bool;
 
+    /// The same with all state in bfloat16, of `f32`.
+    fn over_halves(
+        &self,
+        level: Level,
+        frame: Frame<T>,
+        w: &mut [T],
+        g: &[T],
+        state: [&mut [u16]; MAX_STATE],
+        random: Option<[Random; MAX_STATE]>,
+    ) -> bool;
+
+    /// The same with all state in 8-bit blocks, of `f32`.
+    fn over_bytes(
+        &self,
+        level: Level,
+        frame: Frame<T>,
+        w: &mut [T],
+        g: &[T],
+        state: [Bytes<'_>; MAX_STATE],
+        random: [Random; MAX_STATE],
+    ) -> bool;
+
     /// Writes g_t and η of each element beside; w and the state stay as they are.
     fn dry(&self, level: Level, frame: Frame<T>, w: &[T], g: &[T], state: [&[T]; MAX_STATE], seen: [&mut [T]; 2]);
 }
@@ -197,15 +225,52 @@ impl<T: Real, R: FourStep<T, S>, const S: usize> Loop<T> for Of<R, S> {
     }
 
     fn over(&self, level: Level, frame: Frame<T>, w: &mut [T], g: &[T], state: [&mut [T]; MAX_STATE]) -> bool {
-        let mut state = state.into_iter();
-        let state: [&mut [T]; S] = std::array::from_fn(|_| state.next().unwrap_or_default());
-        level.run(Elements { rule: self.0, frame, w, g, state })
+        level.run(Elements { rule: self.0, frame, w, g, state: first(state) })
+    }
+
+    fn over_halves(
+        &self,
+        level: Level,
+        frame: Frame<T>,
+        w: &mut [T],
+        g: &[T],
+        state: [&mut [u16]; MAX_STATE],
+        random: Option<[Random; MAX_STATE]>,
+    ) -> bool {
+        size_of::<T>() == 4
+            && level.run(HalfElements {
+                rule: self.0,
+                frame,
+                w,
+                g,
+                state: first(state),
+                random: random.map(first),
+            })
+    }
+
+    fn over_bytes(
+        &self,
+        level: Level,
+        frame: Frame<T>,
+        w: &mut [T],
+        g: &[T],
+        state: [Bytes<'_>; MAX_STATE],
+        random: [Random; MAX_STATE],
+    ) -> bool {
+        size_of::<T>() == 4
+            && level.run(ByteElements { rule: self.0, frame, w, g, state: first(state), random: first(random) })
     }
 
     fn dry(&self, level: Level, frame: Frame<T>, w: &[T], g: &[T], state: [&[T]; MAX_STATE], seen: [&mut [T]; 2]) {
         let state: [&[T]; S] = std::array::from_fn(|k| state[k]);
         level.run(Probe { rule: self.0, frame, w, g, state, seen });
     }
+}
+
+/// The first `S`.
+fn first<X: Default, const S: usize>(all: [X; MAX_STATE]) -> [X; S] {
+    let mut all = all.into_iter();
+    std::array::from_fn(|_| all.next().unwrap_or_default())
 }
 
 fn run<T: Real>(exec: &Exec, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
@@ -289,89 +354,146 @@ fn one<T: Real>(level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segment: S
 }
 
 /// The pass over one segment, block by block.
-fn staged<T: Real>(level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segment: Segment<'_, T>) {
+fn staged<T: Real>(level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, mut segment: Segment<'_, T>) {
     let mut scratch = [[T::ZERO; STAGE]; MAX_STATE + 3];
-    let mut rest = segment;
-    while rest.sums.len() > 1 || rest.len() > STAGE {
+    let n = segment.len();
+    let mut seen = (!segment.sums.is_empty()).then(Seen::default);
+    let alone = !pass.zero && segment.is_alone() && is_narrow(pass, &segment.state[..rule.states()]);
+    let stage = if alone { ALONE } else { STAGE };
+    for start in (0..n).step_by(stage) {
+        let end = n.min(start + stage);
+        stages(level, rule, pass, &mut segment, start..end, &mut scratch, seen.as_mut());
         // Sums are of lanes::BLOCK elements, that is of some stages.
-        let cut = if rest.sums.is_empty() { STAGE } else { lanes::BLOCK.min(rest.len()) };
-        let (head, tail) = rest.split(cut);
-        block(level, rule, pass, head, &mut scratch);
-        rest = tail;
-        if rest.is_empty() {
-            return;
+        if let Some(seen) = &mut seen
+            && (end.is_multiple_of(lanes::BLOCK) || end == n)
+        {
+            segment.sums[start / lanes::BLOCK] = std::mem::take(seen).fold();
         }
     }
-    block(level, rule, pass, rest, &mut scratch);
 }
 
-/// All stages over one block; with sums, over the stages of one block of those.
-fn block<T: Real>(
-    level: Level,
-    rule: &dyn Loop<T>,
-    pass: &Pass<'_, T>,
-    mut segment: Segment<'_, T>,
-    scratch: &mut [[T; STAGE]; MAX_STATE + 3],
-) {
-    let sums = std::mem::take(&mut segment.sums);
-    let mut seen = sums.first().map(|_| Seen::default());
-    let mut rest = segment;
-    while !rest.is_empty() {
-        let at = STAGE.min(rest.len());
-        let (head, tail) = rest.split(at);
-        stages(level, rule, pass, head, scratch, seen.as_mut());
-        rest = tail;
-    }
-    if let (Some(seen), Some(sums)) = (seen, sums.first_mut()) {
-        *sums = seen.fold();
-    }
-}
-
+/// All stages over one block.
 fn stages<T: Real>(
     level: Level,
     rule: &dyn Loop<T>,
     pass: &Pass<'_, T>,
-    segment: Segment<'_, T>,
+    segment: &mut Segment<'_, T>,
+    range: Range<usize>,
     scratch: &mut [[T; STAGE]; MAX_STATE + 3],
     seen: Option<&mut Seen>,
 ) {
-    let Segment { w: mut w_store, g: mut g_store, state: mut states, average, copy, probe, origin, .. } = segment;
+    let Segment { w: w_store, g: g_store, state, average, copy, probe, origin, .. } = segment;
+    let origin = origin.after(range.start);
     let [w_scratch, g_scratch, old, state_scratch @ ..] = scratch;
-    let w = w_store.open(level, w_scratch);
-    let g = g_store.view(0..g_store.len(), g_scratch);
-    let old = &mut old[..w.len()];
+    let w = w_store.open(level, range.clone(), w_scratch);
+    let g = g_store.view(range.clone(), g_scratch);
     if seen.is_some() {
-        old.copy_from_slice(w);
+        old[..w.len()].copy_from_slice(w);
     }
-    let used = states.iter_mut().take(rule.states());
-    let mut open = used.zip(state_scratch.iter_mut()).map(|(s, scratch)| s.open(level, scratch));
-    let mut state: [&mut [T]; MAX_STATE] = std::array::from_fn(|_| open.next().unwrap_or_default());
-    if !probe[0].is_empty() {
-        rule.dry(level, pass.frame, w, g, state.each_ref().map(|s| &**s), probe);
-    }
-    let reborrowed = state.each_mut().map(|s| &mut **s);
-    let alarm = rule.over(level, pass.frame, &mut *w, g, reborrowed);
+    let state =
+        States { stores: &mut state[..rule.states()], scratch: state_scratch, range: range.clone(), origin };
+    let alarm = match probe {
+        [seen_g, eta] if !eta.is_empty() => {
+            let probe = [&mut seen_g[range.clone()], &mut eta[range.clone()]];
+            state.staged(level, rule, pass, w, g, Some(probe))
+        }
+        _ => state.advance(level, rule, pass, w, g),
+    };
     let not_finite = if alarm { pass.found.count_in(g, origin) } else { 0 };
-    if pass.flush {
-        state.iter_mut().for_each(|s| level.run(Flush(s)));
-    }
     if !average.is_empty() {
-        level.run(Average { of: w, average, d: pass.average });
+        level.run(Average { of: w, average: &mut average[range.clone()], d: pass.average });
     }
     if !copy.is_empty() {
-        Store::Half(copy).close(level, w, pass.random(false, origin, 1));
+        Store::<T>::Half(copy).close(level, range.clone(), w, pass.random(false, origin, 1));
     }
     if let Some(seen) = seen {
-        level.run(See { g, old, new: w, seen });
+        level.run(See { g, old: &old[..w.len()], new: w, seen });
         seen.not_finite += not_finite;
     }
-    w_store.close(level, w_scratch, pass.random(false, origin, 0));
-    for ((k, s), scratch) in (2..).zip(&mut states[..rule.states()]).zip(state_scratch) {
-        let random = pass.random(matches!(s, Store::Byte(_)), origin, k);
-        s.close(level, scratch, random);
-    }
+    w_store.close(level, range.clone(), w_scratch, pass.random(false, origin, 0));
     if pass.zero {
-        g_store.zero();
+        g_store.zero(range);
+    }
+}
+
+/// Whether the loop has a form (`narrow.rs`) for state that is stored like this.
+fn is_narrow<T>(pass: &Pass<'_, T>, stores: &[Store<'_, T>]) -> bool {
+    let alike = match stores.first() {
+        Some(Store::Half(_)) => stores.iter().all(|s| matches!(s, Store::Half(_))),
+        Some(Store::Byte(_)) => stores.iter().all(|s| matches!(s, Store::Byte(_))),
+        Some(Store::Full(_)) | None => false,
+    };
+    alike && size_of::<T>() == 4 && !pass.flush
+}
+
+/// The state of one block, in whichever form it is stored.
+struct States<'a, 'b, T> {
+    stores: &'a mut [Store<'b, T>],
+    scratch: &'a mut [[T; STAGE]; MAX_STATE],
+    range: Range<usize>,
+    origin: Origin,
+}
+
+impl<T: Real> States<'_, '_, T> {
+    /// The loop over the block, in the form that suits all its state; tells whether some gradient is not finite.
+    fn advance(self, level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, w: &mut [T], g: &[T]) -> bool {
+        let range = &self.range;
+        if !is_narrow(pass, self.stores) {
+            return self.staged(level, rule, pass, w, g, None);
+        }
+        if matches!(self.stores[0], Store::Half(_)) {
+            let random = pass.stochastic.then(|| self.random(pass));
+            let mut halves = self.stores.iter_mut().map(|s| match s {
+                Store::Half(x) => &mut x[range.clone()],
+                _ => &mut [],
+            });
+            let state = std::array::from_fn(|_| halves.next().unwrap_or_default());
+            return rule.over_halves(level, pass.frame, w, g, state, random);
+        }
+        let random = self.random(pass);
+        let mut bytes = self.stores.iter_mut().map(|s| match s {
+            Store::Byte(x) => x.part(range.clone()),
+            _ => Bytes::default(),
+        });
+        let state = std::array::from_fn(|_| bytes.next().unwrap_or_default());
+        rule.over_bytes(level, pass.frame, w, g, state, random)
+    }
+
+    /// The random numbers of each buffer.
+    fn random(&self, pass: &Pass<'_, T>) -> [Random; MAX_STATE] {
+        let mut buffers = 2..;
+        std::array::from_fn(|_| {
+            pass.random(true, self.origin, buffers.next().unwrap_or_default()).unwrap_or_default()
+        })
+    }
+
+    /// The same with a stage before that decodes, and one after that encodes, what is not stored in full.
+    fn staged(
+        self,
+        level: Level,
+        rule: &dyn Loop<T>,
+        pass: &Pass<'_, T>,
+        w: &mut [T],
+        g: &[T],
+        probe: Option<[&mut [T]; 2]>,
+    ) -> bool {
+        let Self { stores, scratch, range, origin } = self;
+        let mut state: [&mut [T]; MAX_STATE] = Default::default();
+        for ((open, store), scratch) in state.iter_mut().zip(stores.iter_mut()).zip(scratch.iter_mut()) {
+            *open = store.open(level, range.clone(), scratch);
+        }
+        if let Some(probe) = probe {
+            rule.dry(level, pass.frame, w, g, state.each_ref().map(|s| &**s), probe);
+        }
+        let alarm = rule.over(level, pass.frame, w, g, state.each_mut().map(|s| &mut **s));
+        if pass.flush {
+            state.iter_mut().for_each(|s| level.run(Flush(s)));
+        }
+        for ((k, s), scratch) in (2..).zip(stores).zip(scratch) {
+            let random = pass.random(matches!(s, Store::Byte(_)), origin, k);
+            s.close(level, range.clone(), scratch, random);
+        }
+        alarm
     }
 }
 
@@ -469,12 +591,5 @@ mod tests {
                 "{total}: {cut}"
             );
         }
-    }
-
-    #[test]
-    fn random_numbers_do_not_repeat_beyond_two_to_the_32() {
-        let first = |first| Random::new(1, 1, 0, 0, first).at(0);
-        assert_ne!(first(0), first(1 << 32), "the upper half of the index counts");
-        assert_eq!(Random::new(1, 1, 0, 0, 0).at(7), first(7), "a run that begins later is the same stream");
     }
 }

@@ -126,7 +126,65 @@ pub(crate) fn element<T: Real, R: FourStep<T, S>, const S: usize>(
     (if leave { w } else { new }, state, eta)
 }
 
-/// The one loop. Gives whether some gradient is not finite.
+/// w and the new state of one element, in a frame that only scales.
+#[inline(always)]
+pub(crate) fn plain<T: Real, R: FourStep<T, S>, const S: usize>(
+    rule: R,
+    frame: Frame<T>,
+) -> impl Fn(T, T, [T; S]) -> (T, [T; S]) + Copy {
+    let Frame { gradient, keep, .. } = frame;
+    #[inline(always)]
+    move |w, g, old| {
+        let g = gradient.scale * g;
+        let mut state = rule.moments(w, g, old);
+        let eta = rule.direction(w, g, &mut state);
+        (rule.update(w, eta, keep), state)
+    }
+}
+
+/// The same, with a whole frame.
+#[inline(always)]
+pub(crate) fn framed<T: Real, R: FourStep<T, S>, const S: usize>(
+    rule: R,
+    frame: Frame<T>,
+) -> impl Fn(T, T, [T; S]) -> (T, [T; S]) + Copy {
+    #[inline(always)]
+    move |w, g, old| {
+        let (w, state, _) = element(rule, frame, w, g, old);
+        (w, state)
+    }
+}
+
+/// A form in which state is stored, as the loop reads and writes it.
+pub(crate) trait Form<T> {
+    /// One stored element.
+    type Cell: Copy + Default;
+
+    /// Its number.
+    fn read(cell: Self::Cell) -> T;
+
+    /// The element that is stored for a number; a format of fewer bits may round by `random`.
+    fn write(x: T, random: u32) -> Self::Cell;
+}
+
+/// As it is computed.
+pub(crate) struct Whole;
+
+impl<T: Real> Form<T> for Whole {
+    type Cell = T;
+
+    #[inline(always)]
+    fn read(cell: T) -> T {
+        cell
+    }
+
+    #[inline(always)]
+    fn write(x: T, _: u32) -> T {
+        x
+    }
+}
+
+/// The one loop, over state in full. Gives whether some gradient is not finite.
 pub(crate) struct Elements<'a, T, R, const S: usize> {
     pub(crate) rule: R,
     pub(crate) frame: Frame<T>,
@@ -142,61 +200,106 @@ impl<T: Real, R: FourStep<T, S>, const S: usize> Kernel for Elements<'_, T, R, S
     fn run(self) -> bool {
         let Self { rule, frame, w, g, state } = self;
         if frame.is_plain() {
-            let Frame { gradient, keep, .. } = frame;
-            elements(
-                w,
-                g,
-                state,
-                #[inline(always)]
-                |w, g, old| {
-                    let g = gradient.scale * g;
-                    let mut state = rule.moments(w, g, old);
-                    let eta = rule.direction(w, g, &mut state);
-                    (rule.update(w, eta, keep), state)
-                },
-            )
+            elements::<T, Whole, S>(w, g, state, none, plain(rule, frame))
         } else {
-            elements(
-                w,
-                g,
-                state,
-                #[inline(always)]
-                |w, g, old| {
-                    let (w, state, _) = element(rule, frame, w, g, old);
-                    (w, state)
-                },
-            )
+            elements::<T, Whole, S>(w, g, state, none, framed(rule, frame))
         }
     }
 }
 
+/// No random numbers.
 #[inline(always)]
-fn elements<T: Real, const S: usize>(
+pub(crate) fn none<const S: usize>(_: u32) -> [u32; S] {
+    [0; S]
+}
+
+/// Elements that the loop takes at once.
+const RUN: usize = 256;
+
+/// The one loop, over state in any form; `random` gives what each buffer may round by. Gives whether some gradient is
+/// not finite.
+///
+/// It runs over arrays of a fixed length, the last of which is a copy that is filled up with zeros: so there are no
+/// checks, and no remainder that would take its elements one by one.
+#[inline(always)]
+pub(crate) fn elements<T: Real, F: Form<T>, const S: usize>(
     w: &mut [T],
     g: &[T],
-    state: [&mut [T]; S],
-    one: impl Fn(T, T, [T; S]) -> (T, [T; S]),
+    mut state: [&mut [F::Cell]; S],
+    random: impl Fn(u32) -> [u32; S] + Copy,
+    one: impl Fn(T, T, [T; S]) -> (T, [T; S]) + Copy,
 ) -> bool {
     let n = w.len();
-    let g = &g[..n];
-    let state = state.map(
-        #[inline(always)]
-        |s| &mut s[..n],
-    );
     let mut alarm = T::Alarm::default();
-    for i in 0..n {
-        alarm = alarm | g[i].alarm();
-        let mut s = [T::ZERO; S];
-        for k in 0..S {
-            s[k] = state[k][i];
+    let mut unused = [[F::Cell::default(); RUN]; MAX_STATE];
+    let (runs, last) = w.as_chunks_mut::<RUN>();
+    let whole = runs.len() * RUN;
+    for ((r, w), g) in (0..).zip(runs).zip(g.as_chunks::<RUN>().0) {
+        let mut cells = unused.each_mut();
+        for (cells, state) in cells.iter_mut().zip(&mut state) {
+            if let Some(run) = state[r * RUN..].first_chunk_mut() {
+                *cells = run;
+            }
         }
-        let (new, s) = one(w[i], g[i], s);
-        w[i] = new;
+        let [s0, s1, s2, s3] = cells;
+        alarm = alarm | run::<T, F, S>(w, g, s0, s1, s2, s3, r * RUN, random, one);
+    }
+    if !last.is_empty() {
+        let (mut last_w, mut last_g) = ([T::ZERO; RUN], [T::ZERO; RUN]);
+        last_w[..last.len()].copy_from_slice(last);
+        last_g[..last.len()].copy_from_slice(&g[whole..n]);
         for k in 0..S {
-            state[k][i] = s[k];
+            unused[k][..last.len()].copy_from_slice(&state[k][whole..n]);
+        }
+        let [s0, s1, s2, s3] = unused.each_mut();
+        alarm = alarm | run::<T, F, S>(&mut last_w, &last_g, s0, s1, s2, s3, whole, random, one);
+        last.copy_from_slice(&last_w[..last.len()]);
+        for k in 0..S {
+            state[k][whole..n].copy_from_slice(&unused[k][..n - whole]);
         }
     }
     T::alarmed(alarm)
+}
+
+/// The loop over one run. Each array is an argument by itself: so the compiler knows that they do not overlap.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "see above")]
+fn run<T: Real, F: Form<T>, const S: usize>(
+    w: &mut [T; RUN],
+    g: &[T; RUN],
+    s0: &mut [F::Cell; RUN],
+    s1: &mut [F::Cell; RUN],
+    s2: &mut [F::Cell; RUN],
+    s3: &mut [F::Cell; RUN],
+    start: usize,
+    random: impl Fn(u32) -> [u32; S],
+    one: impl Fn(T, T, [T; S]) -> (T, [T; S]),
+) -> T::Alarm {
+    let mut alarm = T::Alarm::default();
+    for i in 0..RUN {
+        alarm = alarm | g[i].alarm();
+        let cells = [s0[i], s1[i], s2[i], s3[i]];
+        let mut s = [T::ZERO; S];
+        for k in 0..S {
+            s[k] = F::read(cells[k]);
+        }
+        let (new, s) = one(w[i], g[i], s);
+        w[i] = new;
+        let random = random((start + i) as u32);
+        if S > 0 {
+            s0[i] = F::write(s[0], random[0]);
+        }
+        if S > 1 {
+            s1[i] = F::write(s[1], random[1]);
+        }
+        if S > 2 {
+            s2[i] = F::write(s[2], random[2]);
+        }
+        if S > 3 {
+            s3[i] = F::write(s[3], random[3]);
+        }
+    }
+    alarm
 }
 
 /// g_t and η of each element, written beside; w and the state stay as they are.

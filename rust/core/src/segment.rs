@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use crate::coding::from_half;
 use crate::isa::Level;
 use crate::lanes;
 use crate::real::Real;
 use crate::rule::MAX_STATE;
-use crate::store::{Store, from_half};
+use crate::store::Store;
 
 /// Sums of one block of [`lanes::BLOCK`] elements: Σg², Σw² before, Σ(Δw)², and how many gradients are not finite.
 pub type Sums = [f64; 4];
@@ -92,11 +93,11 @@ impl<'a, T: Real> Grad<'a, T> {
         to
     }
 
-    /// Sets it to 0, where it may be written.
-    pub fn zero(&mut self) {
+    /// Sets some of it to 0, where it may be written.
+    pub fn zero(&mut self, range: Range<usize>) {
         match self {
-            Self::Write(g) => g.fill(T::ZERO),
-            Self::WriteHalf(g) => g.fill(0),
+            Self::Write(g) => g[range].fill(T::ZERO),
+            Self::WriteHalf(g) => g[range].fill(0),
             Self::Read(_) | Self::ReadHalf(_) => {}
         }
     }
@@ -130,6 +131,14 @@ pub struct Origin {
     pub parameter: usize,
     /// The element of it.
     pub first: usize,
+}
+
+impl Origin {
+    /// So many elements later.
+    #[must_use]
+    pub fn after(self, elements: usize) -> Self {
+        Self { first: self.first + elements, ..self }
+    }
 }
 
 impl<'a, T: Real> Segment<'a, T> {
@@ -176,7 +185,7 @@ impl<'a, T: Real> Segment<'a, T> {
             p.split_at_mut(at)
         });
         let (sums0, sums1) = self.sums.split_at_mut(at.div_ceil(lanes::BLOCK).min(self.sums.len()));
-        let origin = Origin { first: self.origin.first + at, ..self.origin };
+        let origin = self.origin.after(at);
         (
             Self {
                 w: w0,
@@ -230,13 +239,16 @@ impl<'a, T: Real> Segment<'a, T> {
         self.w.is_full() && self.g.is_full() && self.state.iter().all(Store::is_full)
     }
 
-    /// Whether, besides, nothing else hangs on the pass.
+    /// Whether nothing but the loop is to be done, of which only the state may be stored in fewer bits.
+    pub(crate) fn is_alone(&self) -> bool {
+        let nothing =
+            self.average.is_empty() && self.copy.is_empty() && self.sums.is_empty() && self.probe[0].is_empty();
+        nothing && self.w.is_full() && self.g.is_full()
+    }
+
+    /// Whether, besides, all state is stored as it is computed.
     pub(crate) fn is_bare(&self) -> bool {
-        self.is_full()
-            && self.average.is_empty()
-            && self.copy.is_empty()
-            && self.sums.is_empty()
-            && self.probe[0].is_empty()
+        self.is_alone() && self.state.iter().all(Store::is_full)
     }
 
     /// Gives the elements of a range in full to `f`: w, g and the first `states` state buffers. For those who only read.

@@ -1,28 +1,11 @@
-//! How a buffer is stored: in full, as bfloat16, or as 8-bit blocks. Arithmetic is done in full always.
-//!
-//! ```text
-//! bfloat16   the upper half of an f32: 8 bits of exponent, 7 of mantissa
-//! 8-bit      256 elements share an exponent E, that of the largest of them; an element is a small float below it:
-//!            moments of both signs   sign, 4 bits of exponent, 3 of mantissa      values from 2^(E−15) to 1.875·2^E
-//!            second moments          5 bits of exponent, 3 of mantissa            values from 2^(E−31) to 1.875·2^E
-//! ```
-//!
-//! An 8-bit code is the upper bits of an f32 less a constant of its block, so coding is an addition, a shift and a clamp,
-//! and a value that did not change keeps its code, also when E moves. 0 is code 0. A second moment that is not 0 never
-//! gets code 0: a step divides by its root.
-//!
-//! Rounding is to the nearest (ties to even in bfloat16, up in 8 bits), or stochastic: as many random bits are added as
-//! are cut off. The random number of an element depends on seed, step, parameter, buffer and index alone ([`Random`]),
-//! so threads and levels do not change it. A moving average needs it where 1 − β is less than the distance of two codes:
-//! rounded to the nearest it would never move.
+//! How a buffer is stored: in full, as bfloat16, or as 8-bit blocks (`coding.rs`). Arithmetic is done in full always.
 
 use std::ops::Range;
 
-use crate::isa::{Kernel, Level};
+use crate::coding::{BLOCK8, FromByte, FromHalf, ToByte, ToHalf};
+use crate::isa::Level;
+use crate::random::Random;
 use crate::real::Real;
-
-/// Elements that share an exponent.
-pub const BLOCK8: usize = 256;
 
 /// A buffer of a [`crate::pass::Segment`].
 #[derive(Debug)]
@@ -36,7 +19,7 @@ pub enum Store<'a, T> {
 }
 
 /// 8-bit blocks: element `i` belongs to block `i / 256`.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Bytes<'a> {
     /// One code an element.
     pub codes: &'a mut [u8],
@@ -44,6 +27,14 @@ pub struct Bytes<'a> {
     pub exponents: &'a mut [u8],
     /// Whether the numbers can be negative.
     pub signed: bool,
+}
+
+impl Bytes<'_> {
+    /// Some whole blocks, or what follows them.
+    pub(crate) fn part(&mut self, range: Range<usize>) -> Bytes<'_> {
+        let blocks = range.start / BLOCK8..range.end.div_ceil(BLOCK8);
+        Bytes { codes: &mut self.codes[range], exponents: &mut self.exponents[blocks], signed: self.signed }
+    }
 }
 
 impl<T> Default for Store<'_, T> {
@@ -109,280 +100,60 @@ impl<'a, T: Real> Store<'a, T> {
         }
     }
 
-    /// The elements in full: in place, or decoded into `scratch`.
-    pub(crate) fn open<'s>(&'s mut self, level: Level, scratch: &'s mut [T]) -> &'s mut [T] {
-        match self {
-            Self::Full(x) => x,
-            Self::Half(x) => {
-                let to = &mut scratch[..x.len()];
-                level.run(FromHalf { from: x, to });
-                to
-            }
-            Self::Byte(Bytes { codes, exponents, signed }) => {
-                let to = &mut scratch[..codes.len()];
-                level.run(FromByte { codes, exponents, signed: *signed, to });
-                to
-            }
+    /// Some of the elements in full: in place, or decoded into `scratch`. 8-bit blocks: whole ones.
+    #[inline]
+    pub(crate) fn open<'s>(&'s mut self, level: Level, range: Range<usize>, scratch: &'s mut [T]) -> &'s mut [T] {
+        if let Self::Full(x) = self {
+            return &mut x[range];
         }
+        let to = &mut scratch[..range.len()];
+        self.decode(level, range, to);
+        to
     }
 
     /// Some of the elements in full, to read: in place, or decoded into `scratch`. 8-bit blocks: whole ones.
     pub(crate) fn view<'s>(&'s self, level: Level, range: Range<usize>, scratch: &'s mut [T]) -> &'s [T] {
-        let to = match self {
-            Self::Full(x) => return &x[range],
-            Self::Half(_) | Self::Byte(_) => &mut scratch[..range.len()],
-        };
-        match self {
-            Self::Full(_) => {}
-            Self::Half(x) => level.run(FromHalf { from: &x[range], to: &mut *to }),
-            Self::Byte(Bytes { codes, exponents, signed }) => {
-                let exponents = &exponents[range.start / BLOCK8..];
-                level.run(FromByte { codes: &codes[range], exponents, signed: *signed, to: &mut *to });
-            }
+        if let Self::Full(x) = self {
+            return &x[range];
         }
+        let to = &mut scratch[..range.len()];
+        self.decode(level, range, to);
         to
     }
 
+    fn decode(&self, level: Level, range: Range<usize>, to: &mut [T]) {
+        match self {
+            Self::Full(x) => to.copy_from_slice(&x[range]),
+            Self::Half(x) => level.run(FromHalf { from: &x[range], to }),
+            Self::Byte(Bytes { codes, exponents, signed }) => {
+                let exponents = &exponents[range.start / BLOCK8..];
+                level.run(FromByte { codes: &codes[range], exponents, signed: *signed, to });
+            }
+        }
+    }
+
     /// Encodes what [`Self::open`] left in `scratch`; nothing where it was in place.
-    pub(crate) fn close(&mut self, level: Level, scratch: &[T], random: Option<Random>) {
+    #[inline]
+    pub(crate) fn close(&mut self, level: Level, range: Range<usize>, scratch: &[T], random: Option<Random>) {
+        let from = match self {
+            Self::Full(_) => return,
+            Self::Half(_) | Self::Byte(_) => &scratch[..range.len()],
+        };
         match self {
             Self::Full(_) => {}
-            Self::Half(to) => level.run(ToHalf { from: &scratch[..to.len()], to, random }),
-            Self::Byte(to) => level.run(ToByte { from: &scratch[..to.codes.len()], to, random }),
-        }
-    }
-}
-
-/// A stream of random numbers: one 32-bit number for each index.
-#[derive(Clone, Copy, Debug)]
-pub struct Random {
-    key: u32,
-    first: u32,
-}
-
-impl Random {
-    /// The numbers of one buffer of one parameter at one step, from element `first` on.
-    #[must_use]
-    pub fn new(seed: u64, step: u64, parameter: u64, buffer: u64, first: usize) -> Self {
-        // The upper half of the index goes into the key: a run that is read at once lies within one.
-        let words = [step, parameter, buffer, first as u64 >> 32];
-        let key = words.iter().fold(mix64(seed), |key, &word| mix64(key ^ word));
-        Self { key: (key >> 32) as u32, first: first as u32 }
-    }
-
-    /// The number of element `i`, counted from `first`.
-    #[inline(always)]
-    #[must_use]
-    pub fn at(self, i: u32) -> u32 {
-        mix32(self.first.wrapping_add(i).wrapping_mul(0x9E37_79B9) ^ self.key)
-    }
-}
-
-/// A bijection of 64 bits in which each bit of the input moves each of the output (the finaliser of splitmix64).
-fn mix64(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
-}
-
-/// The same of 32 bits.
-#[inline(always)]
-fn mix32(x: u32) -> u32 {
-    let x = (x ^ (x >> 16)).wrapping_mul(0x7FEB_352D);
-    let x = (x ^ (x >> 15)).wrapping_mul(0x846C_A68B);
-    x ^ (x >> 16)
-}
-
-/// The f32 that `x` is, or is nearest to.
-#[inline(always)]
-fn single<T: Real>(x: T) -> f32 {
-    x.to_f64() as f32
-}
-
-#[inline(always)]
-fn full<T: Real>(x: f32) -> T {
-    T::from_f64(f64::from(x))
-}
-
-/// The f32 that a bfloat16 is.
-#[inline(always)]
-#[must_use]
-pub fn from_half(x: u16) -> f32 {
-    f32::from_bits(u32::from(x) << 16)
-}
-
-/// The nearest bfloat16, ties to even; NaN stays NaN.
-#[inline(always)]
-#[must_use]
-pub fn to_half(x: f32) -> u16 {
-    let bits = x.to_bits();
-    half(bits, 0x7FFF + ((bits >> 16) & 1))
-}
-
-/// `bits` with something below 2^16 added, cut.
-#[inline(always)]
-fn half(bits: u32, add: u32) -> u16 {
-    let is_nan = bits & 0x7FFF_FFFF > 0x7F80_0000;
-    let rounded = bits.wrapping_add(add) >> 16;
-    (if is_nan { (bits >> 16) | 0x40 } else { rounded }) as u16
-}
-
-struct FromHalf<'a, T> {
-    from: &'a [u16],
-    to: &'a mut [T],
-}
-
-impl<T: Real> Kernel for FromHalf<'_, T> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for (to, &x) in self.to.iter_mut().zip(self.from) {
-            *to = full(from_half(x));
-        }
-    }
-}
-
-struct ToHalf<'a, T> {
-    from: &'a [T],
-    to: &'a mut [u16],
-    random: Option<Random>,
-}
-
-impl<T: Real> Kernel for ToHalf<'_, T> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { from, to, random } = self;
-        match random {
-            None => {
-                for (to, &x) in to.iter_mut().zip(from) {
-                    *to = to_half(single(x));
-                }
-            }
-            Some(random) => {
-                for (i, (to, &x)) in (0u32..).zip(to.iter_mut().zip(from)) {
-                    let bits = single(x).to_bits();
-                    // What is infinite stays: its lower bits are 0, so nothing carries.
-                    *to = half(bits, random.at(i) >> 16);
-                }
+            Self::Half(x) => level.run(ToHalf { from, to: &mut x[range], random }),
+            Self::Byte(Bytes { codes, exponents, signed }) => {
+                let exponents = &mut exponents[range.start / BLOCK8..];
+                level.run(ToByte { from, codes: &mut codes[range], exponents, signed: *signed, random });
             }
         }
-    }
-}
-
-/// Bits of a code below its sign.
-#[inline(always)]
-fn top(signed: bool) -> i32 {
-    if signed { 127 } else { 255 }
-}
-
-/// The upper 12 bits of an f32 that has code 0, of a block with this exponent: code `top` has exponent E and a mantissa
-/// of ones.
-#[inline(always)]
-fn base(exponent: u8, signed: bool) -> i32 {
-    i32::from(exponent) * 8 + 7 - top(signed)
-}
-
-struct FromByte<'a, T> {
-    codes: &'a [u8],
-    exponents: &'a [u8],
-    signed: bool,
-    to: &'a mut [T],
-}
-
-impl<T: Real> Kernel for FromByte<'_, T> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { codes, exponents, signed, to } = self;
-        let blocks = codes.chunks(BLOCK8).zip(exponents).zip(to.chunks_mut(BLOCK8));
-        for ((codes, &exponent), to) in blocks {
-            let base = base(exponent, signed);
-            let mask = top(signed);
-            if exponent == u8::MAX {
-                to.fill(T::from_f64(f64::NAN));
-                continue;
-            }
-            for (to, &code) in to.iter_mut().zip(codes) {
-                let magnitude = i32::from(code) & mask;
-                let sign = (i32::from(code) & !mask) << 24;
-                let upper = magnitude + base;
-                let bits = if magnitude == 0 || upper <= 0 { 0 } else { upper << 20 };
-                *to = full(f32::from_bits((bits | sign) as u32));
-            }
-        }
-    }
-}
-
-struct ToByte<'a, 'b, T> {
-    from: &'a [T],
-    to: &'a mut Bytes<'b>,
-    random: Option<Random>,
-}
-
-impl<T: Real> Kernel for ToByte<'_, '_, T> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Bytes { codes, exponents, signed } = self.to;
-        let signed = *signed;
-        let mut first = 0;
-        let blocks = codes.chunks_mut(BLOCK8).zip(exponents.iter_mut()).zip(self.from.chunks(BLOCK8));
-        for ((codes, exponent), from) in blocks {
-            let mut largest = 0;
-            for &x in from {
-                largest = largest.max(single(x).to_bits() & 0x7FFF_FFFF);
-            }
-            *exponent = (largest >> 23) as u8;
-            let base = base(*exponent, signed);
-            match self.random {
-                None => encode(
-                    codes,
-                    from,
-                    base,
-                    signed,
-                    #[inline(always)]
-                    |_| 1 << 19,
-                ),
-                Some(random) => encode(
-                    codes,
-                    from,
-                    base,
-                    signed,
-                    #[inline(always)]
-                    |i| random.at(first + i) >> 12,
-                ),
-            }
-            first += BLOCK8 as u32;
-        }
-    }
-}
-
-/// Codes of one block; `add` gives what is added to the lower 20 bits before they are cut.
-#[inline(always)]
-fn encode<T: Real>(codes: &mut [u8], from: &[T], base: i32, signed: bool, add: impl Fn(u32) -> u32) {
-    let least = i32::from(!signed);
-    let mask = top(signed);
-    for (i, (code, &x)) in (0u32..).zip(codes.iter_mut().zip(from)) {
-        let bits = single(x).to_bits();
-        let magnitude = bits & 0x7FFF_FFFF;
-        let upper = (magnitude.wrapping_add(add(i)) >> 20) as i32 - base;
-        let clamped = upper.clamp(if magnitude == 0 { 0 } else { least }, mask);
-        // A negative second moment does not exist; without a sign bit its magnitude is kept.
-        let kept = if magnitude == 0 { 0 } else { clamped };
-        let sign = if signed { (bits >> 24) as i32 & 0x80 } else { 0 };
-        *code = (kept | sign) as u8;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coding::{from_half, to_half};
 
     fn every_level(check: impl Fn(Level)) {
         Level::available().into_iter().for_each(check);
@@ -392,9 +163,9 @@ mod tests {
         let (mut codes, mut exponents) = (vec![0; x.len()], vec![0; x.len().div_ceil(BLOCK8)]);
         let mut store: Store<'_, f32> =
             Store::Byte(Bytes { codes: &mut codes, exponents: &mut exponents, signed });
-        store.close(level, x, random);
+        store.close(level, 0..x.len(), x, random);
         let mut back = vec![0.0; x.len()];
-        store.open(level, &mut back);
+        store.open(level, 0..x.len(), &mut back);
         (codes, exponents, back)
     }
 
@@ -423,9 +194,9 @@ mod tests {
             let mut stored = all.clone();
             let mut store: Store<'_, f32> = Store::Half(&mut stored);
             let mut scratch = vec![0.0; all.len()];
-            store.open(level, &mut scratch);
+            store.open(level, 0..all.len(), &mut scratch);
             for random in [None, Some(Random::new(1, 2, 3, 4, 5))] {
-                store.close(level, &scratch, random);
+                store.close(level, 0..all.len(), &scratch, random);
             }
             assert_eq!(stored, all, "{level}");
         });
@@ -441,7 +212,7 @@ mod tests {
                     let mut store: Store<'_, f32> =
                         Store::Byte(Bytes { codes: &mut codes, exponents: &mut exponents, signed });
                     let mut x = vec![0.0; 256];
-                    store.open(level, &mut x);
+                    store.open(level, 0..256, &mut x);
                     let (again, found, back) = coded(level, &x, signed, Some(Random::new(7, 0, 0, 0, 0)));
                     assert!(
                         back.iter().zip(&x).all(|(a, b)| a == b),
@@ -494,7 +265,7 @@ mod tests {
             assert!((mean(&back) - 1.0 / 1024.0).abs() < 2.5e-4, "{level}: {}", mean(&back));
             let mut halves = vec![0; x.len()];
             let mut store: Store<'_, f32> = Store::Half(&mut halves);
-            store.close(level, &x, random);
+            store.close(level, 0..x.len(), &x, random);
             let back: Vec<f32> = halves.iter().map(|&h| from_half(h)).collect();
             assert!((mean(&back) - 1.0 / 1024.0).abs() < 7e-5, "{level}: {}", mean(&back));
         });

@@ -2,6 +2,7 @@
 //!
 //! Everything is borrowed and checked before anything is written, so an error leaves the parameters as they were.
 
+use fourstep::coding::BLOCK8;
 use fourstep::coefficients;
 use fourstep::exec::Exec;
 use fourstep::lanes;
@@ -10,7 +11,7 @@ use fourstep::real::Real;
 use fourstep::rule::{Frame, Gradient, MAX_STATE};
 use fourstep::rules::Rule;
 use fourstep::rules::compose::Mix;
-use fourstep::store::{BLOCK8, Bytes, Store};
+use fourstep::store::{Bytes, Store};
 use numpy::{Element, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyFloatingPointError, PyValueError};
 use pyo3::prelude::*;
@@ -433,7 +434,8 @@ fn run<T: Real>(
 /// Sets the gradients of all groups to 0, which a step that is skipped does in place of the pass.
 fn zero<T: Real>(groups: &[Group], buffers: &mut [Slices<'_, T>]) {
     for (.., mut segment) in cut(groups, buffers) {
-        segment.g.zero();
+        let all = 0..segment.len();
+        segment.g.zero(all);
     }
 }
 
