@@ -34,6 +34,7 @@ __all__ = [
     "set_num_threads",
     "step",
     "step_at",
+    "identical",
     "step_packed",
     "step_rows",
 ]
@@ -184,12 +185,13 @@ def step_packed(
             tuple[list[Any], list[Any]],
             tuple[NDArray[np.uint64], NDArray[np.uint64]],
             list[int],
-            bool,
+            tuple[Any, Any, list[Any]] | None,
         ]
     ],
     exec: Exec,
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]: ...
 def layouts(api: Any, tensors: list[Any]) -> list[int]: ...
+def identical(a: list[Any], b: list[Any]) -> bool: ...
 
 # norm.rs
 def batch_norm_forward(

@@ -40,7 +40,7 @@ class Group:
 
     def step(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         flats, places = ([self.sum], [self.steps]), (self.starts, self.layouts)
-        return _core.step_packed(API, [("adagrad", HYPER, self.params, flats, places, [], True)], execution())
+        return _core.step_packed(API, [("adagrad", HYPER, self.params, flats, places, [], None)], execution())
 
 
 def test_it_steps() -> None:

@@ -30,14 +30,14 @@ def backward(net: Any, seed: int) -> None:
 
 def _joined(group: Any) -> bool:
     """Whether parameters, gradients and state parts each lie without a gap."""
-    _, _, params, _, (starts, _), _, join = group
+    _, _, params, _, (starts, _), _, flat = group
     grads = [p.grad for p in params]
     ends = [t.data_ptr() + 4 * t.numel() for t in (*params, *grads)]
     begins = [t.data_ptr() for t in (*params, *grads)]
     sizes = [p.numel() for p in params]
     last = len(params) - 1
     return (
-        join
+        flat is not None
         and all(
             ends[i] == begins[i + 1] and int(starts[i + 1] - starts[i]) == sizes[i % len(params)]
             for i in range(last)
@@ -52,6 +52,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     taken: list[str] = []
 
     class Spy:
+        identical = staticmethod(_core.identical)
+
         @staticmethod
         def step_at(*args: Any) -> Any:
             taken.append("tensors")
@@ -215,6 +217,68 @@ def test_parameters_that_move_are_stepped_where_they_are(calls: list[str]) -> No
     assert net[2].bias.tolist() == [0.5] * 5
     assert torch.equal(arena.data[-5:], flat[-5:])
     assert calls[-1] == "packed"
+
+
+def _given_other_memory(net: Any, opt: Any) -> None:
+    p = net[0].weight
+    p.data = p.data.clone(memory_format=torch.preserve_format)
+
+
+def _gradient_given_other_memory(net: Any, opt: Any) -> None:
+    net[0].weight.grad.data = 2 * net[0].weight.grad
+
+
+def _another_gradient(net: Any, opt: Any) -> None:
+    net[0].weight.grad = 2 * net[0].weight.grad
+
+
+def _no_gradient(net: Any, opt: Any) -> None:
+    net[2].bias.grad = None
+
+
+def _another_count(net: Any, opt: Any) -> None:
+    state = opt.state[net[0].weight]
+    if "step" in state:
+        state["step"].fill_(7.0)
+
+
+def _state_given_other_memory(net: Any, opt: Any) -> None:
+    state = opt.state[net[0].weight]
+    for key, value in state.items():
+        state[key] = value.clone(memory_format=torch.preserve_format)
+
+
+CHANGES = {
+    change.__name__.strip("_"): change
+    for change in (
+        _given_other_memory,
+        _gradient_given_other_memory,
+        _another_gradient,
+        _no_gradient,
+        _another_count,
+        _state_given_other_memory,
+    )
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_changes_between_steps_is_noticed(kind: Any, change: Any) -> None:
+    plain, net = model(), model()
+    ft.arena(net)
+    a, b = kind.make(plain.parameters()), kind.make(net.parameters())
+    for step in range(5):
+        for n, opt in ((plain, a), (net, b)):
+            for p in n.parameters():
+                if p.grad is not None:
+                    p.grad.zero_()
+            backward(n, step)
+            if step == 2:
+                change(n, opt)
+            opt.step()
+    for p, q in zip(plain.parameters(), net.parameters(), strict=True):
+        assert torch.equal(p, q)
+        for key, value in a.state.get(p, {}).items():
+            assert torch.equal(value, b.state[q][key]), key
 
 
 def test_a_model_that_changes_its_dtype_is_refused_by_its_state() -> None:

@@ -181,6 +181,8 @@ class Run:
         self.arena, self.params = arena, list(params)
         self.grads = arena.grads[first : first + len(params)]
         self.grad = arena.grad[begin:end]
+        #: What the kernels check the parameters against, to step them as one.
+        self.flat = (arena.data[begin:end], self.grad, self.grads)
 
     @classmethod
     def of(cls, params: Sequence[torch.Tensor]) -> Run | None:

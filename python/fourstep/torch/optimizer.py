@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from operator import is_
 from typing import Any, ClassVar
 
 import torch
@@ -44,8 +43,7 @@ class Plan:
 
     def holds(self, group: Group) -> bool:
         """Tell whether the group still has these parameters."""
-        params = group["params"]
-        return len(params) == len(self.params) and all(map(is_, params, self.params))
+        return _core.identical(list(group["params"]), self.params)
 
 
 class Stepped(torch.optim.Optimizer):
@@ -280,7 +278,7 @@ class Stepped(torch.optim.Optimizer):
                     flats,
                     (now.starts, now.layouts),
                     fresh,
-                    self._joins and plan.run is not None,
+                    plan.run.flat if self._joins and plan.run is not None else None,
                 )
             )
         try:
@@ -314,12 +312,11 @@ class Stepped(torch.optim.Optimizer):
         return plans
 
     def _unchanged(self, plans: list[Plan]) -> bool:
-        states, (seen, changes, moves) = self.state.values(), self._seen
+        seen, changes, moves = self._seen
         return (
             len(plans) == len(self.param_groups)
-            and len(states) == len(seen)
             and (changes, moves) == (self._changes[0], memory.moves[0])
-            and all(map(is_, states, seen))
+            and _core.identical(list(self.state.values()), seen)
             and all(map(Plan.holds, plans, self.param_groups))
         )
 

@@ -40,5 +40,5 @@ mod _core {
     #[pymodule_export]
     use super::rows::{rows_squares, step_rows};
     #[pymodule_export]
-    use super::tensors::{layouts, step_at, step_packed};
+    use super::tensors::{identical, layouts, step_at, step_packed};
 }

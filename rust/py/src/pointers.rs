@@ -125,6 +125,22 @@ impl Reader {
         Ok(tensor.layout())
     }
 
+    /// How many elements a parameter has that is the part from element `first` on of one flat tensor, with a gradient
+    /// that is the same part of another; none, where they lie elsewhere or are not laid out as they were.
+    pub(crate) fn parts(
+        self,
+        [w, g]: [&Bound<'_, PyAny>; 2],
+        flat: [&Flat<'_>; 2],
+        (first, layout): (usize, u64),
+    ) -> Option<usize> {
+        let (w, g) = (self.read(w).ok()?, self.read(g).ok()?);
+        let fits = |tensor: &Tensor<'_>, flat: &Flat<'_>| {
+            flat.part(first, tensor.len)
+                .is_some_and(|part| part.start == tensor.start && part.dtype == tensor.dtype)
+        };
+        (w.layout() == layout && g.lies_as(&w) && fits(&w, flat[0]) && fits(&g, flat[1])).then_some(w.len)
+    }
+
     /// Where `tensor` lies.
     fn read<'a>(self, tensor: &'a Bound<'_, PyAny>) -> PyResult<Tensor<'a>> {
         let mut raw = DlTensor {
@@ -311,6 +327,16 @@ impl<'a> Arrays<'a> {
         Ok(Self { w, g, state: buffers, parts: true })
     }
 
+    /// Flat tensors as one parameter with its gradient and its state, if they have one length and dtype.
+    pub(crate) fn flat(w: Flat<'a>, g: Flat<'a>, state: &[Flat<'a>]) -> Option<Self> {
+        let mut buffers = [None; MAX_STATE];
+        for (slot, flat) in buffers.iter_mut().zip(state) {
+            *slot = Some(flat.0);
+        }
+        let alike = |flat: &Flat<'_>| flat.0.len == w.0.len && flat.0.dtype == w.0.dtype;
+        state.iter().chain([&g]).all(alike).then_some(Self { w: w.0, g: g.0, state: buffers, parts: true })
+    }
+
     /// How many elements the parameter has.
     pub(crate) fn len(&self) -> usize {
         self.w.len
@@ -432,6 +458,17 @@ impl<'a> Flat<'a> {
         }
         let start = self.0.start.wrapping_add(first * self.0.dtype.bytes());
         Some(Tensor { start, len, ndim: 0, ..self.0 })
+    }
+
+    /// How many elements it has.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Whether it holds so many numbers, all equal.
+    pub(crate) fn is_uniform(&self, count: usize) -> bool {
+        let first = self.counter(0).map(|c| c.get());
+        self.0.len == count && (1..count).all(|i| self.counter(i).map(|c| c.get()) == first)
     }
 
     /// The `i`th number of a flat counter.

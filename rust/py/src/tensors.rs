@@ -89,9 +89,66 @@ pub(crate) struct PackedGroup<'py>(
     (PyReadonlyArray1<'py, u64>, PyReadonlyArray1<'py, u64>),
     /// Places of parameters whose state was made for this step.
     Vec<usize>,
-    /// Whether neighbours in memory may be taken as one: they are of one allocation.
-    bool,
+    /// The arena that they lie in, one after another, as their state does.
+    Option<Arena<'py>>,
 );
+
+/// The parameters of an arena as one tensor, their gradients as one, and of each parameter the gradient that it has there.
+type Arena<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyList>);
+
+impl PackedGroup<'_> {
+    /// Whether all its parameters have the gradients of their arena. Runs Python.
+    fn has_its_gradients(&self, py: Python<'_>) -> PyResult<bool> {
+        let Self(_, _, params, _, _, fresh, Some((_, _, grads))) = self else { return Ok(false) };
+        if !fresh.is_empty() || params.is_empty() || grads.len() != params.len() {
+            return Ok(false);
+        }
+        for (p, g) in params.iter().zip(grads) {
+            if !p.getattr(intern!(py, "grad"))?.is(&g) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether all its parameters, and those gradients, lie in the arena as one tensor, and so does their state; and
+    /// all have taken as many steps.
+    fn is_whole(&self, reader: Reader) -> PyResult<bool> {
+        let Self(_, _, params, (_, counters), (starts, layouts), _, Some((data, grad, grads))) = self else {
+            return Ok(false);
+        };
+        for counter in counters {
+            if !Flat::read(reader, counter)?.is_uniform(params.len()) {
+                return Ok(false);
+            }
+        }
+        let flat = [&Flat::read(reader, data)?, &Flat::read(reader, grad)?];
+        let mut first = 0;
+        let places = starts.as_slice()?.iter().zip(layouts.as_slice()?);
+        for ((p, g), (&start, &layout)) in params.iter().zip(grads).zip(places) {
+            let Some(len) = reader.parts([&p, &g], flat, (first, layout)) else { return Ok(false) };
+            if start != first as u64 {
+                return Ok(false);
+            }
+            first += len;
+        }
+        Ok(first == flat[0].len() && first == flat[1].len())
+    }
+}
+
+/// What of a group steps.
+enum Stepping<'py> {
+    /// The arena that it is, as one tensor.
+    Whole,
+    /// Parameters that have a gradient, by place.
+    Each(Vec<(usize, Bound<'py, PyAny>, Bound<'py, PyAny>)>),
+}
+
+/// Whether two lists have the same objects, one by one.
+#[pyfunction]
+pub(crate) fn identical(a: &Bound<'_, PyList>, b: &Bound<'_, PyList>) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.is(&y))
+}
 
 /// Numbers for how these tensors lie in memory; see [`PackedGroup`].
 #[pyfunction]
@@ -123,6 +180,10 @@ pub(crate) fn step_packed(
         if (starts.len(), layouts.len()) != (params.len(), params.len()) || counters.len() > MAX_COUNTERS {
             return Err(PyValueError::new_err("got parameters and another number of places"));
         }
+        if groups[index].has_its_gradients(py)? && !starts.contains(&u64::MAX) {
+            found.push(Stepping::Whole);
+            continue;
+        }
         let mut own = Vec::with_capacity(params.len());
         for (i, &start) in starts.iter().enumerate() {
             let p = params.get_item(i)?;
@@ -135,14 +196,26 @@ pub(crate) fn step_packed(
                 own.push((i, p, g));
             }
         }
-        found.push(own);
+        found.push(Stepping::Each(own));
     }
     if !missing.is_empty() {
         return Ok((missing, Vec::new()));
     }
+    for (group, found) in groups.iter().zip(&mut found) {
+        if matches!(found, Stepping::Whole)
+            && !group.is_whole(reader)?
+            && let Some((.., grads)) = &group.6
+        {
+            *found = Stepping::Each(group.2.iter().zip(grads).enumerate().map(|(i, (p, g))| (i, p, g)).collect());
+        }
+    }
     let mut work = Work::of(parsed);
     for (index, (group, found)) in groups.iter().zip(&found).enumerate() {
-        work.read_packed(reader, index, group, found).map_err(|(i, e)| blame(py, (index, i), &e))?;
+        match found {
+            Stepping::Whole => work.read_whole(reader, index, group),
+            Stepping::Each(found) => work.read_packed(reader, index, group, found),
+        }
+        .map_err(|(i, e)| blame(py, (index, i), &e))?;
     }
     work.run(py, &exec)?;
     Ok((Vec::new(), skipped))
@@ -287,7 +360,7 @@ impl<'a> Work<'a> {
         group: &'a PackedGroup<'_>,
         found: &'a [(usize, Bound<'_, PyAny>, Bound<'_, PyAny>)],
     ) -> Result<(), (usize, PyErr)> {
-        let PackedGroup(_, _, _, (states, counters), (starts, layouts), fresh, join) = group;
+        let PackedGroup(_, _, _, (states, counters), (starts, layouts), fresh, arena) = group;
         let at = |i: usize| move |error: PyErr| (i, error);
         let flat = |tensor| Flat::read(reader, tensor).map_err(at(0));
         let states = states.iter().map(flat).collect::<Result<Vec<_>, _>>()?;
@@ -314,8 +387,41 @@ impl<'a> Work<'a> {
             while fresh.next_if(|&place| place < i).is_some() {}
             let count = self.count(counts, index, fresh.next_if_eq(&i).is_some()).map_err(at(i))?;
             if let Some(run) = self.touched.run(arrays) {
-                self.add(count, run, *join);
+                self.add(count, run, arena.is_some());
             }
+        }
+        Ok(())
+    }
+
+    /// Reads a group that is an arena, as one parameter.
+    fn read_whole(
+        &mut self,
+        reader: Reader,
+        index: usize,
+        group: &'a PackedGroup<'_>,
+    ) -> Result<(), (usize, PyErr)> {
+        let PackedGroup(_, _, params, (states, counters), _, _, Some((data, grad, _))) = group else {
+            return Ok(());
+        };
+        let flat = |tensor| Flat::read(reader, tensor).map_err(|e| (0, e));
+        let states = states.iter().map(flat).collect::<Result<Vec<_>, _>>()?;
+        let counters = counters.iter().map(flat).collect::<Result<Vec<_>, _>>()?;
+        states.iter().chain(&counters).for_each(|flat| self.touched.flat(flat));
+        let lengths = || (0, PyValueError::new_err("state: got another length or dtype than the parameters'"));
+        let arrays = Arrays::flat(flat(data)?, flat(grad)?, &states).ok_or_else(lengths)?;
+        let begin = self.counters.len();
+        let mut counts = [const { None }; MAX_COUNTERS];
+        for (slot, flat) in counts.iter_mut().zip(&counters) {
+            *slot = flat.counter(0);
+        }
+        let count = self.count(counts, index, false).map_err(|e| (0, e))?;
+        // What was said for the first is true of all.
+        let raised: Vec<f64> = self.counters[begin..].iter().map(|(_, value)| *value).collect();
+        for (flat, value) in counters.iter().zip(raised) {
+            self.counters.extend((1..params.len()).filter_map(|i| Some((flat.counter(i)?, value))));
+        }
+        if let Some(run) = self.touched.run(arrays) {
+            self.add(count, run, false);
         }
         Ok(())
     }
