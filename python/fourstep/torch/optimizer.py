@@ -201,9 +201,17 @@ class Stepped(torch.optim.Optimizer):
         places = [
             (index, i) for index, plan in enumerate(plans) for i, p in enumerate(plan.params) if is_sparse(p)
         ]
-        tables = [self._table(plans, rules, index, i) for index, i in places]
+        states = [self._whole_state(plans, rules, index, i) for index, i in places]
+        tables = [
+            self._table(plans, rules, index, i, state)
+            for (index, i), state in zip(places, states, strict=True)
+        ]
         for table in tables:
             table.check(type(self).__name__)
+        for (index, i), state in zip(places, states, strict=True):
+            plans[index].states[i] = self.state[plans[index].params[i]]
+            if plans[index].states[i] is not state:
+                plans[index].states[i].update(state)
         grads = [table.p.grad for table in tables]
         try:
             for table in tables:
@@ -221,7 +229,14 @@ class Stepped(torch.optim.Optimizer):
                 state["step"] = int(state["step"]) + 1
         _raise_versions(plans, [place for place in skipped if place not in set(places)])
 
-    def _table(self, plans: list[Plan], rules: list[Rule], index: int, i: int) -> Table:
+    def _whole_state(self, plans: list[Plan], rules: list[Rule], index: int, i: int) -> State:
+        """Return the state of a parameter, or what it starts from."""
+        state, (_, buffers, counters, _) = plans[index].states[i], rules[index]
+        if all(state.get(key) is not None for key in (*buffers, *counters)):
+            return state
+        return self._make([(index, i)], rules, plans)[index, i]
+
+    def _table(self, plans: list[Plan], rules: list[Rule], index: int, i: int, state: State) -> Table:
         group, plan = self.param_groups[index], plans[index]
         rule, buffers, counters, hyper = rules[index]
         p, name = plan.params[i], refusals.name_of(group, index, i)
@@ -233,10 +248,6 @@ class Stepped(torch.optim.Optimizer):
             raise RuntimeError(
                 f"{type(self).__name__}: momentum: got {group['momentum']} with the sparse gradient of {name}, need 0"
             )
-        state = plan.states[i]
-        if any(state.get(key) is None for key in (*buffers, *counters)):
-            self.state[p].update(self._make([(index, i)], rules, plans)[index, i])
-            state = plan.states[i] = self.state[p]
         hyper = {**_shared(group), **hyper, "step": int(plain(state["step"])) + 1 if counters else 1}
         return Table(name, p, [state[key] for key in buffers], rule, hyper)
 
