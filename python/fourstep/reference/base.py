@@ -115,9 +115,8 @@ class Optimizer:
             if self.flush_subnormals:
                 value[np.abs(value) < np.finfo(value.dtype).tiny] = 0
             stochastic = self.t > 0 and (self.stochastic_rounding or self.state_dtype == "int8")
-            bits = (
-                precision.random_bits(self.seed, self.t, number, buffer, value.size) if stochastic else None
-            )
+            bits_of = precision.spread_bits if self.state_dtype == "int8" else precision.random_bits
+            bits = bits_of(self.seed, self.t, number, buffer, value.size) if stochastic else None
             flat = value.reshape(-1)
             if self.state_dtype == "bfloat16":
                 flat[...] = precision.from_half(precision.to_half(flat, bits))

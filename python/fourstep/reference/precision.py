@@ -86,21 +86,38 @@ def _top_and_base(exponents: Array, size: int, signed: bool) -> tuple[int, Array
 
 
 def random_bits(seed: int, step: int, parameter: int, buffer: int, size: int) -> Array:
-    """Return one 32-bit number for each element of a buffer of a parameter at a step.
+    """Return one 32-bit number for each element of a buffer of a parameter at a step: independent ones, for bfloat16.
 
     An odd buffer has the numbers of the even one before it, with their halves exchanged.
 
     >>> random_bits(0, 1, 0, 2, 3).tolist()
-    [4112824150, 2841916194, 1632219236]
+    [3541788531, 981086391, 1083050046]
     """
+    return _exchanged(_mix32(_points(seed, step, parameter, buffer, size)), buffer)
+
+
+def spread_bits(seed: int, step: int, parameter: int, buffer: int, size: int) -> Array:
+    """Return such numbers that are spread over the elements of a step and independent from step to step: for 8 bits.
+
+    >>> spread_bits(0, 1, 0, 2, 3).tolist()
+    [1765693550, 4144570839, 1431350044]
+    """
+    return _exchanged(_points(seed, step, parameter, buffer, size), buffer)
+
+
+def _points(seed: int, step: int, parameter: int, buffer: int, size: int) -> Array:
     out = np.empty(size, np.uint32)
     for first in range(0, size, 2**32):
         key = _mix64(seed)
         for word in (step, parameter, buffer // 2, first >> 32):
             key = _mix64(key ^ word)
         index = np.arange(min(2**32, size - first), dtype=np.uint32)
-        out[first : first + index.size] = _mix32(index * np.uint32(0x9E3779B9) ^ np.uint32(key >> 32))
-    return out << np.uint32(16) | out >> np.uint32(16) if buffer % 2 else out
+        out[first : first + index.size] = index * np.uint32(0x9E3779B9) ^ np.uint32(key >> 32)
+    return out
+
+
+def _exchanged(bits: Array, buffer: int) -> Array:
+    return bits << np.uint32(16) | bits >> np.uint32(16) if buffer % 2 else bits
 
 
 def _mix64(x: int) -> int:

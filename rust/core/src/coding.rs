@@ -222,7 +222,7 @@ impl<T: Real> Kernel for ToByte<'_, T> {
         for ((codes, e), from) in codes.chunks_mut(BLOCK8).zip(exponents).zip(from.chunks(BLOCK8)) {
             *e = exponent(from);
             let format = Format::new(*e, signed);
-            let add = |i| random.map_or(NEAREST, |random| random.at(i) >> 12);
+            let add = |i| random.map_or(NEAREST, |random| random.spread(i) >> 12);
             for (i, (code, &x)) in (first..).zip(codes.iter_mut().zip(from)) {
                 *code = format.encode(x, add(i));
             }

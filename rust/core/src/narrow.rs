@@ -10,7 +10,7 @@
 
 use crate::coding::{BLOCK8, Format, exponent, half_to, nearest_half, random_half};
 use crate::isa::Kernel;
-use crate::random::{Random, side_by_side};
+use crate::random::{Random, TURN, side_by_side, spread_side_by_side};
 use crate::real::Real;
 use crate::rule::{Form, FourStep, Frame, elements, framed, none, plain};
 use crate::store::Bytes;
@@ -207,9 +207,10 @@ impl<const S: usize> Formats<S> {
             *e = exponent(&from[..n]);
         }
         let formats = self.all(); // by value: a code could be written over them, for all that the compiler knows
-        for i in 0..BLOCK8 as u32 {
-            let random = side_by_side(random, first as u32 + i);
-            let i = i as usize;
+        let mut turn = (first as u32).wrapping_mul(TURN);
+        for i in 0..BLOCK8 {
+            let random = spread_side_by_side(random, turn);
+            turn = turn.wrapping_add(TURN);
             for k in 0..S {
                 codes[k][i] = formats[k].encode(from[k][i], random[k] >> 12);
             }

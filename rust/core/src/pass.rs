@@ -11,11 +11,10 @@
 //!                                    encode            w, state
 //! ```
 //!
-//! A stage that is not asked for costs nothing, and where none is, the loop runs over whole arrays. Each stage is
-//! compiled once for a level, not once for a rule; between them a block stays in the first level of cache, so stages add
-//! operations and no trip through memory. On one thread their operations do not hide behind it, though: a stage reads an
-//! array in a burst that is too short for the prefetcher to run ahead of, so time is the sum of both. Longer blocks,
-//! scratch rows apart in the sets of the cache, and asking for the next block did not help.
+//! A stage that is not asked for costs nothing, and where none is, the loop runs over whole arrays; state in fewer bits
+//! has forms of the loop of its own (`narrow.rs`). Each stage is compiled once for a level, not once for a rule;
+//! between them a block stays in the first level of cache, so stages add operations and no trip through memory. A block
+//! is a range of the segment: to cut the segment itself for each would cost as much as a stage.
 //!
 //! A gradient that is not finite is noticed in every pass, by three integer operations an element; only then it is
 //! looked for ([`Found`]).
