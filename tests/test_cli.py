@@ -133,6 +133,10 @@ def test_flags_are_read_without_numpy() -> None:
             "--out needs a text of one line in UTF-8",
         ),
         (["train", "--optimizer", "adm"], "--optimizer needs one of adam"),
+        (
+            ["train", *SMALL, "--optimizer", "adan", "--state-dtype", "int8", "--out", "new"],
+            "state_dtype: 'int8' is for moments; 'neg_pre_grad' of Adan is none",
+        ),
         (["train", "--batch-size"], "argument --batch-size: expected one argument"),
         (["train", "--resume"], "--resume needs --out"),
         (["train", "--resume", "--out", "/no/such"], "/no/such: there is no such folder"),

@@ -280,6 +280,35 @@ def test_a_walk_that_diverges_is_a_result() -> None:
     assert 0 < walk.diverged < 400
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            (lambda x: x, [1.0], "SGD", 1),
+            TypeError,
+            "f: got .*, need one of fourstep.functions, an object with",
+        ),
+        (("ravine", [1.0], "SGD", 1), TypeError, "f: got 'ravine', need"),
+        ((functions.Ravine(), 1.0, "SGD", 1), ValueError, "x0: got 1.0, need an array of finite numbers"),
+        ((functions.Ravine(), [1.0, np.nan], "SGD", 1), ValueError, "x0: got .*, need an array of finite"),
+        (
+            (functions.Ravine(), [1.0, 1.0], ("Adam",), 1),
+            TypeError,
+            r"optimizer: got \('Adam',\), need a name",
+        ),
+        ((functions.Ravine(), [1.0, 1.0], {"Adam": {}}, 1), TypeError, "optimizer: got .*, need a name"),
+    ],
+)
+def test_minimize_names_what_it_cannot_use(arguments: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        fs.minimize(*arguments)
+
+
+def test_only_a_trap_has_an_escape_rate() -> None:
+    with pytest.raises(TypeError, match="need a function with a trap"):
+        functions.escape_rate(functions.Ravine(), "SGD")  # type: ignore[arg-type]
+
+
 def test_what_minimize_refuses() -> None:
     f = functions.Ravine()
     with pytest.raises(ValueError, match="optimizer: got 'Adm', need one of ADOPT, .*NAG, SGD"):

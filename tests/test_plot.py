@@ -30,6 +30,18 @@ def test_walks_are_drawn_from_one_start_with_equal_budgets() -> None:
         fs.plot.trajectories(f, [])
 
 
+def test_walks_of_one_name_are_numbered_and_still_compared() -> None:
+    ravine, sgd = functions.Ravine(), ("SGD", {"lr": 0.01})
+    made = fs.plot.trajectories(ravine, [sgd, sgd], steps=5)
+    legend = made.axes[1].get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["SGD(lr=0.01)", "SGD(lr=0.01) (2)"]
+    walks = [fs.minimize(ravine, ravine.start, sgd, steps) for steps in (5, 6)]
+    with pytest.raises(ValueError, match="got 6 steps, need 5, the budget of the others"):
+        fs.plot.trajectories(ravine, walks)
+
+
 def test_the_notes_pictures_show_what_they_say() -> None:
     """Momentum is faster through the ravine (O9); SGD lingers on the saddle (O6)."""
     ravine, saddle = functions.Ravine(), functions.Saddle()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import fourstep as fs
+from fourstep.explain.triples import UnexplainedError
 
 Array = np.ndarray[Any, Any]
 Noise = Callable[..., Array]
@@ -420,6 +421,7 @@ def test_a_sparse_table_beside_dense_parameters(same_bits: SameBits) -> None:
     assert t.explain(2, "w", 1)["‖g‖"] > np.sqrt(3)
     with pytest.raises(ValueError, match="is a sparse table, whose rows step by step_rows"):
         opt.explain(name="table", index=(3, 0))
+    assert t.table(last=1).splitlines()[1].split()[4:6] == ["–", "–"]  # g and η: not seen, no NaN
 
 
 def test_steps_that_are_functions_can_be_watched() -> None:
@@ -428,6 +430,9 @@ def test_steps_that_are_functions_can_be_watched() -> None:
     with fs.trace(opt) as t, pytest.warns(fs.optim.SlowStep):
         opt.step([w.copy()])
     assert t.to_numpy()["w_next"][0].tolist() == w.tolist()
+    assert t.table().splitlines()[1].split()[3:5] == ["–", "–"]
+    with pytest.raises(UnexplainedError, match="direction is a function of yours"):
+        opt.explain(name="0", index=0, grads=[w.copy()])
     with pytest.raises(
         ValueError, match="explain: direction is a function of yours, which only you can explain"
     ):

@@ -62,8 +62,9 @@ def _compiled(rule: Rule, layout: Layout) -> Ready:
     torch._dynamo.reset()
     params, _ = tensors(layout)
     options = {**(rule.torch_options or rule.options), "foreach": True}
-    # A number would be compiled into the code, and compiled again when it changes.
-    options["lr"] = torch.tensor(options["lr"])
+    # A number would be compiled into the code, and compiled again when it changes. (Adam's loops refuse a tensor.)
+    if rule.torch not in ("Adam", "AdamW"):
+        options["lr"] = torch.tensor(options["lr"])
     optimizer = getattr(torch.optim, rule.torch)(params, **options)
     step = torch.compile(optimizer.step)
     original = [p.detach().clone() for p in params]

@@ -3,6 +3,7 @@
 ``tail``      clip by norm, AdamW, moving average of the parameters, gradients to 0: torch's `clip_grad_norm_`, fused
               AdamW, foreach lerp, `zero_grad`. Of each element ours moves 44 bytes, torch 56
 ``moments``   AdamW with its moments in bfloat16 or in 8-bit blocks, against torch's fused AdamW in float32
+``triple``    Adam, and a triple that has no name, composed by `FourStep`, against Adam by name, in cache
 
 The answer is that of the twin: ours bit for bit, torch within 1e-6 of the largest parameter.
 """
@@ -18,7 +19,7 @@ import numpy as np
 import fourstep as fs
 from bandwidth import limits
 from cases import CALLS, THREADS, TOLERANCE, Layout, start, tensors
-from fourstep import reference
+from fourstep import reference, steps
 from harness import Array, Case, Ready, Rival, measure, module
 
 LR, DECAY, CLIP, AVERAGE = 1e-3, 1e-2, 0.5, 0.999
@@ -29,7 +30,7 @@ _TAIL: dict[str, Any] = {**_ADAMW, "clip_norm": CLIP, "ema_decay": AVERAGE, "zer
 def cases(small: bool = False) -> list[Case]:
     """Return every case."""
     layout = Layout(4, 1 << 10 if small else 1 << 22)
-    found = []
+    found = [_triple_case(small)]
     for threads in THREADS:
         found.append(_case("tail", layout, threads, 44, _tail_rivals(layout)))
         for dtype, size in (("bfloat16", 20), ("int8", 16)):
@@ -50,12 +51,45 @@ def _case(name: str, layout: Layout, threads: int, size: int, rivals: list[Rival
     )
 
 
+def _triple_case(small: bool) -> Case:
+    layout = Layout(1, 1 << 10 if small else 1 << 18)
+    adam = {"first": steps.ema(0.9), "second": steps.ema_sq(0.999), "direction": steps.ratio(1e-8)}
+    unnamed = {**adam, "second": steps.sum_sq()}
+    rivals = [
+        Rival(
+            "FourStep, as Adam",
+            partial(_composed, layout, adam),
+            partial(_twin_of, layout, "Adam", (("lr", LR),)),
+        ),
+        Rival("Adam", partial(_named, layout, {"lr": LR}), partial(_twin_of, layout, "Adam", (("lr", LR),))),
+        Rival(
+            "FourStep, ema and sum_sq",
+            partial(_composed, layout, unnamed),
+            partial(_twin_of, layout, "FourStep", (("lr", LR), *unnamed.items())),
+        ),
+    ]
+    n = layout.size
+    return Case(f"triple_f32/{layout}/1", tuple(rivals), 1, n, 28 * n, limits(n, 4, 3, 1, CALLS), CALLS)
+
+
+def _composed(layout: Layout, parts: dict[str, Any]) -> Ready:
+    arena, gradients = _arena(layout)
+    optimizer = fs.FourStep(arena, lr=LR, **parts)
+    return Ready(optimizer.step, lambda: np.concatenate(list(arena.values())), gradients)
+
+
+def _named(layout: Layout, options: dict[str, Any]) -> Ready:
+    arena, gradients = _arena(layout)
+    optimizer = fs.optim.Adam(arena, **options)
+    return Ready(optimizer.step, lambda: np.concatenate(list(arena.values())), gradients)
+
+
 def _tail_rivals(layout: Layout) -> list[Rival]:
     expected = partial(_twin, layout, tuple(_TAIL.items()))
     theirs = partial(_torch_tail, layout)
     moved = 56 * layout.count * layout.size
     return [
-        Rival("fourstep arena", partial(_ours, layout, _TAIL), expected),
+        Rival("fourstep arena", partial(_named, layout, _TAIL), expected),
         Rival("fourstep in four calls", partial(_ours_apart, layout), expected),
         Rival("torch in four calls", theirs, expected, TOLERANCE, needs="torch", bytes=moved),
     ]
@@ -68,21 +102,25 @@ def _moment_rivals(layout: Layout, dtype: str) -> list[Rival]:
     return [
         Rival(
             f"fourstep {dtype}",
-            partial(_ours, layout, options),
+            partial(_named, layout, options),
             partial(_twin, layout, tuple(options.items())),
         ),
-        Rival("fourstep float32", partial(_ours, layout, _ADAMW), full, bytes=28 * n),
+        Rival("fourstep float32", partial(_named, layout, _ADAMW), full, bytes=28 * n),
         Rival(
             "torch fused float32", partial(_torch_fused, layout), full, TOLERANCE, needs="torch", bytes=28 * n
         ),
     ]
 
 
-@lru_cache(maxsize=2)
 def _twin(layout: Layout, options: tuple[tuple[str, Any], ...]) -> Array:
+    return _twin_of(layout, "Adam", options)
+
+
+@lru_cache(maxsize=2)
+def _twin_of(layout: Layout, kind: str, options: tuple[tuple[str, Any], ...]) -> Array:
     w, g = start(layout)
     params = {str(i): x.copy() for i, x in enumerate(w)}
-    twin = reference.Adam(params, **dict(options))
+    twin = getattr(reference, kind)(params, **dict(options))
     for _ in range(CALLS):
         twin.step({str(i): x.copy() for i, x in enumerate(g)})
     return np.concatenate(list(params.values()))
@@ -98,12 +136,6 @@ def _arena(layout: Layout) -> tuple[fs.Arena, Callable[[], None]]:
 
     gradients()
     return arena, gradients
-
-
-def _ours(layout: Layout, options: dict[str, Any]) -> Ready:
-    arena, gradients = _arena(layout)
-    optimizer = fs.optim.Adam(arena, **options)
-    return Ready(optimizer.step, lambda: np.concatenate(list(arena.values())), gradients)
 
 
 def _ours_apart(layout: Layout) -> Ready:

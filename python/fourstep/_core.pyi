@@ -17,6 +17,7 @@ __all__ = [
     "elementary",
     "embedding_backward",
     "embedding_forward",
+    "identical",
     "layouts",
     "metrics_auc",
     "metrics_best_threshold",
@@ -34,7 +35,6 @@ __all__ = [
     "set_num_threads",
     "step",
     "step_at",
-    "identical",
     "step_packed",
     "step_rows",
 ]

@@ -113,8 +113,11 @@ def minimize(
 
     Raises
     ------
+    TypeError
+        f is no function with its gradient; the optimizer is given in another form.
     ValueError
-        A gradient of another shape than x0; an optimizer of that name does not exist; steps < 0.
+        x0 is no array of finite numbers; a gradient of another shape than x0; an optimizer of that name does not exist;
+        steps < 0.
 
     Examples
     --------
@@ -126,9 +129,8 @@ def minimize(
     >>> walk.optimizer, bool((walk.evaluated_at[1:] != walk.points[1:-1]).any())  # it looks ahead
     ('NAG', True)
     """
-    value, gradient = f if isinstance(f, tuple) else (f.value, f.gradient)
-    start = np.asarray(x0)
-    start = start if start.dtype == np.float32 else start.astype(np.float64)
+    value, gradient = _both(f)
+    start = _start(x0)
     if isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 0:
         raise ValueError(f"steps: got {steps!r}, need a whole number >= 0")
     arena = Arena({"x": start})
@@ -157,6 +159,23 @@ def minimize(
     return Trajectory(points, losses, gradients, evaluated_at, name, _called(f))
 
 
+def _both(f: Any) -> tuple[Callable[[Array], Any], Callable[[Array], Any]]:
+    pair = f if isinstance(f, tuple) else (getattr(f, "value", None), getattr(f, "gradient", None))
+    if len(pair) != 2 or not all(map(callable, pair)):
+        raise TypeError(
+            f"f: got {f!r}, need one of fourstep.functions, an object with value(x) and gradient(x), or two functions "
+            "(value, gradient)"
+        )
+    return pair
+
+
+def _start(x0: Any) -> Array:
+    start = np.asarray(x0)
+    if start.dtype.kind not in "fiu" or start.ndim == 0 or not np.isfinite(start).all():
+        raise ValueError(f"x0: got {x0!r}, need an array of finite numbers, one for each variable")
+    return start if start.dtype == np.float32 else start.astype(np.float64)
+
+
 def _result(made: optim.Optimizer) -> AbstractContextManager[Any]:
     """Return a context in which the parameters are what the optimizer has found: with Schedule-Free, an average."""
     averaged = getattr(made, "averaged", None)
@@ -170,12 +189,21 @@ def make(choice: Choice, arena: Arena) -> tuple[optim.Optimizer, str]:
         if not isinstance(made, optim.Optimizer):
             raise TypeError(f"optimizer: made {type(made).__name__}, need an optimizer of fourstep.optim")
         return made, type(made).__name__
-    name, options = (choice, {}) if isinstance(choice, str) else choice
+    name, options = (choice, {}) if isinstance(choice, str) else _named(choice)
     known = [n for n in optim.__all__ if isinstance(c := getattr(optim, n), type) and _steps(c)]
     if name not in known:
         raise ValueError(f"optimizer: got {name!r}, need one of {', '.join(known)}")
     told = ", ".join(f"{key}={value!r}" for key, value in options.items())
     return getattr(optim, name)(arena, **options), f"{name}({told})" if told else name
+
+
+def _named(choice: Any) -> tuple[str, Mapping[str, Any]]:
+    if isinstance(choice, tuple) and len(choice) == 2 and isinstance(choice[1], Mapping):
+        return choice
+    raise TypeError(
+        f"optimizer: got {choice!r}, need a name, a name with its options such as ('Adam', {{'lr': 0.1}}), or a function "
+        "that makes one over an arena"
+    )
 
 
 def _steps(kind: type) -> bool:

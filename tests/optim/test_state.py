@@ -140,6 +140,18 @@ def test_wrong_state(change: Any, message: str) -> None:
     np.testing.assert_equal(optimizer.state_dict(), before)
 
 
+def test_hyper_parameters_that_a_state_brings_along_are_told() -> None:
+    saved = fs.optim.Adam([np.ones(2)], lr=0.5).state_dict()
+    other = fs.optim.Adam([np.ones(2)], dialect="keras", clip_norm=0.5, amsgrad=False)
+    with pytest.warns(fs.optim.HyperParameterWarning) as told:
+        other.load_state_dict(saved)
+    message = str(told[0].message)
+    for line in ("dialect: 'keras' becomes 'torch'", "clip_norm: 0.5 becomes None", "eps of group 0: 1e-07"):
+        assert line in message
+    assert "lr" not in message.replace("lr_", "")
+    assert other.param_groups[0]["lr"] == 0.5
+
+
 def test_swapped_names_do_not_load_silently() -> None:
     """By position they would fit; by name they are told apart."""
     state = stepped(adam(a=(3,), b=(3,)))

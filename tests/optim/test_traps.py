@@ -96,6 +96,20 @@ def test_15_l2_is_l2_for_all(rule: Any) -> None:
     assert not np.array_equal(a, np.full(3, 2.0))
 
 
+def test_a_rate_that_float32_cannot_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"lr: got 1e\+39, need at most 3\.403e\+38, the largest float32"):
+        fs.optim.SGD([np.ones(2)], lr=1e39)
+
+
+def test_what_a_step_was_refused_for_is_counted() -> None:
+    w = np.ones(2)
+    optimizer = fs.optim.SGD({"w": w}, lr=0.1, skip_nonfinite="error")
+    with pytest.raises(FloatingPointError, match="the gradient of w is nan"):
+        optimizer.step({"w": np.array([np.nan, 1.0])})
+    assert (optimizer.nonfinite.steps, optimizer.nonfinite.elements, optimizer.nonfinite.first) == (1, 1, "w")
+    assert optimizer.last is not None and optimizer.last.skipped and w.tolist() == [1.0, 1.0]
+
+
 def test_19_clipping_by_norm_has_torchs_formula() -> None:
     w = np.zeros(2)
     optimizer = fs.optim.SGD([w], lr=1.0, clip_norm=1.0)

@@ -123,6 +123,32 @@ def formulas_of(
     )
 
 
+def functions_of(optimizer: Optimizer) -> list[str]:
+    """Return which of the four steps are functions of the user's."""
+    written = ["gradient"] * bool(getattr(optimizer, "gradient_functions", ()))
+    for group in optimizer.param_groups:
+        four = optimizer._four_steps(group)
+        written += [
+            key for key in ("first", "second", "direction") if not isinstance(getattr(four, key), steps.Step)
+        ]
+    return written + ["update"] * (getattr(optimizer, "update_function", None) is not None)
+
+
+def refuse_functions(optimizer: Optimizer) -> None:
+    """Raise where one of the four steps is a function of the user's.
+
+    Raises
+    ------
+    UnexplainedError
+        Names the step.
+    """
+    written = functions_of(optimizer)
+    if written:
+        raise UnexplainedError(
+            f"explain: {written[0]} is a function of yours, which only you can explain; as_four_steps() has the rest"
+        )
+
+
 def of_group(optimizer: Optimizer, group: ParamGroup) -> Formulas:
     """Return the formulas of a group, from what it says of its four steps.
 
@@ -133,16 +159,8 @@ def of_group(optimizer: Optimizer, group: ParamGroup) -> Formulas:
     UnexplainedError
         One of its steps is a function of the user's.
     """
+    refuse_functions(optimizer)
     four = optimizer._four_steps(group)
-    written = [
-        key for key in ("first", "second", "direction") if not isinstance(getattr(four, key), steps.Step)
-    ]
-    written += ["gradient"] * bool(getattr(optimizer, "gradient_functions", ()))
-    written += ["update"] * (getattr(optimizer, "update_function", None) is not None)
-    if written:
-        raise UnexplainedError(
-            f"explain: {written[0]} is a function of yours, which only you can explain; as_four_steps() has the rest"
-        )
     parts = four.first, four.second, four.direction
     kept = [state for part in parts[:2] for state in part.states]
     own = optimizer._rule(group)[1]

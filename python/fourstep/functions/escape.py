@@ -81,6 +81,8 @@ def escape_rate(
 
     Raises
     ------
+    TypeError
+        f has no trap.
     ValueError
         A start outside the trap; an optimizer that ties the starts to each other (clip_norm, trust ratios).
 
@@ -91,6 +93,8 @@ def escape_rate(
     >>> functions.escape_rate(basin, ("SGD", {"lr": 0.3}), noise=0.5)
     Escape(SGD(lr=0.3): 9.0% of 400; 36 escaped, 364 stayed, 0 lost)
     """
+    if not all(hasattr(f, name) for name in ("starts", "trapped")):
+        raise TypeError(f"f: got {f!r}, need a function with a trap: DoubleWell or RingedBasin")
     points = f.starts(starts, seed) if isinstance(starts, int) else np.array(starts, np.float64)
     if points.ndim != 2 or points.shape[1:] != (2,) or not len(points):
         raise ValueError(f"starts: got shape {points.shape}, need (n, 2)")

@@ -71,6 +71,7 @@ from fourstep.optim.rprop import Rprop
 from fourstep.optim.schedule_free import AdamWScheduleFree, SGDScheduleFree
 from fourstep.optim.sgd import NAG, SGD, SGDW
 from fourstep.optim.signum import Signum
+from fourstep.optim.state import HyperParameterWarning
 from fourstep.optim.yogi import Yogi
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ __all__ = [
     "Adan",
     "FourStep",
     "FourSteps",
+    "HyperParameterWarning",
     "Last",
     "LazyAdam",
     "Leak",

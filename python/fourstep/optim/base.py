@@ -67,7 +67,8 @@ class Optimizer(Stepper, metaclass=Dialected):
     zero_grad : bool
         Set the gradients to 0 once they are used.
     flush_subnormals : bool
-        Store state below the smallest normal number as 0: arithmetic with subnormal numbers is slow on many CPUs.
+        Store state as 0 that is subnormal, or below 2²⁴ times the smallest normal number, so that its product with a
+        learning rate may be: arithmetic with subnormal numbers is slow on many CPUs.
     copy_out : {None, "bfloat16"}
         Write the parameters as bfloat16 too: `copies`, by name, as uint16.
     track : bool
@@ -290,7 +291,11 @@ class Optimizer(Stepper, metaclass=Dialected):
         return dump(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`.
+        """Go on from a `state_dict`: with its hyper-parameters and options, as they were saved.
+
+        A `HyperParameterWarning` names those that this optimizer was made with otherwise (a rate apart, which a
+        schedule or its user moves); set them again afterwards, in `param_groups` or by attribute, where the new ones are
+        meant. What fixes the shape of the state (`ema_decay`, `state_dtype`, `copy_out`, `seed`, …) has to be the same.
 
         Raises
         ------

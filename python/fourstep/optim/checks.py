@@ -23,11 +23,17 @@ def number(name: str, value: Any) -> float:
     return result
 
 
+#: The largest float32: what is larger is infinite where most steps are computed.
+_LARGEST = (2.0 - 2.0**-23) * 2.0**127
+
+
 def non_negative(name: str, value: Any) -> float:
-    """Accept a finite number >= 0."""
+    """Accept a number >= 0 that float32 can hold."""
     result = number(name, value)
     if not 0 <= result < math.inf:
         raise ValueError(f"{name}: got {result}, need a finite number >= 0")
+    if result > _LARGEST:
+        raise ValueError(f"{name}: got {result}, need at most {_LARGEST:.4g}, the largest float32")
     return result
 
 

@@ -87,6 +87,8 @@ class ParamGroup(MutableMapping[str, Any]):
             return self._fixed[key]
         if key == "lr":
             return evaluate(self._values["lr"], self._next_step())
+        if key not in self._values:
+            raise KeyError(f"no hyper-parameter is called {key!r}; there are {', '.join(self._values)}")
         return self._values[key]
 
     def __setitem__(self, key: str, value: Any) -> None:

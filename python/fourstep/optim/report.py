@@ -22,11 +22,12 @@ class Last:
     first_nonfinite : str or None
         The first parameter that had one.
     skipped : bool
-        Whether nothing was updated (``skip_nonfinite="step"``).
+        Whether nothing was updated (``skip_nonfinite`` of "step" or "error").
     grad_norm : float or None
-        ‖g‖ over all trainable parameters, before clipping, after `grad_scale`. Also known with `clip_norm`.
+        ‖g‖ over all trainable parameters, before clipping, after `grad_scale`. Also known with `clip_norm`, where all
+        are clipped together.
     clip_coefficient : float or None
-        What the gradients were multiplied by to clip them by `clip_norm`.
+        What the gradients were multiplied by to clip them by `clip_norm`; the least, where groups are clipped apart.
     grad_norms, param_norms, update_norms : dict of str to float
         ‖g‖, ‖w‖ before the step, and ‖Δw‖, by parameter.
     """

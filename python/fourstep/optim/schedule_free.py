@@ -61,7 +61,7 @@ class ScheduleFree(Optimizer):
         if self.options.state_dtype not in (None, "float32"):
             raise ValueError(
                 f"state_dtype: got {self.options.state_dtype!r}, need None or 'float32': z is no moment, "
-                "it is the parameters themselves"
+                "it is the parameters themselves, which no fewer bits hold"
             )
 
     def _beta(self, group: ParamGroup) -> float:

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,10 @@ def _named(function: Callable[[int], float]) -> dict[str, str]:
     return {"function": getattr(function, "__qualname__", None) or type(function).__qualname__}
 
 
+class HyperParameterWarning(UserWarning):
+    """A state was loaded whose hyper-parameters are not those that the optimizer was made with."""
+
+
 @dataclass
 class _Group:
     """What a group will be, once all of it is known to be right."""
@@ -125,6 +130,7 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     if problems:
         raise StateError(f"{kind}: {'; '.join(problems)}")
 
+    _tell_of_changes(optimizer, groups, options, state["dialect"])
     for index, new in enumerate(groups):
         optimizer.allocate_for(index, sorted(new.started))
     for group, new in zip(optimizer.param_groups, groups, strict=True):
@@ -142,6 +148,28 @@ def restore(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     optimizer.step_count = step
     for name, value in options.items():
         setattr(optimizer.options, name, value)
+
+
+def _tell_of_changes(
+    optimizer: Optimizer, groups: Sequence[_Group], options: Mapping[str, Any], dialect: str
+) -> None:
+    """Warn of what the caller asked for and the state says otherwise."""
+    here = optimizer.options.to_dict()
+    lines = [f"{name}: {here[name]!r} becomes {value!r}" for name, value in options.items()]
+    if dialect != optimizer.dialect:
+        lines.insert(0, f"dialect: {optimizer.dialect!r} becomes {dialect!r}")
+    for index, (group, new) in enumerate(zip(optimizer.param_groups, groups, strict=True)):
+        lines += [
+            f"{key} of group {index}: {group.raw(key)!r} becomes {value!r}"
+            for key, value in new.values.items()
+            if key != "lr" and _dump_value(group.raw(key)) != value
+        ]
+    if lines:
+        warnings.warn(
+            f"{type(optimizer).__name__}: the state brings its own hyper-parameters: {'; '.join(lines)}",
+            HyperParameterWarning,
+            stacklevel=4,
+        )
 
 
 def _from_format_1(optimizer: Optimizer, state: Mapping[str, Any]) -> dict[str, Any]:

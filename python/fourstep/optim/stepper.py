@@ -217,6 +217,7 @@ class Stepper(Holdings):
         try:
             report = self._call(buffers, groups, clips, self.pass_options(step_1, step_4))
         except FloatingPointError as error:
+            self._count_refused(gradients, jobs)
             raise FloatingPointError(f"{error}{self._first_not_finite(gradients, jobs)}") from None
         skipped = report[4]
         if not skipped:
@@ -340,6 +341,15 @@ class Stepper(Holdings):
                 NonFiniteWarning,
                 stacklevel=4,
             )
+
+    def _count_refused(self, gradients: Gradients, jobs: Sequence[Job]) -> None:
+        """Count what a step was refused for."""
+        count, first = self._count_not_finite(gradients, jobs)
+        count += sum(table.not_finite for table in self._tables)
+        if count:
+            first = first or next((t.name for t in self._tables if t.not_finite), None)
+            self.last = Last(self.step_count + 1, count, first, skipped=True)
+            self.nonfinite.add(self.last)
 
     def _count_not_finite(self, gradients: Gradients, jobs: Sequence[Job]) -> tuple[int, str | None]:
         """Count by name: the gaps of an arena are nobody's."""

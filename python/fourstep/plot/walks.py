@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def trajectories(
     walks: dict[str, Trajectory] = {}
     for label, each in named:
         walk = each if isinstance(each, Trajectory) else minimize(f, start, each, steps)
-        walks[label or walk.optimizer] = walk
+        walks[_unused(label or walk.optimizer, walks)] = walk
     _check_equal(walks)
     with style():
         made = figure(2)
@@ -111,6 +112,12 @@ def _least(f: Any, walks: Mapping[str, Trajectory]) -> float:
     """Return the value at the minimum; not above any loss that was reached."""
     reached = [walk.losses[np.isfinite(walk.losses)].min() for walk in walks.values()]
     return float(min(f.value(np.asarray(f.minimum, float)), *reached))
+
+
+def _unused(label: str, used: Mapping[str, Any]) -> str:
+    """Return a label, with a number where it is used already."""
+    others = itertools.chain([label], (f"{label} ({n})" for n in itertools.count(2)))
+    return next(other for other in others if other not in used)
 
 
 def _check_equal(walks: Mapping[str, Trajectory]) -> None:

@@ -113,7 +113,7 @@ class Optimizer:
         """Store the state of an array: subnormal numbers as 0, and in as few bits as are asked for."""
         for buffer, (key, value) in enumerate(self.state[name].items(), start=2):
             if self.flush_subnormals:
-                value[np.abs(value) < np.finfo(value.dtype).tiny] = 0
+                value[np.abs(value) < precision.least(value.dtype)] = 0
             stochastic = self.t > 0 and (self.stochastic_rounding or self.state_dtype == "int8")
             bits_of = precision.spread_bits if self.state_dtype == "int8" else precision.random_bits
             bits = bits_of(self.seed, self.t, number, buffer, value.size) if stochastic else None

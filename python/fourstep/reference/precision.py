@@ -23,6 +23,15 @@ SIGNED = frozenset({"exp_avg", "momentum_buffer", "grad_avg", "exp_avg_diff", "e
 _WORD = 2**64 - 1
 
 
+def least(dtype: Any) -> Any:
+    """Return the least magnitude that `flush_subnormals` keeps: 2^24 times the smallest normal number.
+
+    >>> float(least(np.float32)) == 2.0**-102
+    True
+    """
+    return np.finfo(dtype).tiny * np.finfo(dtype).dtype.type(2**24)
+
+
 def to_half(x: Array, random: Array | None = None) -> Array:
     """Return x rounded to bfloat16, as uint16; `random`: 32-bit numbers, of which the upper half is added.
 

@@ -64,7 +64,8 @@ def trace(
 
     Notes
     -----
-    The step is not changed by a bit; without a trace nothing is attached to an optimizer.
+    The step is not changed by a bit; without a trace nothing is attached to an optimizer. The kernels of rows, and steps
+    that are Python functions, are not seen into: of those w alone is recorded, and tables show a dash for the rest.
     """
     if not isinstance(opt, Optimizer):
         raise TypeError(f"opt: got {type(opt).__name__}, need an optimizer of fourstep.optim")

@@ -10,6 +10,7 @@ import numpy as np
 
 from fourstep.arena import Array
 from fourstep.explain.numbers import StepExplanation
+from fourstep.explain.triples import refuse_functions
 from fourstep.optim.base import Optimizer
 from fourstep.optim.probe import Probed
 from fourstep.optim.stepper import Buffers, Clips, Groups
@@ -62,6 +63,7 @@ def preview(opt: Optimizer, name: str, index: Index, grads: Any = None) -> StepE
     ValueError
         No such element, or its group is frozen.
     """
+    refuse_functions(opt)
     if name not in opt._layout.names:
         raise ValueError(f"name: no parameter is called {name!r}; there are {', '.join(opt._layout.names)}")
     (coordinate,) = chosen(opt, [name], [index])

@@ -13,8 +13,12 @@ from fourstep._table import table
 from fourstep.arena import Array
 from fourstep.explain.numbers import StepExplanation, substitute
 from fourstep.explain.steps import Steps
+from fourstep.explain.triples import functions_of
 from fourstep.optim.base import Optimizer
 from fourstep.tracing.coordinates import Coordinate, Index
+
+#: What is known of a step only inside the kernels.
+_STEP = ("g", "m", "V", "eta")
 
 #: What a first and a second moment are called, where a rule has them.
 FIRST = ("momentum_buffer", "exp_avg", "exp_avg_fast")
@@ -122,12 +126,23 @@ class Record:
         names = [n for n in seen.dtype.names or () if n not in ("step", "at", "gradient", "lr")]
         names = [n for n in names if n in ("w", "g", "eta", "w_next") or np.isfinite(seen[n]).any()]
         head = ["step", "element", *("η" if n == "eta" else "w next" if n == "w_next" else n for n in names)]
+        hidden = self._hidden()
         rows = [
-            (int(row[i]["step"]), str(c), *(_number(row[i][n]) for n in names))
+            (
+                int(row[i]["step"]),
+                str(c),
+                *("–" if i in hidden and n in _STEP else _number(row[i][n]) for n in names),
+            )
             for row in seen
             for i, c in enumerate(self.coordinates)
         ]
         return table(tuple(head), rows)
+
+    def _hidden(self) -> set[int]:
+        """Return the coordinates whose steps no trace sees into: rows of tables, and steps that are functions."""
+        everything = bool(functions_of(self.opt))
+        groups = self.opt.param_groups
+        return {i for i, c in enumerate(self.coordinates) if everything or groups[c.group].raw("sparse")}
 
     def explain(self, step: int, name: str, index: Index = ()) -> StepExplanation:
         """Return a step of one element, with its numbers in the formulas.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fourstep import nn, optim
 from fourstep.arena import Arena
 from fourstep.data import batches
-from fourstep.train.errors import RunError
+from fourstep.train.errors import ConfigError, RunError
 from fourstep.train.groups import groups
 from fourstep.train.kinds import KINDS, SPARSE
 from fourstep.train.model import ClickModel
@@ -40,16 +40,20 @@ Rows = npt.NDArray[np.int64]
 def optimizer(arena: Arena, config: Config, steps_per_epoch: int) -> optim.Optimizer:
     """Make the optimizer that the configuration names, with its groups, schedule and clipping."""
     kinds = SPARSE if config.sparse else KINDS
-    return kinds[config.optimizer](
-        arena,
-        lr=schedule(config, config.lr, steps_per_epoch),
-        groups=groups(arena, config, steps_per_epoch),
-        clip_norm=config.clip_norm or None,
-        clip_value=config.clip_value or None,
-        state_dtype=config.state_dtype,
-        stochastic_rounding=config.state_dtype == "bfloat16",  # to the nearest, a slow average would not move
-        seed=config.seed,
-    )
+    try:
+        return kinds[config.optimizer](
+            arena,
+            lr=schedule(config, config.lr, steps_per_epoch),
+            groups=groups(arena, config, steps_per_epoch),
+            clip_norm=config.clip_norm or None,
+            clip_value=config.clip_value or None,
+            state_dtype=config.state_dtype,
+            stochastic_rounding=config.state_dtype
+            == "bfloat16",  # to the nearest, a slow average would not move
+            seed=config.seed,
+        )
+    except ValueError as refusal:
+        raise ConfigError(str(refusal)) from None
 
 
 def predict(model: ClickModel, inputs: Inputs, rows: Rows | None = None) -> Floats:

@@ -45,7 +45,8 @@ pub trait Real:
     fn alarm(self) -> Self::Alarm;
     /// Whether some value was infinite or NaN.
     fn alarmed(bits: Self::Alarm) -> bool;
-    /// The value, or 0 where it is subnormal: by comparison, never through the control register.
+    /// The value, or 0 where it is below 2^24 times the smallest normal number: subnormal, or so small that its product
+    /// with a learning rate could be. By comparison, never through the control register.
     fn flushed(self) -> Self;
 }
 
@@ -86,8 +87,8 @@ macro_rules! real {
             }
             #[inline(always)]
             fn flushed(self) -> Self {
-                let subnormal = -$t::MIN_POSITIVE < self && self < $t::MIN_POSITIVE;
-                if subnormal { 0.0 } else { self }
+                const LEAST: $t = $t::MIN_POSITIVE * 16_777_216.0;
+                if -LEAST < self && self < LEAST { 0.0 } else { self }
             }
         }
     };

@@ -176,6 +176,8 @@ class _Walk:
                     f"steps: got {steps[-1]}, need at most {len(gradients)}, the number of gradients"
                 )
             rows = [np.asarray(g, np.float64).reshape(-1) for g in gradients]
+            if not np.isfinite(rows).all():
+                raise ValueError("gradients: got NaN or infinite numbers, of which no effect can be measured")
             self.gradient = lambda t, w: rows[t]
             start = example_start(rows[0].size) if start is None else start
         self.start = np.array(start, np.float64).reshape(-1)
