@@ -268,7 +268,8 @@ def test_a_state_keeps_its_dialect() -> None:
     keras = fs.optim.Adam([np.ones(2)], dialect="keras")
     keras.step([np.ones(2)])
     torch = fs.optim.Adam([np.ones(2)])
-    torch.load_state_dict(keras.state_dict())
+    with pytest.warns(fs.optim.HyperParameterWarning, match="dialect: 'torch' becomes 'keras'"):
+        torch.load_state_dict(keras.state_dict())
     assert torch.dialect == "keras"
     assert torch.param_groups[0]["eps"] == 1e-7
     assert torch.param_groups[0]["eps_hat"] is True

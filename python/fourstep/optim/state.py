@@ -162,7 +162,7 @@ def _tell_of_changes(
         lines += [
             f"{key} of group {index}: {group.raw(key)!r} becomes {value!r}"
             for key, value in new.values.items()
-            if key != "lr" and _dump_value(group.raw(key)) != value
+            if key != "lr" and value not in (group.raw(key), _dump_value(group.raw(key)))
         ]
     if lines:
         warnings.warn(

@@ -43,7 +43,7 @@ class Step:
 
     def arguments(self) -> dict[str, Any]:
         """Return its hyper-parameters by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return dict(vars(self))  # its fields and nothing else; asked for in every step
 
     def values(self) -> dict[str, float]:
         """Return the numbers of its formula by symbol."""
