@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fourstep as fs
-from fourstep import _core
+from fourstep import _core, reference
 from fourstep._runtime import execution, override
 from fourstep.reference import lanes
 
@@ -328,16 +328,45 @@ def test_state_of_another_precision_is_refused() -> None:
         make(None).load_state_dict(source.state_dict())
 
 
-def test_subnormal_state_becomes_zero() -> None:
-    w = {"w": np.ones(4, np.float32)}
-    optimizer = fs.optim.Adam(w, flush_subnormals=True)
-    optimizer.step({"w": np.array([1e-20, 1e-25, 1.0, 0.0], np.float32)})
-    v = optimizer.state_of("w")["exp_avg_sq"]
-    assert v[0] == 0
-    assert v[2] > 0
-    plain = fs.optim.Adam({"w": np.ones(4, np.float32)})
-    plain.step({"w": np.array([1e-20, 1e-25, 1.0, 0.0], np.float32)})
-    assert 0 < plain.state_of("w")["exp_avg_sq"][0] < np.finfo(np.float32).tiny
+def test_subnormal_state_becomes_zero_and_first_moments_before_that() -> None:
+    g = np.array(
+        [1e-20, 2.0**-101, 2.0**-99, 1.0, 0.0], np.float32
+    )  # m is a quarter, v of the first subnormal
+    ends = []
+    for flush in (False, True):
+        optimizer = fs.optim.Adam({"w": np.ones(5, np.float32)}, betas=(0.75, 0.999), flush_subnormals=flush)
+        optimizer.step({"w": g})
+        ends.append(optimizer.state_of("w"))
+    plain, flushed = ends
+    assert 0 < plain["exp_avg_sq"][0] < np.finfo(np.float32).tiny
+    assert flushed["exp_avg_sq"][0] == 0
+    assert plain["exp_avg"][1] == 2.0**-103
+    assert flushed["exp_avg"].tolist() == [plain["exp_avg"][0], 0.0, 2.0**-101, 0.25, 0.0]
+    small = fs.optim.AdaGrad({"w": np.ones(1, np.float32)}, flush_subnormals=True)
+    small.step({"w": np.array([2.0**-55], np.float32)})
+    assert (
+        small.state_of("w")["sum"][0] == 2.0**-110
+    )  # a second moment divides: it is kept while it is normal
+
+
+@pytest.mark.parametrize("dtype_of_state", ["bfloat16", "int8"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_around_the_blocks_of_the_loop(dtype_of_state: str, threads: int, noise: Any, same_bits: Any) -> None:
+    options: dict[str, Any] = {"state_dtype": dtype_of_state, "seed": 3}
+    options |= {"stochastic_rounding": True} if dtype_of_state == "bfloat16" else {}
+    sizes = {"a": 65_535, "b": 65_536, "c": 65_537, "d": 131_329}
+    ours = {name: noise(n, n, np.float32) for name, n in sizes.items()}
+    theirs = {name: array.copy() for name, array in ours.items()}
+    optimizer, twin = fs.optim.Adam(ours, **options), reference.Adam(theirs, **options)
+    for t in range(2):
+        grads = {name: noise(100 + t, n, np.float32) for name, n in sizes.items()}
+        with override(threads=threads, serial_below=0):
+            optimizer.step(grads)
+        twin.step({name: g.copy() for name, g in grads.items()})
+    for name in sizes:
+        assert same_bits(ours[name], theirs[name]), name
+        for key, value in optimizer.state_of(name).items():
+            assert same_bits(value, twin.state[name][key]), f"{key} of {name}"
 
 
 def test_eight_bit_moments_stay_near_the_full_ones(noise: Any) -> None:

@@ -38,17 +38,101 @@ class Group:
         self.starts = np.array([0, 3], np.uint64)
         self.layouts = np.array(_core.layouts(API, self.params), np.uint64)
 
-    def step(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        #: Flat parameters, flat gradients and their parts, where they are an arena.
+        self.arena: tuple[Any, Any, list[Any]] | None = None
+
+    def step(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]], int]:
         flats, places = ([self.sum], [self.steps]), (self.starts, self.layouts)
-        return _core.step_packed(API, [("adagrad", HYPER, self.params, flats, places, [], None)], execution())
+        job: Any = ("adagrad", HYPER, self.params, flats, places, [], self.arena)
+        return _core.step_packed(API, [job], execution())
+
+
+class ArenaGroup(Group):
+    """The same in an arena."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        data, grad = torch.ones(5), torch.ones(5)
+        for p, begin in zip(self.params, (0, 3), strict=True):
+            size = p.numel()
+            p.data = data[begin : begin + size]
+            p.grad = grad[begin : begin + size]
+        self.arena = (data, grad, [p.grad for p in self.params])
 
 
 def test_it_steps() -> None:
     group = Group()
-    assert group.step() == ([], [])
+    assert group.step() == ([], [], 0)
     assert [p.tolist() for p in group.params] == [[0.5] * 3, [0.5] * 2]
     assert group.sum.tolist() == [1.0] * 5
     assert group.steps.tolist() == [1.0] * 2
+
+
+def test_an_arena_steps_as_one() -> None:
+    group = ArenaGroup()
+    assert group.step() == ([], [], 1)
+    assert [p.tolist() for p in group.params] == [[0.5] * 3, [0.5] * 2]
+    assert group.steps.tolist() == [1.0] * 2
+
+
+def _arena(place: int, value: Any) -> Callable[[ArenaGroup], None]:
+    def change(group: ArenaGroup) -> None:
+        parts: list[Any] = list(group.arena or ())
+        parts[place] = value
+        group.arena = (parts[0], parts[1], parts[2])
+
+    return change
+
+
+def _count(group: ArenaGroup) -> None:
+    group.steps[1] = 3.0
+
+
+def _other_gradient(group: ArenaGroup) -> None:
+    group.params[1].grad = torch.ones(2)
+
+
+def _more_state(group: ArenaGroup) -> None:
+    group.sum = torch.zeros(6)
+
+
+#: What makes an arena no arena: its parameters step one by one, to the same numbers.
+APART: dict[str, Callable[[ArenaGroup], None]] = {
+    "flat parameters elsewhere": _arena(0, torch.ones(5)),
+    "flat parameters too short": _arena(0, torch.ones(3)),
+    "flat parameters with gaps": _arena(0, torch.ones(10)[::2]),
+    "flat parameters of another dtype": _arena(0, torch.ones(5, dtype=torch.float64)),
+    "flat gradients elsewhere": _arena(1, torch.ones(5)),
+    "other gradients": _arena(2, [torch.ones(3), torch.ones(2)]),
+    "too few gradients": _arena(2, []),
+    "another gradient": _other_gradient,
+    "more state": _more_state,
+    "another count": _count,
+}
+
+
+@pytest.mark.parametrize("what", APART)
+def test_what_is_no_arena_steps_one_by_one(what: str) -> None:
+    group = ArenaGroup()
+    APART[what](group)
+    assert group.step() == ([], [], 0)
+    assert [p.tolist() for p in group.params] == [[0.5] * 3, [0.5] * 2]
+
+
+@pytest.mark.parametrize("what", ["state", "gradient"])
+def test_an_arena_that_overlaps_is_refused(what: str) -> None:
+    group = ArenaGroup()
+    assert group.arena is not None
+    data = group.arena[0]
+    if what == "state":
+        group.sum = data
+    else:
+        for p, begin in zip(group.params, (0, 3), strict=True):
+            p.grad = data[begin : begin + p.numel()]
+        group.arena = (data, data, [p.grad for p in group.params])
+    with pytest.raises(ValueError, match="overlap in memory"):
+        group.step()
+    assert group.params[0].tolist() == [1.0] * 3
 
 
 def _set(name: str, value: Any) -> Callable[[Group], None]:

@@ -67,8 +67,8 @@ class Optimizer(Stepper, metaclass=Dialected):
     zero_grad : bool
         Set the gradients to 0 once they are used.
     flush_subnormals : bool
-        Store state as 0 that is subnormal, or below 2²⁴ times the smallest normal number, so that its product with a
-        learning rate may be: arithmetic with subnormal numbers is slow on many CPUs.
+        Store state as 0 that is subnormal, and first moments below 2²⁴ times the smallest normal number, whose product
+        with a learning rate is: arithmetic with subnormal numbers is slow on many CPUs.
     copy_out : {None, "bfloat16"}
         Write the parameters as bfloat16 too: `copies`, by name, as uint16.
     track : bool

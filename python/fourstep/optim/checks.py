@@ -27,14 +27,18 @@ def number(name: str, value: Any) -> float:
 _LARGEST = (2.0 - 2.0**-23) * 2.0**127
 
 
+def _at_most(name: str, result: float) -> float:
+    if result > _LARGEST:
+        raise ValueError(f"{name}: got {result}, need at most {_LARGEST:.4g}, the largest float32")
+    return result
+
+
 def non_negative(name: str, value: Any) -> float:
     """Accept a number >= 0 that float32 can hold."""
     result = number(name, value)
     if not 0 <= result < math.inf:
         raise ValueError(f"{name}: got {result}, need a finite number >= 0")
-    if result > _LARGEST:
-        raise ValueError(f"{name}: got {result}, need at most {_LARGEST:.4g}, the largest float32")
-    return result
+    return _at_most(name, result)
 
 
 def positive_or_none(name: str, value: Any) -> float | None:
@@ -44,7 +48,7 @@ def positive_or_none(name: str, value: Any) -> float | None:
     result = number(name, value)
     if not 0 < result < math.inf:
         raise ValueError(f"{name}: got {result}, need None or a finite number > 0")
-    return result
+    return _at_most(name, result)
 
 
 def positive(name: str, value: Any) -> float:
@@ -52,7 +56,7 @@ def positive(name: str, value: Any) -> float:
     result = number(name, value)
     if not 0 < result < math.inf:
         raise ValueError(f"{name}: got {result}, need a finite number > 0")
-    return result
+    return _at_most(name, result)
 
 
 def non_positive(name: str, value: Any) -> float:

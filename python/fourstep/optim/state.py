@@ -159,10 +159,11 @@ def _tell_of_changes(
     if dialect != optimizer.dialect:
         lines.insert(0, f"dialect: {optimizer.dialect!r} becomes {dialect!r}")
     for index, (group, new) in enumerate(zip(optimizer.param_groups, groups, strict=True)):
+        clean = group.check_all(new.values)
         lines += [
-            f"{key} of group {index}: {group.raw(key)!r} becomes {value!r}"
-            for key, value in new.values.items()
-            if key != "lr" and value not in (group.raw(key), _dump_value(group.raw(key)))
+            f"{key} of group {index}: {group.raw(key)!r} becomes {clean[key]!r}"
+            for key in new.values
+            if key != "lr" and clean[key] != group.raw(key)
         ]
     if lines:
         warnings.warn(

@@ -110,10 +110,10 @@ class Optimizer:
         return np.where(agrees, boost * eta, eta.dtype.type(0))
 
     def store(self, number: int, name: str) -> None:
-        """Store the state of an array: subnormal numbers as 0, and in as few bits as are asked for."""
+        """Store the state of an array: subnormal numbers, and moments whose product with the rate is one, as 0, and in as few bits as are asked for."""
         for buffer, (key, value) in enumerate(self.state[name].items(), start=2):
             if self.flush_subnormals:
-                value[np.abs(value) < precision.least(value.dtype)] = 0
+                value[np.abs(value) < precision.least(value.dtype, key in precision.SIGNED)] = 0
             stochastic = self.t > 0 and (self.stochastic_rounding or self.state_dtype == "int8")
             bits_of = precision.spread_bits if self.state_dtype == "int8" else precision.random_bits
             bits = bits_of(self.seed, self.t, number, buffer, value.size) if stochastic else None

@@ -1,4 +1,4 @@
-"""State of fewer bits: bfloat16, and 8-bit blocks. The twin of ``rust/core/src/store.rs``, same bits.
+"""State of fewer bits: bfloat16, and 8-bit blocks. The twin of ``coding.rs`` and ``random.rs``, same bits.
 
 bfloat16   the upper half of a float32
 8-bit      256 elements share an exponent E, that of the largest of them; an element is a small float below it: of both
@@ -23,13 +23,14 @@ SIGNED = frozenset({"exp_avg", "momentum_buffer", "grad_avg", "exp_avg_diff", "e
 _WORD = 2**64 - 1
 
 
-def least(dtype: Any) -> Any:
-    """Return the least magnitude that `flush_subnormals` keeps: 2^24 times the smallest normal number.
+def least(dtype: Any, first_moment: bool) -> Any:
+    """Return the least magnitude that `flush_subnormals` keeps: the smallest normal number, of first moments 2^24 times it.
 
-    >>> float(least(np.float32)) == 2.0**-102
+    >>> float(least(np.float32, True)) == 2.0**-102
     True
     """
-    return np.finfo(dtype).tiny * np.finfo(dtype).dtype.type(2**24)
+    tiny = np.finfo(dtype).tiny
+    return tiny * tiny.dtype.type(2**24) if first_moment else tiny
 
 
 def to_half(x: Array, random: Array | None = None) -> Array:

@@ -293,7 +293,8 @@ class Stepped(torch.optim.Optimizer):
                 )
             )
         try:
-            return _core.step_packed(API, jobs, execution())
+            missing, skipped, _ = _core.step_packed(API, jobs, execution())
+            return missing, skipped
         except (ValueError, RuntimeError, BufferError) as error:
             self._hear_of_rows(plans)
             self._explain(rules, plans, {})

@@ -48,8 +48,8 @@ def optimizer(arena: Arena, config: Config, steps_per_epoch: int) -> optim.Optim
             clip_norm=config.clip_norm or None,
             clip_value=config.clip_value or None,
             state_dtype=config.state_dtype,
-            stochastic_rounding=config.state_dtype
-            == "bfloat16",  # to the nearest, a slow average would not move
+            # To the nearest, a slow average would not move.
+            stochastic_rounding=config.state_dtype == "bfloat16",
             seed=config.seed,
         )
     except ValueError as refusal:

@@ -222,9 +222,12 @@ impl<T: Real> Kernel for ToByte<'_, T> {
         for ((codes, e), from) in codes.chunks_mut(BLOCK8).zip(exponents).zip(from.chunks(BLOCK8)) {
             *e = exponent(from);
             let format = Format::new(*e, signed);
-            let add = |i| random.map_or(NEAREST, |random| random.spread(i) >> 12);
             for (i, (code, &x)) in (first..).zip(codes.iter_mut().zip(from)) {
-                *code = format.encode(x, add(i));
+                let add = match random {
+                    None => NEAREST,
+                    Some(random) => random.spread(i) >> 12,
+                };
+                *code = format.encode(x, add);
             }
             first += BLOCK8 as u32;
         }

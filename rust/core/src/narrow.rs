@@ -5,8 +5,8 @@
 //! root and the division. 8-bit codes need the largest number of their block first: what the loop writes is kept beside
 //! for 256 elements, and coded after them.
 //!
-//! These forms are compiled for `f32` alone, and with a whole [`Frame`]: state in fewer bits is `f32` where it is
-//! computed, but for a few that mix widths, and those are decoded by a stage of `pass.rs`.
+//! These forms are compiled for `f32` alone. Where a rule mixes widths, or state is flushed or watched, it is decoded by a
+//! stage of `pass.rs` instead.
 
 use crate::coding::{BLOCK8, Format, exponent, half_to, nearest_half, random_half};
 use crate::isa::Kernel;
@@ -95,6 +95,7 @@ impl<T: Real, R, const S: usize> ByteElements<'_, T, R, S> {
     #[inline(always)]
     fn with(self, one: impl Fn(T, T, [T; S]) -> (T, [T; S]) + Copy) -> bool {
         let Self { w, g, mut state, random, .. } = self;
+        assert!(w.len() == g.len() && state.iter().all(|s| s.codes.len() == g.len()), "buffers of one length");
         let (blocks, last_w) = w.as_chunks_mut::<BLOCK8>();
         let (gradients, last_g) = g.as_chunks::<BLOCK8>();
         let (last, n) = (blocks.len(), last_w.len());

@@ -3,7 +3,7 @@
 //! ```text
 //! for each block of 1024 elements:   decode            w, g, state                where they are not stored in full
 //!                                    the one loop      of `rule.rs`
-//!                                    flush             subnormal state to 0
+//!                                    flush             subnormal state, and smaller moments, to 0
 //!                                    average           ē ← d·ē + (1 − d)·w
 //!                                    copy              w as bfloat16
 //!                                    sums              Σg², Σw², Σ(Δw)² of what the pass saw
@@ -95,8 +95,10 @@ pub struct Pass<'a, T> {
     pub cautious: Cautious,
     /// d of the average of w.
     pub average: f64,
-    /// Set subnormal state to 0.
+    /// Set subnormal state to 0 ([`Real::flushed`]).
     pub flush: bool,
+    /// Which state buffers are first moments; [`crate::rules::Rule::step`] says so.
+    pub first_moments: [bool; MAX_STATE],
     /// Set the gradients to 0 after use.
     pub zero: bool,
     /// Round what is stored in bfloat16 stochastically: seed and step. 8-bit blocks always are.
@@ -115,13 +117,18 @@ impl<'a, T: Real> Pass<'a, T> {
     pub fn plain(found: &'a Found) -> Self {
         let frame = Frame::plain();
         let (cautious, average, stochastic) = (Cautious::Off, 0.0, false);
-        Self { frame, cautious, average, flush: false, zero: false, stochastic, seed: 0, step: 0, found }
+        let (flush, zero, first_moments) = (false, false, [false; MAX_STATE]);
+        Self { frame, cautious, average, flush, first_moments, zero, stochastic, seed: 0, step: 0, found }
     }
 
     /// The random numbers of a buffer: 0 is w, 1 the copy, from 2 on the state.
+    fn stream(&self, origin: Origin, buffer: u64) -> Random {
+        Random::new(self.seed, self.step, origin.parameter as u64, buffer, origin.first)
+    }
+
+    /// The same, if it is rounded by them.
     fn random(&self, store_is_byte: bool, origin: Origin, buffer: u64) -> Option<Random> {
-        (self.stochastic || store_is_byte)
-            .then(|| Random::new(self.seed, self.step, origin.parameter as u64, buffer, origin.first))
+        (self.stochastic || store_is_byte).then(|| self.stream(origin, buffer))
     }
 }
 
@@ -359,8 +366,10 @@ fn staged<T: Real>(level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, mut seg
     let mut seen = (!segment.sums.is_empty()).then(Seen::default);
     let alone = !pass.zero && segment.is_alone() && is_narrow(pass, &segment.state[..rule.states()]);
     let stage = if alone { ALONE } else { STAGE };
-    for start in (0..n).step_by(stage) {
-        let end = n.min(start + stage);
+    let mut end = 0;
+    while end < n {
+        let start = end;
+        end = n.min(block_end(segment.origin.first, start, stage));
         stages(level, rule, pass, &mut segment, start..end, &mut scratch, seen.as_mut());
         // Sums are of lanes::BLOCK elements, that is of some stages.
         if let Some(seen) = &mut seen
@@ -369,6 +378,12 @@ fn staged<T: Real>(level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, mut seg
             segment.sums[start / lanes::BLOCK] = std::mem::take(seen).fold();
         }
     }
+}
+
+/// Where the block ends that begins `start` elements after `first`: at a multiple of `stage` in the parameter, so that no
+/// block lies across element 2^32, where random numbers take another key.
+fn block_end(first: usize, start: usize, stage: usize) -> usize {
+    start + stage - (first + start) % stage
 }
 
 /// All stages over one block.
@@ -441,7 +456,7 @@ impl<T: Real> States<'_, '_, T> {
             return self.staged(level, rule, pass, w, g, None);
         }
         if matches!(self.stores[0], Store::Half(_)) {
-            let random = pass.stochastic.then(|| self.random(pass));
+            let random = pass.stochastic.then(|| self.streams(pass));
             let mut halves = self.stores.iter_mut().map(|s| match s {
                 Store::Half(x) => &mut x[range.clone()],
                 _ => &mut [],
@@ -449,7 +464,7 @@ impl<T: Real> States<'_, '_, T> {
             let state = std::array::from_fn(|_| halves.next().unwrap_or_default());
             return rule.over_halves(level, pass.frame, w, g, state, random);
         }
-        let random = self.random(pass);
+        let random = self.streams(pass);
         let mut bytes = self.stores.iter_mut().map(|s| match s {
             Store::Byte(x) => x.part(range.clone()),
             _ => Bytes::default(),
@@ -459,11 +474,9 @@ impl<T: Real> States<'_, '_, T> {
     }
 
     /// The random numbers of each buffer.
-    fn random(&self, pass: &Pass<'_, T>) -> [Random; MAX_STATE] {
+    fn streams(&self, pass: &Pass<'_, T>) -> [Random; MAX_STATE] {
         let mut buffers = 2..;
-        std::array::from_fn(|_| {
-            pass.random(true, self.origin, buffers.next().unwrap_or_default()).unwrap_or_default()
-        })
+        std::array::from_fn(|_| pass.stream(self.origin, buffers.next().unwrap_or_default()))
     }
 
     /// The same with a stage before that decodes, and one after that encodes, what is not stored in full.
@@ -486,7 +499,9 @@ impl<T: Real> States<'_, '_, T> {
         }
         let alarm = rule.over(level, pass.frame, w, g, state.each_mut().map(|s| &mut **s));
         if pass.flush {
-            state.iter_mut().for_each(|s| level.run(Flush(s)));
+            for (s, first_moment) in state.iter_mut().zip(pass.first_moments) {
+                level.run(Flush(s, first_moment));
+            }
         }
         for ((k, s), scratch) in (2..).zip(stores).zip(scratch) {
             let random = pass.random(matches!(s, Store::Byte(_)), origin, k);
@@ -496,7 +511,7 @@ impl<T: Real> States<'_, '_, T> {
     }
 }
 
-struct Flush<'a, 'b, T>(&'a mut &'b mut [T]);
+struct Flush<'a, 'b, T>(&'a mut &'b mut [T], bool);
 
 impl<T: Real> Kernel for Flush<'_, '_, T> {
     type Out = ();
@@ -504,7 +519,7 @@ impl<T: Real> Kernel for Flush<'_, '_, T> {
     #[inline(always)]
     fn run(self) {
         for x in self.0.iter_mut() {
-            *x = x.flushed();
+            *x = x.flushed(self.1);
         }
     }
 }
@@ -580,6 +595,19 @@ pub fn total(blocks: &[Sums]) -> Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_block_lies_across_two_to_the_32() {
+        for first in [0, (1usize << 32) - 4096, (1 << 31) + 3 * 16_384, 5_000_003_584] {
+            let (mut end, n) = (0, 1 << 18);
+            while end < n {
+                let start = first + end;
+                end = n.min(block_end(first, end, ALONE));
+                assert!(end > start - first && end - (start - first) <= ALONE, "{first}: a block");
+                assert_eq!(start >> 32, (first + end - 1) >> 32, "{first}: across from {start}");
+            }
+        }
+    }
 
     #[test]
     fn halves_are_cut_beyond_two_to_the_31_and_32_too() {

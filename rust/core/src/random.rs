@@ -10,9 +10,9 @@
 //!
 //! Either is uniform for each element, as the key is, and independent from step to step: so rounding is right on average.
 //! In bfloat16 the elements of a step are independent of each other too. In 8 bits, where a hash would be a third of the
-//! time of a step, they are spread instead: i · 0x9E3779B9 fills the circle as evenly as numbers can, so that over many
-//! elements the errors of one step cancel better than independent ones would. Two buffers share a number and use it from
-//! its two ends: what they cut off is at most 20 bits, so that only the bits that count least are common to both.
+//! time of a step, they are spread instead: the multiples of 0x9E3779B9 fill the circle evenly, and ⊕ key keeps most of
+//! that, so that over many elements the errors of one step cancel at least as well as independent ones would. Two buffers
+//! share a number and use it from its two ends: a bit that counts much in one counts little in the other.
 
 /// 2^32 over the golden ratio: its multiples, cut to 32 bits, fill the circle evenly.
 pub(crate) const TURN: u32 = 0x9E37_79B9;

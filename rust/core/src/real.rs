@@ -45,9 +45,10 @@ pub trait Real:
     fn alarm(self) -> Self::Alarm;
     /// Whether some value was infinite or NaN.
     fn alarmed(bits: Self::Alarm) -> bool;
-    /// The value, or 0 where it is below 2^24 times the smallest normal number: subnormal, or so small that its product
-    /// with a learning rate could be. By comparison, never through the control register.
-    fn flushed(self) -> Self;
+    /// The value, or 0 where it is subnormal: by comparison, never through the control register. A first moment is 0
+    /// below 2^24 times the smallest normal number already, as its product with a learning rate is subnormal there; a
+    /// second moment is not multiplied by the rate, and divides.
+    fn flushed(self, first_moment: bool) -> Self;
 }
 
 macro_rules! real {
@@ -86,9 +87,9 @@ macro_rules! real {
                 bits >> ($bits::BITS - 1) == 1
             }
             #[inline(always)]
-            fn flushed(self) -> Self {
-                const LEAST: $t = $t::MIN_POSITIVE * 16_777_216.0;
-                if -LEAST < self && self < LEAST { 0.0 } else { self }
+            fn flushed(self, first_moment: bool) -> Self {
+                let least = if first_moment { $t::MIN_POSITIVE * 16_777_216.0 } else { $t::MIN_POSITIVE };
+                if -least < self && self < least { 0.0 } else { self }
             }
         }
     };

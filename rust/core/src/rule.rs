@@ -7,7 +7,8 @@
 //! 4  update       w_{t+1} = w_t − η_t                                          FourStep::update
 //! ```
 //!
-//! A rule is three short functions of one element over `S` state buffers. The loop below is the only one there is; it
+//! A rule is three short functions of one element over `S` state buffers. The loop below is the only one there is (but for
+//! 8-bit state, whose codes wait for the largest of their block: `narrow.rs`); it
 //! loads w, g and the state once, and stores w and the state once: of `f32`, 8 + 4·S bytes read and 4 + 4·S written an
 //! element. That is all the memory traffic an update needs, and above the cache it is what bounds it. `pass.rs` calls
 //! it over whole arrays, or over blocks that stay in cache where more is to be done with them.
@@ -230,6 +231,7 @@ pub(crate) fn elements<T: Real, F: Form<T>, const S: usize>(
     one: impl Fn(T, T, [T; S]) -> (T, [T; S]) + Copy,
 ) -> bool {
     let n = w.len();
+    assert!(g.len() == n && state.iter().all(|s| s.len() == n), "a gradient and state of the parameters' length");
     let mut alarm = T::Alarm::default();
     let mut unused = [[F::Cell::default(); RUN]; MAX_STATE];
     let (runs, last) = w.as_chunks_mut::<RUN>();

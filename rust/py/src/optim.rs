@@ -270,6 +270,7 @@ impl Group {
             cautious: options.cautious,
             average: options.average,
             flush: options.flush,
+            first_moments: [false; MAX_STATE], // the rule says
             zero: options.zero,
             stochastic: options.stochastic,
             seed: options.seed,

@@ -333,8 +333,12 @@ impl<'a> Arrays<'a> {
         for (slot, flat) in buffers.iter_mut().zip(state) {
             *slot = Some(flat.0);
         }
-        let alike = |flat: &Flat<'_>| flat.0.len == w.0.len && flat.0.dtype == w.0.dtype;
-        state.iter().chain([&g]).all(alike).then_some(Self { w: w.0, g: g.0, state: buffers, parts: true })
+        state.iter().chain([&g]).all(|flat| flat.is_like(&w)).then_some(Self {
+            w: w.0,
+            g: g.0,
+            state: buffers,
+            parts: true,
+        })
     }
 
     /// How many elements the parameter has.
@@ -463,6 +467,11 @@ impl<'a> Flat<'a> {
     /// How many elements it has.
     pub(crate) fn len(&self) -> usize {
         self.0.len
+    }
+
+    /// Whether it has as many elements as another, of the same dtype.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (self.0.len, self.0.dtype) == (other.0.len, other.0.dtype)
     }
 
     /// Whether it holds so many numbers, all equal.

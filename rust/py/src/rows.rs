@@ -10,6 +10,7 @@ use fourstep::rows::rules::{Arrays, PerRow};
 use fourstep::rows::{Around, Duplicates, Named, OutOfRange, Rule};
 use fourstep::rule::{Frame, Gradient, MAX_STATE};
 use fourstep::rules;
+use fourstep::rules::first_moments;
 use numpy::{Element, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -307,7 +308,7 @@ impl<'py, T: Real + Element> Stepped<'py, T> {
             cautious: (options.cautious == Cautious::Mask).then_some(T::ONE),
             skip: options.guard == Guard::Element,
         };
-        let around = Around::new(frame, options.average, options.flush);
+        let around = Around::new(frame, options.average, options.flush, first_moments(rule.states()));
         Ok(Self { rule, t, around, job, w, state, numbers, steps, average })
     }
 

@@ -111,28 +111,29 @@ impl PackedGroup<'_> {
         Ok(true)
     }
 
-    /// Whether all its parameters, and those gradients, lie in the arena as one tensor, and so does their state; and
-    /// all have taken as many steps.
+    /// Whether all its parameters, and those gradients, lie in the arena as one tensor; and their state begins with that of
+    /// the first, is as long, and all have taken as many steps. What cannot be read is for those who look at each.
     fn is_whole(&self, reader: Reader) -> PyResult<bool> {
-        let Self(_, _, params, (_, counters), (starts, layouts), _, Some((data, grad, grads))) = self else {
+        let Self(_, _, params, (states, counters), (starts, layouts), _, Some((data, grad, grads))) = self else {
             return Ok(false);
         };
-        for counter in counters {
-            if !Flat::read(reader, counter)?.is_uniform(params.len()) {
-                return Ok(false);
-            }
+        let (Ok(data), Ok(grad)) = (Flat::read(reader, data), Flat::read(reader, grad)) else { return Ok(false) };
+        let all = |flats: &[Bound<'_, PyAny>], fits: &dyn Fn(&Flat<'_>) -> bool| {
+            flats.iter().all(|flat| Flat::read(reader, flat).is_ok_and(|flat| fits(&flat)))
+        };
+        if !all(states, &|flat| flat.is_like(&data)) || !all(counters, &|flat| flat.is_uniform(params.len())) {
+            return Ok(false);
         }
-        let flat = [&Flat::read(reader, data)?, &Flat::read(reader, grad)?];
         let mut first = 0;
         let places = starts.as_slice()?.iter().zip(layouts.as_slice()?);
         for ((p, g), (&start, &layout)) in params.iter().zip(grads).zip(places) {
-            let Some(len) = reader.parts([&p, &g], flat, (first, layout)) else { return Ok(false) };
+            let Some(len) = reader.parts([&p, &g], [&data, &grad], (first, layout)) else { return Ok(false) };
             if start != first as u64 {
                 return Ok(false);
             }
             first += len;
         }
-        Ok(first == flat[0].len() && first == flat[1].len())
+        Ok(data.is_like(&grad) && first == data.len())
     }
 }
 
@@ -159,14 +160,14 @@ pub(crate) fn layouts(api: &Bound<'_, PyCapsule>, tensors: &Bound<'_, PyList>) -
 
 /// Takes one step over such groups. Of each parameter only itself and its gradient are looked at.
 ///
-/// Returns what `step_at` does.
+/// Returns what `step_at` does, and how many groups stepped as one tensor.
 #[pyfunction]
 pub(crate) fn step_packed(
     py: Python<'_>,
     api: &Bound<'_, PyCapsule>,
     groups: Vec<PackedGroup<'_>>,
     exec: ExecArgs,
-) -> PyResult<(Vec<Place>, Vec<Place>)> {
+) -> PyResult<(Vec<Place>, Vec<Place>, usize)> {
     let exec = resolve(exec)?;
     let reader = Reader::of(api)?;
     let (mut missing, mut skipped) = (Vec::new(), Vec::new());
@@ -199,7 +200,7 @@ pub(crate) fn step_packed(
         found.push(Stepping::Each(own));
     }
     if !missing.is_empty() {
-        return Ok((missing, Vec::new()));
+        return Ok((missing, Vec::new(), 0));
     }
     for (group, found) in groups.iter().zip(&mut found) {
         if matches!(found, Stepping::Whole)
@@ -218,7 +219,8 @@ pub(crate) fn step_packed(
         .map_err(|(i, e)| blame(py, (index, i), &e))?;
     }
     work.run(py, &exec)?;
-    Ok((Vec::new(), skipped))
+    let whole = found.iter().filter(|found| matches!(found, Stepping::Whole)).count();
+    Ok((Vec::new(), skipped, whole))
 }
 
 /// Says whose fault it is.

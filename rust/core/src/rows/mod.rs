@@ -93,15 +93,17 @@ pub struct Around<T> {
     pub frame: Frame<T>,
     /// d of the moving averages, and 1 − d.
     pub average: [T; 2],
-    /// Store subnormal state as 0.
+    /// Store subnormal state as 0 ([`Real::flushed`]).
     pub flush: bool,
+    /// Which state buffers are first moments.
+    pub first_moments: [bool; MAX_STATE],
 }
 
 impl<T: Real> Around<T> {
     /// This frame, and averages by d.
     #[must_use]
-    pub fn new(frame: Frame<T>, d: f64, flush: bool) -> Self {
-        Self { frame, average: [T::from_f64(d), T::from_f64(1.0 - d)], flush }
+    pub fn new(frame: Frame<T>, d: f64, flush: bool, first_moments: [bool; MAX_STATE]) -> Self {
+        Self { frame, average: [T::from_f64(d), T::from_f64(1.0 - d)], flush, first_moments }
     }
 }
 
@@ -185,7 +187,7 @@ impl<T: Real, R: RowRule<T, S>, const S: usize> Kernel for Pass<'_, T, R, S> {
 
     #[inline(always)]
     fn run(self) -> bool {
-        let Around { frame, flush, .. } = self.around;
+        let Around { frame, flush, first_moments, .. } = self.around;
         if frame.is_plain() && !flush {
             let (scale, keep) = (frame.gradient.scale, frame.keep);
             self.rows(
@@ -203,8 +205,8 @@ impl<T: Real, R: RowRule<T, S>, const S: usize> Kernel for Pass<'_, T, R, S> {
                 |rule, w, g, old| {
                     let (w, mut state, _) = element(rule, frame, w, g, old);
                     if flush {
-                        for x in &mut state {
-                            *x = x.flushed();
+                        for (x, first_moment) in state.iter_mut().zip(first_moments) {
+                            *x = x.flushed(first_moment);
                         }
                     }
                     (w, state)

@@ -126,7 +126,7 @@ impl<T: Real> RowRule<T, 0> for RowwiseAdaGrad<T> {
     fn of_row(&mut self, around: Around<T>, w: &[T], g: &[T], v: &mut T) -> Divided<T> {
         *v = *v + T::from_f64(sum_of_squares(around.frame, w, g) / g.len() as f64);
         if around.flush {
-            *v = v.flushed();
+            *v = v.flushed(false);
         }
         Divided { lr: self.lr, root: self.root.of(*v) }
     }

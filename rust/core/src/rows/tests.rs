@@ -13,6 +13,8 @@ use crate::rules::{self};
 
 const SIZE: usize = 23;
 
+const NONE: [bool; MAX_STATE] = [false; MAX_STATE];
+
 /// One of each rule and option; a new rule is a new line.
 fn all_rules() -> Vec<Rule> {
     let momentum = |form| {
@@ -98,8 +100,10 @@ impl<T: Real> Arrays<T> {
                 let state = self.state.each_ref().map(|s| s[i]);
                 let (w, state) = naive::step(&dense, t, around.frame, self.w[i], g, state);
                 self.w[i] = w;
-                let flushed = |x: T| if around.flush { x.flushed() } else { x };
-                self.state.iter_mut().zip(state).for_each(|(s, x)| s[i] = flushed(x));
+                let firsts = around.first_moments;
+                for ((s, x), first) in self.state.iter_mut().zip(state).zip(firsts) {
+                    s[i] = if around.flush { x.flushed(first) } else { x };
+                }
             }
         }
         for i in places {
@@ -117,7 +121,7 @@ impl<T: Real> Arrays<T> {
         let exec = Exec { level: Level::BASELINE, threads: 1, chunk: 16, serial_below: 0 };
         let squares = crate::lanes::sum_of_squares(&exec, &g);
         let v = self.number[row] + T::from_f64(squares / g.len() as f64);
-        let v = if around.flush { v.flushed() } else { v };
+        let v = if around.flush { v.flushed(false) } else { v };
         self.number[row] = v;
         let eps = T::from_f64(r.eps);
         let root = if r.eps_inside { (v + eps).sqrt() } else { v.sqrt() + eps };
@@ -134,7 +138,7 @@ impl<T: Real> Arrays<T> {
 fn all_around<T: Real>() -> [Around<T>; 2] {
     let gradient = Gradient { scale: T::from_f64(-0.7), limit: T::from_f64(0.2), weight_decay: T::from_f64(0.01) };
     let frame = Frame { gradient, keep: T::from_f64(0.99), cautious: Some(T::ONE), skip: true };
-    [Around::new(Frame::plain(), 0.9, false), Around::new(frame, 0.5, true)]
+    [Around::new(Frame::plain(), 0.9, false, NONE), Around::new(frame, 0.5, true, [true, false, true, false])]
 }
 
 fn same_bits<T: Real>() {
@@ -197,7 +201,7 @@ fn only_named_rows_decay_and_average() {
     let mut arrays = Arrays::<f64>::new(2);
     let before = arrays.clone();
     let named = Named::new(&exec, &[3i64, 1], &[0.0; 4], (SIZE, 2), Duplicates::Sum).unwrap();
-    let around = Around::new(Frame { keep: 0.5, ..Frame::plain() }, 0.0, false);
+    let around = Around::new(Frame { keep: 0.5, ..Frame::plain() }, 0.0, false, NONE);
     arrays.run(&exec, &sgd(), 1, around, &named);
     for i in 0..SIZE * 2 {
         let touched = matches!(i / 2, 1 | 3);
@@ -215,7 +219,7 @@ fn a_gradient_that_is_not_finite_is_noticed_and_can_be_left_out() {
             grads[2 * dim - 1] = bad;
             let run = |grads: &[f32], skip| {
                 let mut arrays = Arrays::<f32>::new(dim);
-                let around = Around::new(Frame { skip, ..Frame::plain() }, 0.9, false);
+                let around = Around::new(Frame { skip, ..Frame::plain() }, 0.9, false, NONE);
                 let named = Named::new(&exec, &[2i32, 9], grads, (SIZE, dim), Duplicates::Sum).unwrap();
                 let state = arrays.state.each_mut().map(Vec::as_mut_slice);
                 let per_row = match rule {
@@ -248,7 +252,7 @@ fn every_row_of_a_large_table_is_stepped_once_whatever_the_threads() {
         let exec = Exec { level: Level::detect(), threads, chunk: 16, serial_below: 0 };
         let mut w = vec![0.0f32; size * dim];
         let named = Named::new(&exec, &rows, &grads, (size, dim), Duplicates::Sum).unwrap();
-        let around = Around::new(Frame::plain(), 0.0, false);
+        let around = Around::new(Frame::plain(), 0.0, false, NONE);
         let table = (w.as_mut_slice(), Default::default(), PerRow::Nothing(size), Default::default());
         sgd().step(&exec, 1, around, table, &named);
         w

@@ -37,7 +37,7 @@ pub mod yogi;
 use crate::exec::Exec;
 use crate::pass::{Pass, Segment, step};
 use crate::real::Real;
-use crate::rule::FourStep;
+use crate::rule::{FourStep, MAX_STATE};
 use compose::Composed;
 use triple::Visitor;
 
@@ -106,6 +106,18 @@ pub enum Rule {
     AlongRatio(lookahead::AlongRatio),
 }
 
+/// Which of these state buffers are first moments: of both signs, and multiplied by the learning rate.
+#[must_use]
+pub fn first_moments(states: &[&str]) -> [bool; MAX_STATE] {
+    const NAMES: [&str; 6] =
+        ["exp_avg", "momentum_buffer", "grad_avg", "exp_avg_diff", "exp_avg_slow", "exp_avg_fast"];
+    let mut first = [false; MAX_STATE];
+    for (first, name) in first.iter_mut().zip(states) {
+        *first = NAMES.contains(name);
+    }
+    first
+}
+
 impl Rule {
     /// The names of the state buffers, in the order in which a [`Segment`] holds them.
     #[must_use]
@@ -167,6 +179,7 @@ impl Rule {
 
     /// Takes step `t`, counted from 1, over all segments.
     pub fn step<T: Real>(&self, exec: &Exec, t: u64, pass: &Pass<'_, T>, segments: &mut [Segment<'_, T>]) {
+        let pass = &Pass { first_moments: first_moments(self.states()), ..*pass };
         match self {
             Self::Lamb(r) => r.step(exec, t, pass, segments),
             Self::Lars(r) => r.step(exec, pass, segments),
