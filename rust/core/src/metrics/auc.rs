@@ -14,6 +14,7 @@
 //! What bounds it: memory in step 1, the sort in step 2.
 
 use super::key::{Key, Score};
+use super::rank;
 use super::ratio::ratio;
 use super::sort::{self, Item};
 use super::weight::{self, Unit};
@@ -91,11 +92,17 @@ pub struct Auc {
 /// When the lengths differ.
 pub fn auc<S: Score>(exec: &Exec, rows: &Rows<'_, S>, nan: Nan) -> Result<Auc, MetricError> {
     let (counts, left) = rows.check(exec, nan)?;
+    let (positives, negatives) = total(&counts);
+    let rare = positives.min(negatives);
+    let few = rare.saturating_mul(rank::RARE) <= positives.max(negatives) && rare <= u64::from(u32::MAX);
     let pairs = match rows.weights {
+        None if few && rare > 0 && rows.labels.len() >= rank::least(exec) => {
+            let dropped = (nan == Nan::Drop).then_some(left.nan);
+            rank::pairs(exec, rows, positives < negatives, (positives, negatives), dropped)
+        }
         None => split_and_count::<S, S::Key>(exec, rows, nan, &counts),
         Some(_) => split_and_count::<S, Weighted<S::Key>>(exec, rows, nan, &counts),
     };
-    let (positives, negatives) = total(&counts);
     Ok(Auc { pairs, positives, negatives, left })
 }
 

@@ -8,6 +8,7 @@
 //! | [`ratio`] | a quotient of integers, rounded once |
 //! | [`exact`] | a sum of reals without rounding, whatever the order |
 //! | [`weight`] | sample weights as integers |
+//! | `rank` | where keys stand among a few sorted ones |
 //! | [`auc`] | pairs of a positive and a negative, counted |
 //! | [`gauc`] | the same by group |
 //! | [`curve`] | the ROC curve and the best threshold |
@@ -25,6 +26,7 @@ pub mod gauc;
 pub mod key;
 pub mod label;
 pub mod loss;
+mod rank;
 pub mod ratio;
 pub mod sort;
 pub mod weight;
