@@ -45,6 +45,8 @@ def test_module(name: str) -> None:
 def test_page(page: str) -> None:
     if page == "docs/torch.md":
         pytest.importorskip("torch", reason="torch is not installed: its page was not tested")
+    if page == "docs/sklearn.md":
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed: its page was not tested")
     failed, _ = doctest.testfile(str(ROOT / page), module_relative=False, optionflags=FLAGS, encoding="utf-8")
     assert failed == 0
 

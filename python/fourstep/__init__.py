@@ -19,7 +19,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fourstep import data, functions, metrics, nn, optim, plot, reference, schedules, steps, train
+    from fourstep import (
+        data,
+        functions,
+        metrics,
+        nn,
+        optim,
+        plot,
+        reference,
+        schedules,
+        sklearn,
+        steps,
+        train,
+    )
     from fourstep._runtime import Runtime, num_threads, runtime, set_num_threads
     from fourstep.arena import Arena
     from fourstep.optim.compose import FourStep
@@ -39,6 +51,7 @@ _MODULES = (
     "plot",
     "reference",
     "schedules",
+    "sklearn",
     "steps",
     "torch",
     "train",
@@ -82,6 +95,7 @@ __all__ = [
     "save",
     "schedules",
     "set_num_threads",
+    "sklearn",
     "steps",
     "trace",
     "train",
