@@ -303,12 +303,16 @@ def test_draws_are_even() -> None:
 
 def test_interval_of_few_groups_and_bad_levels() -> None:
     y, score = [1, 0, 1, 0], [0.9, 0.1, 0.2, 0.8]
-    one = metrics.gauc(y, score, [1] * 4, ci=0.95)
+    with pytest.warns(
+        metrics.UndefinedMetricWarning, match="gauc has no interval: fewer than two groups"
+    ) as seen:
+        one = metrics.gauc(y, score, [1] * 4, ci=0.95)
+    assert seen[0].filename == __file__
     assert one.ci is None and one.se is None
     assert metrics.gauc(y, score, [1, 1, 2, 2]).ci is None
-    assert metrics.gauc(y, score, [1, 1, 2, 2], group_weight=[1, 0], ci=0.95).ci is None, (
-        "weight 0 is no group"
-    )
+    with pytest.warns(metrics.UndefinedMetricWarning, match="gauc has no interval"):  # weight 0 is no group
+        assert metrics.gauc(y, score, [1, 1, 2, 2], group_weight=[1, 0], ci=0.95).ci is None
+    assert metrics.gauc([1, 1], [0.1, 0.2], [1, 2], ci=0.95, on_undefined=0.5) == 0.5
     two = metrics.gauc(y, score, [1, 1, 2, 2], ci=0.95)
     assert two.ci == (0.0, 1.0)
     assert repr(two) == "0.5 (gauc by impressions: 2 groups kept, interval 0 to 1)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -13,7 +14,14 @@ from fourstep.metrics import _partial, _resample
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
 from fourstep.metrics._inputs import Array, Rows, choice, column, ready, rows, same_length
-from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
+from fourstep.metrics.score import (
+    OnUndefined,
+    Score,
+    UndefinedMetricWarning,
+    check_on_undefined,
+    plural,
+    undefined,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -189,7 +197,7 @@ def gauc(
         A float with ``group_weight``, ``groups_kept``, ``groups_dropped``, ``counts`` (groups, groups_kept, and rows and
         positives of the groups kept), ``dropped`` (groups_one_class, groups_small, groups_empty, rows and positives in
         them, nan, weight_zero), ``tied``, with `per_group` the arrays of ``per_group``, ids ascending, and with `ci`
-        ``ci`` and ``se`` (None for fewer than two groups: one group does not say how groups vary).
+        ``ci`` and ``se`` (None, with a warning, for fewer than two groups: one does not say how groups vary).
 
     Raises
     ------
@@ -273,6 +281,12 @@ def gauc(
             row_weights = _resample.row_weights(Rows(labels, scores, weights), nan)
             omega = _resample.weights_by_name(named, by_group, labels, row_weights, ids, groups is None)
         interval, error = _resample.groups(by_group["auc"][by_group["kept"]], omega[by_group["kept"]], level)
+        if interval is None and value is not None:
+            warnings.warn(
+                "gauc has no interval: fewer than two groups take part, so nothing tells how groups vary",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
     if value is None:
         why = f"of {plural(total, 'group')} none has both classes and enough rows"
         if kept[0]:
