@@ -383,7 +383,7 @@ OPTIONS: list[tuple[str, type[Exception], str, tuple[Any, ...], dict[str, Any]]]
     ),
     ("gauc", TypeError, "groups: got values of type int, str", ([0, 1], [0.1, 0.2], np.array([1, "a"], object)), {}),
     ("gauc", TypeError, "groups: got values of type object, need integers or strings$", ([0], [0.1], [object()]), {}),
-    ("gauc", TypeError, "group_weight: got ndarray, need one of imp", (Y, SCORE, Y), {"group_weight": np.ones(2)}),
+    ("gauc", TypeError, "group_weight: got int, need one of imp", (Y, SCORE, Y), {"group_weight": 2}),
     ("gauc", TypeError, "one_class: got int, need one of drop, half, raise", (Y, SCORE, Y), {"one_class": 0}),
     ("gauc", ValueError, "offsets: got none, need whole numbers", (Y, SCORE), {"offsets": []}),
     ("best_threshold", TypeError, "metric: got NoneType, need one of f1", (Y, SCORE, None), {}),

@@ -10,7 +10,7 @@ None of it changes a bit of a result. The environment is read once, at first use
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from operator import index
@@ -104,6 +104,14 @@ def num_threads(n: int) -> Iterator[None]:
     level, _, chunk, serial_below = _execution.get()
     with _executing((level, _checked("n", n), chunk, serial_below)):
         yield
+
+
+def limited(threads: int | None) -> AbstractContextManager[None]:
+    """Return a block for the argument `threads` of a function: that many; None = as many as outside."""
+    if threads is None:
+        return nullcontext()
+    level, _, chunk, serial_below = _execution.get()
+    return _executing((level, _checked("threads", threads), chunk, serial_below))
 
 
 def execution() -> _core.Exec:

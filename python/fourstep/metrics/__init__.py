@@ -13,27 +13,39 @@ definitions, and where other libraries differ.
 
 from __future__ import annotations
 
+from fourstep.metrics.decomposition import Decomposition, decompose
+from fourstep.metrics.lists import hit_rate, mrr, ndcg, precision_at, recall_at
 from fourstep.metrics.losses import brier, calibration_ratio, logloss
 from fourstep.metrics.ranking import RocCurve, auc, gauc, roc_curve
 from fourstep.metrics.score import MetricWarning, Score, UndefinedMetricWarning
+from fourstep.metrics.slices import AucBy, auc_by
 from fourstep.metrics.thresholds import Confusion, Threshold, best_threshold, confusion, f1, precision, recall
 
 __all__ = [
+    "AucBy",
     "Confusion",
+    "Decomposition",
     "MetricWarning",
     "RocCurve",
     "Score",
     "Threshold",
     "UndefinedMetricWarning",
     "auc",
+    "auc_by",
     "best_threshold",
     "brier",
     "calibration_ratio",
     "confusion",
+    "decompose",
     "f1",
     "gauc",
+    "hit_rate",
     "logloss",
+    "mrr",
+    "ndcg",
     "precision",
+    "precision_at",
     "recall",
+    "recall_at",
     "roc_curve",
 ]

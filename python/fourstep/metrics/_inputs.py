@@ -46,7 +46,7 @@ def rows(
     named = {"y": y, name: score, "sample_weight": sample_weight}
     if extra is not None:
         named[extra[0]] = extra[1]
-    _same_index(named)
+    same_index(named)
     labels = column(y, "y")
     scores = column(score, name)
     if len(labels) == 0:
@@ -54,7 +54,7 @@ def rows(
     same_length(labels, scores, name)
     weights = None
     if sample_weight is not None:
-        weights = ready(_numbers(column(sample_weight, "sample_weight"), "sample_weight"), np.float64)
+        weights = ready(numbers(column(sample_weight, "sample_weight"), "sample_weight"), np.float64)
         same_length(labels, weights, "sample_weight")
     return Rows(_labels(labels, pos_label), (_reals if real else _scores)(scores, name), weights)
 
@@ -76,7 +76,7 @@ def column(x: ArrayLike, name: str) -> Array:
     return array
 
 
-def _same_index(named: dict[str, Any]) -> None:
+def same_index(named: dict[str, Any]) -> None:
     """Refuse pandas columns whose indexes differ: they would be compared by position, not by index."""
     first: tuple[str, Any] | None = None
     for name, x in named.items():
@@ -117,7 +117,7 @@ def ready(array: Array, dtype: Any) -> Array:
     return np.require(array, np.dtype(dtype), ["C", "A"])
 
 
-def _numbers(array: Array, name: str) -> Array:
+def numbers(array: Array, name: str) -> Array:
     """Return the array if it holds numbers (small floats of other packages as float32)."""
     kind = array.dtype.kind
     if kind in "biu" or (kind == "f" and array.dtype.itemsize <= 8):
@@ -138,14 +138,14 @@ def is_none(array: Array) -> NDArray[np.bool_]:
 
 
 def _scores(array: Array, name: str) -> Array:
-    array = _numbers(array, name)
+    array = numbers(array, name)
     if array.dtype.kind == "f":
         return ready(array, np.float64 if array.dtype.itemsize == 8 else np.float32)
     return ready(array, np.uint64 if array.dtype.kind == "u" and array.dtype.itemsize == 8 else np.int64)
 
 
 def _reals(array: Array, name: str) -> Array:
-    array = _numbers(array, name)
+    array = numbers(array, name)
     narrow = array.dtype.kind == "f" and array.dtype.itemsize <= 4
     return ready(array, np.float32 if narrow else np.float64)
 
@@ -156,7 +156,7 @@ def _labels(y: Array, pos_label: Any) -> NDArray[np.uint8]:
         y = _matching(y, pos_label)
     if y.dtype.kind not in "OV" and y.dtype.kind not in "biuf":
         raise TypeError(f"y: got dtype {y.dtype}, need labels 0/1 or -1/+1; other labels need pos_label=")
-    y = _numbers(y, "y")
+    y = numbers(y, "y")
     if y.dtype == np.bool_:
         y = y.view(np.uint8)
     elif y.dtype == np.float16:

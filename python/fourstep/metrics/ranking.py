@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from fourstep import _core
-from fourstep._runtime import execution
-from fourstep.metrics._groups import as_integers
-from fourstep.metrics._inputs import Array, choice, column, ready, rows, same_length
-from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
+from fourstep._runtime import execution, limited
+from fourstep.metrics import _partial, _resample
+from fourstep.metrics._exact import weighted_mean
+from fourstep.metrics._groups import as_integers, weights_of_groups
+from fourstep.metrics._inputs import Array, Rows, choice, column, ready, rows, same_length
+from fourstep.metrics.score import (
+    OnUndefined,
+    Score,
+    UndefinedMetricWarning,
+    check_on_undefined,
+    plural,
+    undefined,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -20,6 +30,8 @@ Nan: TypeAlias = Literal["raise", "drop", "lowest"]
 GroupWeight: TypeAlias = Literal["impressions", "positives", "uniform", "pairs"]
 OneClass: TypeAlias = Literal["drop", "half", "raise"]
 NAN = ("raise", "drop", "lowest")
+#: What a result says of weights that it was handed.
+GIVEN = "given weights"
 
 
 def auc(
@@ -28,8 +40,11 @@ def auc(
     *,
     sample_weight: ArrayLike | None = None,
     pos_label: Any = None,
+    max_fpr: float | None = None,
+    min_tpr: float | None = None,
     nan: Nan = "raise",
     on_undefined: OnUndefined = "nan",
+    threads: int | None = None,
 ) -> Score:
     """Area under the ROC curve: how often a positive scores above a negative, ties counting half.
 
@@ -49,10 +64,18 @@ def auc(
         Weights, shape (n,), finite and >= 0. A row of weight 0 does not exist.
     pos_label
         The label of the positives; None: 1, of labels 0/1 or -1/+1.
+    max_fpr
+        Count the part of the curve with FPR <= `max_fpr`, in (0, 1]: partial AUC, brought to the scale on which ½ is
+        chance and 1 is perfect (McClish 1989): ½·(1 + (A − f²/2)/(f − f²/2)), A the area from FPR 0 to f.
+    min_tpr
+        Count the part with TPR >= `min_tpr`, in [0, 1), on the same scale: A is the area right of the curve, from
+        TPR t to 1, and f is 1 − t. It is `max_fpr` = 1 − t of the other class, by falling scores. One of both.
     nan
         What a NaN score does: ``"raise"``; ``"drop"`` leaves the row out; ``"lowest"`` ranks it below -inf.
     on_undefined
         The result where there is only one class: ``"nan"``, with a warning; ``"raise"``; or a number.
+    threads
+        At most this many threads, from 1 to 256; None: as many as elsewhere (`fourstep.num_threads`). The same bits.
 
     Returns
     -------
@@ -74,7 +97,8 @@ def auc(
 
     Where others differ: scikit-learn gets the same number by float sums; TorchRec and FBGEMM count ties by input
     order; torchmetrics puts values outside [0, 1] through a sigmoid, which makes ties; one class is 0.0, 0.5, 1.0,
-    nan or an error, depending on the library.
+    nan or an error, depending on the library. `max_fpr` is scikit-learn's; torchmetrics has it too, and neither has
+    `min_tpr`; R's pROC does not bring partial areas to the scale of the whole unless asked.
 
     Examples
     --------
@@ -83,18 +107,25 @@ def auc(
     0.75 (auc: 2 positives, 2 negatives)
     >>> fs.metrics.auc([0, 1, 1], [0.5, float("nan"), 0.7], nan="drop")
     1.0 (auc: 1 positive, 1 negative, 1 row with NaN dropped)
+    >>> fs.metrics.auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], max_fpr=0.5)
+    0.6666666666666666 (auc at fpr <= 0.5: 2 positives, 2 negatives)
     """
     check_on_undefined(on_undefined)
     choice("nan", nan, NAN)
-    labels, scores, weights = rows(y, score, sample_weight, pos_label)
-    got = _core.metrics_auc(labels, scores, weights, nan, execution())
-    value, positives, negatives, (_, tied, pairs), left = got
+    part = _partial.region(max_fpr, min_tpr)
+    with limited(threads):
+        labels, scores, weights = rows(y, score, sample_weight, pos_label)
+        got = _core.metrics_auc(labels, scores, weights, nan, execution())
+        value, positives, negatives, (_, tied, pairs), left = got
+        if value is not None and part is not None:
+            value = _partial.partial(_partial.countable(Rows(labels, scores, weights), nan), part)
+    name = "auc" if part is None else part.name
     counts = {"rows": positives + negatives, "positives": positives, "negatives": negatives}
     if weights is None:
         counts |= {"pairs": pairs, "tied_pairs": tied}
     if value is None:
         value = undefined("auc", _one_class(positives, negatives), on_undefined)
-    return Score(value, "auc", counts=counts, dropped=_dropped(left), tied=tied / pairs if pairs else None)
+    return Score(value, name, counts=counts, dropped=_dropped(left), tied=tied / pairs if pairs else None)
 
 
 def _one_class(positives: int, negatives: int) -> str:
@@ -111,14 +142,16 @@ def gauc(
     groups: ArrayLike | None = None,
     *,
     offsets: ArrayLike | None = None,
-    group_weight: GroupWeight = "impressions",
+    group_weight: GroupWeight | ArrayLike = "impressions",
     sample_weight: ArrayLike | None = None,
     one_class: OneClass = "drop",
     min_rows: int = 2,
     per_group: bool = False,
+    ci: float | None = None,
     pos_label: Any = None,
     nan: Nan = "raise",
     on_undefined: OnUndefined = "nan",
+    threads: int | None = None,
 ) -> Score:
     """Grouped AUC: the AUC inside each group (user, session …), averaged over the groups.
 
@@ -129,16 +162,19 @@ def gauc(
 
     Parameters
     ----------
-    y, score, pos_label, nan
+    y, score, pos_label, nan, threads
         As for `auc`.
     groups
-        Ids, shape (n,): integers or strings, in any order.
+        Ids, shape (n,): integers or strings, in any order; pandas and polars categoricals and Arrow dictionaries are
+        numbered by their categories.
     offsets
         Instead of `groups`, for rows that lie group by group: shape (G + 1,), from 0 to n; group g is rows
         ``offsets[g]:offsets[g + 1]``.
     group_weight
         ω_g: ``"impressions"`` (rows), ``"positives"``, ``"uniform"`` (1) or ``"pairs"`` (positives × negatives). With
-        `sample_weight`, rows and positives are sums of weights and pairs their product.
+        `sample_weight`, rows and positives are sums of weights and pairs their product. Or an array of shape (G,):
+        one weight a group, finite and >= 0, in ascending order of ids (or of offsets), also for groups that do not
+        take part. A pandas column of them, indexed by id, must be in that order.
     sample_weight
         Weights of rows, as for `auc`.
     one_class
@@ -148,6 +184,10 @@ def gauc(
         Groups of fewer rows (that count) are dropped before `one_class` is looked at.
     per_group
         Whether the result carries every group's AUC.
+    ci
+        The level of a confidence interval, such as 0.95, for ``ci`` and ``se``: the groups that take part are drawn
+        anew with replacement, 1,000 times; percentiles and standard deviation of the 1,000 results. The draws are
+        fixed (a counter-based generator), so the same rows give the same interval.
     on_undefined
         The result where no group is left: ``"nan"``, with a warning; ``"raise"``; or a number.
 
@@ -156,7 +196,8 @@ def gauc(
     Score
         A float with ``group_weight``, ``groups_kept``, ``groups_dropped``, ``counts`` (groups, groups_kept, and rows and
         positives of the groups kept), ``dropped`` (groups_one_class, groups_small, groups_empty, rows and positives in
-        them, nan, weight_zero), ``tied``, and with `per_group` the arrays of ``per_group``, ids ascending.
+        them, nan, weight_zero), ``tied``, with `per_group` the arrays of ``per_group``, ids ascending, and with `ci`
+        ``ci`` and ``se`` (None, with a warning, for fewer than two groups: one does not say how groups vary).
 
     Raises
     ------
@@ -184,36 +225,43 @@ def gauc(
     >>> each = fs.metrics.gauc(y, p, user, per_group=True).per_group
     >>> dict(zip(each["group"].tolist(), each["auc"].tolist()))
     {3: 0.0, 7: 1.0, 9: nan}
+    >>> fs.metrics.gauc(y, p, user, group_weight=[1, 3, 1])
+    0.75 (gauc by given weights: 2 groups kept, 1 dropped (1 small))
     """
     check_on_undefined(on_undefined)
     if (groups is None) == (offsets is None):
         raise TypeError(
             f"groups, offsets: got {'both' if offsets is not None else 'neither'}, need one of them"
         )
-    choice("group_weight", group_weight, ("impressions", "positives", "uniform", "pairs"))
+    by_name = isinstance(group_weight, str) or np.ndim(group_weight) == 0
+    if by_name:
+        choice("group_weight", group_weight, ("impressions", "positives", "uniform", "pairs"))
+    named = str(group_weight) if by_name else "uniform"
     choice("one_class", one_class, ("drop", "half", "raise"))
     choice("nan", nan, NAN)
+    level = None if ci is None else _resample.level(ci)
     least = _min_rows(min_rows)
-    labels, scores, weights = rows(y, score, sample_weight, pos_label, extra=("groups", groups))
-    names = None
-    if groups is not None:
-        ids, names = as_integers(groups)
-        same_length(labels, ids, "groups")
-    else:
-        ids = _offsets(offsets)
-    value, tallies, first, (_, tied, pairs), left, each = _core.metrics_gauc(
-        labels,
-        scores,
-        ids,
-        groups is None,
-        weights,
-        group_weight,
-        "drop" if one_class == "raise" else one_class,
-        least,
-        nan,
-        per_group or one_class == "raise",
-        execution(),
-    )
+    with limited(threads):
+        labels, scores, weights = rows(y, score, sample_weight, pos_label, extra=("groups", groups))
+        names = None
+        if groups is not None:
+            ids, names = as_integers(groups)
+            same_length(labels, ids, "groups")
+        else:
+            ids = _offsets(offsets)
+        value, tallies, first, (_, tied, pairs), left, each = _core.metrics_gauc(
+            labels,
+            scores,
+            ids,
+            groups is None,
+            weights,
+            named,
+            "drop" if one_class == "raise" else one_class,
+            least,
+            nan,
+            per_group or one_class == "raise" or level is not None or not by_name,
+            execution(),
+        )
     kept, single, small, empty = tallies
     by_group = _per_group(each, names) if each is not None else None
     if one_class == "raise" and first is not None and by_group is not None:
@@ -222,10 +270,27 @@ def gauc(
             " one_class='drop' leaves them out, one_class='half' counts them as 0.5"
         )
     total = sum(tally[0] for tally in tallies)
+    omega = None
+    if by_group is not None and not by_name:
+        omega = weights_of_groups(group_weight, None if groups is None else by_group["group"], total)
+        value = weighted_mean(by_group["auc"][by_group["kept"]], omega[by_group["kept"]])
+        named = GIVEN
+    interval, error = None, None
+    if by_group is not None and level is not None:
+        if omega is None:
+            row_weights = _resample.row_weights(Rows(labels, scores, weights), nan)
+            omega = _resample.weights_by_name(named, by_group, labels, row_weights, ids, groups is None)
+        interval, error = _resample.groups(by_group["auc"][by_group["kept"]], omega[by_group["kept"]], level)
+        if interval is None and value is not None:
+            warnings.warn(
+                "gauc has no interval: fewer than two groups take part, so nothing tells how groups vary",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
     if value is None:
         why = f"of {plural(total, 'group')} none has both classes and enough rows"
         if kept[0]:
-            why = f"each of the {plural(kept[0], 'group')} kept weighs 0 by {group_weight}"
+            why = f"each of the {plural(kept[0], 'group')} kept weighs 0 by {named}"
         value = undefined("gauc", why, on_undefined)
     return Score(
         value,
@@ -240,10 +305,12 @@ def gauc(
             **_dropped(left),
         },
         tied=tied / pairs if pairs and weights is None else None,
-        group_weight=group_weight,
+        group_weight=named,
         groups_kept=kept[0],
         groups_dropped=total - kept[0],
         per_group=by_group if per_group else None,
+        ci=interval,
+        se=error,
     )
 
 

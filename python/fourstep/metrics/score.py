@@ -22,6 +22,10 @@ class UndefinedMetricWarning(MetricWarning):
     """A metric has no value, as there is nothing to compare or to divide by."""
 
 
+#: Why groups do not take part: each is a key of `Score.dropped` after "groups_".
+_WHY = ("one_class", "no_relevant", "small", "empty")
+
+
 class Score(float):
     """A float with a memory: it computes like a number and says, when shown, what it was made from.
 
@@ -39,6 +43,9 @@ class Score(float):
         Of grouped AUC: what a group weighs, and how many groups took part and did not.
     per_group
         Of ``gauc(per_group=True)``: arrays ``group``, ``auc``, ``rows``, ``positives``, ``kept``, one entry a group.
+        Of the metrics of lists (`ndcg` …): ``value`` instead of ``auc``.
+    ci, se
+        Confidence interval (low, high) and standard error, where they were asked for.
 
     Examples
     --------
@@ -51,6 +58,7 @@ class Score(float):
     """
 
     __slots__ = (
+        "ci",
         "counts",
         "dropped",
         "group_weight",
@@ -58,6 +66,7 @@ class Score(float):
         "groups_kept",
         "name",
         "per_group",
+        "se",
         "tied",
     )
 
@@ -69,6 +78,8 @@ class Score(float):
     groups_kept: int | None
     groups_dropped: int | None
     per_group: dict[str, NDArray[Any]] | None
+    ci: tuple[float, float] | None
+    se: float | None
 
     def __new__(
         cls,
@@ -82,6 +93,8 @@ class Score(float):
         groups_kept: int | None = None,
         groups_dropped: int | None = None,
         per_group: dict[str, NDArray[Any]] | None = None,
+        ci: tuple[float, float] | None = None,
+        se: float | None = None,
     ) -> Score:
         """Make a score; metrics do this."""
         self = super().__new__(cls, value)
@@ -93,6 +106,8 @@ class Score(float):
         self.groups_kept = groups_kept
         self.groups_dropped = groups_dropped
         self.per_group = per_group
+        self.ci = ci
+        self.se = se
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[float, str], dict[str, Any]]:
@@ -118,10 +133,10 @@ class Score(float):
         if self.groups_kept is not None:
             details.append(f"{plural(self.groups_kept, 'group')} kept")
             if self.groups_dropped:
-                why = ((dropped.get(f"groups_{key}", 0), key) for key in ("one_class", "small", "empty"))
+                why = ((dropped.get(f"groups_{key}", 0), key) for key in _WHY)
                 reasons = ", ".join(f"{n:,} {key.replace('_', ' ')}" for n, key in why if n)
                 details.append(f"{self.groups_dropped:,} dropped ({reasons})")
-            elif self.groups_kept == 1:
+            elif self.groups_kept == 1 and self.name == "gauc":
                 details.append("so this is its auc")
         elif "negatives" in counts:
             details += [plural(counts["positives"], "positive"), plural(counts["negatives"], "negative")]
@@ -129,6 +144,8 @@ class Score(float):
             details.append(plural(counts["rows"], "row"))
         if self.tied:
             details.append(f"{100 * self.tied:.3g} % of pairs tied")
+        if self.ci is not None:
+            details.append(f"interval {self.ci[0]:.6g} to {self.ci[1]:.6g}")
         if "nan" in dropped:
             details.append(f"{plural(dropped['nan'], 'row')} with NaN dropped")
         if "weight_zero" in dropped:
@@ -141,15 +158,15 @@ def plural(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def undefined(name: str, why: str, on_undefined: OnUndefined) -> float:
+def undefined(name: str, why: str, on_undefined: OnUndefined, stacklevel: int = 3) -> float:
     """Return what stands for a metric that has no value.
 
-    The warning points at the caller of the metric, three frames up.
+    The warning points at the caller of the metric, three frames up; `stacklevel` is for where it is more.
     """
     if on_undefined == "raise":
         raise ValueError(f"{name} has no value: {why}")
     if on_undefined == "nan":
-        warnings.warn(f"{name} has no value and is nan: {why}", UndefinedMetricWarning, stacklevel=3)
+        warnings.warn(f"{name} has no value and is nan: {why}", UndefinedMetricWarning, stacklevel=stacklevel)
         return float("nan")
     return float(on_undefined)
 

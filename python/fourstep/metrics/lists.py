@@ -1,0 +1,682 @@
+"""Metrics of ranked lists: each group (query, user, request) is a list, sorted by falling score.
+
+    DCG@k        Σ_{i <= k} gain_i / log₂(1 + i)        NDCG@k = DCG@k / the largest DCG@k that any order has
+    RR@k         1 / rank of the first relevant row, 0 where that is above k       MRR = its mean
+    recall@k     relevant rows among the first k / relevant rows
+    precision@k  relevant rows among the first k / k
+    hit@k        1 if one of the first k is relevant, else 0
+
+Rows of equal score have no order, so a list is worth its expected value over all orders of them, each as likely. All
+five have closed forms, so nothing is drawn. A block of ties has m rows, of which r are relevant, and a rows stand before
+it:
+
+    gain of each rank of the block          mean gain of the block
+    relevant rows among the first k         r · q/m                               q = min(k − a, m) ranks of it are in
+    no relevant row among q of them         Π_{i < q} (m − r − i)/(m − i)
+    the first relevant row is at j (from 0) r/(m − j) · Π_{i < j} (m − r − i)/(m − i)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import index
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from fourstep import _core
+from fourstep._runtime import execution, limited
+from fourstep.metrics._exact import weighted_mean
+from fourstep.metrics._groups import as_integers, weights_of_groups
+from fourstep.metrics._inputs import Array, choice, column, numbers, rows, same_index, same_length
+from fourstep.metrics._order import keys
+from fourstep.metrics.ranking import GIVEN, NAN, Nan
+from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats: TypeAlias = NDArray[np.float64]
+
+ListWeight: TypeAlias = Literal["uniform", "impressions", "positives"]
+NoRelevant: TypeAlias = Literal["drop", "zero", "raise"]
+Gain: TypeAlias = Literal["linear", "exponential"]
+
+
+def ndcg(
+    y: ArrayLike,
+    score: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    k: int | None = None,
+    gain: Gain = "linear",
+    group_weight: ListWeight | ArrayLike = "uniform",
+    no_relevant: NoRelevant = "drop",
+    per_group: bool = False,
+    nan: Nan = "raise",
+    on_undefined: OnUndefined = "nan",
+    threads: int | None = None,
+) -> Score:
+    """Normalised discounted cumulative gain, averaged over the groups.
+
+    DCG = Σ_{i <= k} gain_i/log₂(1 + i) over the ranks i = 1, 2 … by falling score; NDCG = DCG/(DCG of the best order)
+
+    Rows of equal score get the mean of their gains: the expected DCG over all orders of them.
+
+    Parameters
+    ----------
+    y
+        How relevant a row is, shape (n,): bool, integer or float grades, finite and >= 0.
+    score, nan, threads
+        As for `auc`.
+    groups
+        Ids of the lists, shape (n,), as for `gauc`; None: all rows are one list.
+    k
+        Look at the first `k` ranks, 1 or more; None: at all.
+    gain
+        ``"linear"``: the grade; ``"exponential"``: 2^grade − 1, of whole grades up to 1023.
+    group_weight
+        What a list weighs in the mean: ``"uniform"`` (1), ``"impressions"`` (its rows), ``"positives"`` (its rows with a
+        gain) or an array, one weight a group in ascending order of ids, as for `gauc`.
+    no_relevant
+        What a list does in which no row has a gain: ``"drop"`` leaves it out, counted; ``"zero"`` counts it as 0;
+        ``"raise"``.
+    per_group
+        Whether the result carries every list's value.
+    on_undefined
+        The result where no list is left: ``"nan"``, with a warning; ``"raise"``; or a number.
+
+    Returns
+    -------
+    Score
+        A float with ``group_weight``, ``groups_kept``, ``groups_dropped``, ``counts`` (groups, groups_kept, and rows and
+        positives of the lists kept), ``dropped`` (groups_no_relevant, groups_empty, rows, nan), and with `per_group`
+        the arrays ``group``, ``value``, ``rows``, ``positives``, ``kept``, ids ascending.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `gauc`; a negative grade, or one that is not finite.
+
+    Notes
+    -----
+    Source: Järvelin and Kekäläinen 2002; ties as McSherry and Najork 2008.
+
+    Each term of a sum is rounded once, the rest is integer work, and logarithms are our own: neither the order of the
+    rows nor the machine can matter. The mean over lists is exact and rounded once.
+
+    Where others differ: scikit-learn's `ndcg_score` has the same gain and the same ties (``ignore_ties=False``), takes
+    lists of one length, as rows of a matrix, and counts those without relevant rows as 0. LightGBM and XGBoost take
+    2^grade − 1 and count them as 1. Most others break ties by the order of the input.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.ndcg([3, 0, 1, 0, 2], [0.9, 0.8, 0.3, 0.4, 0.6], ["a", "a", "a", "b", "b"])
+    0.9819702166583267 (ndcg by uniform: 2 groups kept)
+    >>> fs.metrics.ndcg([1, 0], [0.5, 0.5], k=1)
+    0.5 (ndcg@1 by uniform: 1 group kept)
+    """
+    choice("gain", gain, ("linear", "exponential"))
+    k = None if k is None else _first(k)
+    with limited(threads):
+        gains = _gains(y, gain)
+        data = _Input(gains, score, groups, named={"y": y, "score": score, "groups": groups})
+        return _mean(
+            _name("ndcg", k),
+            data,
+            lambda lists: _ndcg(lists, k),
+            _Options(group_weight, no_relevant, per_group, nan, on_undefined),
+        )
+
+
+def mrr(
+    y: ArrayLike,
+    score: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    k: int | None = None,
+    group_weight: ListWeight | ArrayLike = "uniform",
+    no_relevant: NoRelevant = "drop",
+    per_group: bool = False,
+    pos_label: Any = None,
+    nan: Nan = "raise",
+    on_undefined: OnUndefined = "nan",
+    threads: int | None = None,
+) -> Score:
+    """Mean reciprocal rank: the mean over the groups of 1/(rank of the first relevant row).
+
+    RR = 1/rank, and 0 where the rank is above `k`; of rows of equal score, its expected value over all orders.
+
+    Parameters
+    ----------
+    y, pos_label
+        Labels, as for `auc`: a positive is relevant.
+    score, groups, k, group_weight, no_relevant, per_group, nan, on_undefined, threads
+        As for `ndcg`.
+
+    Returns
+    -------
+    Score
+        As `ndcg`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `gauc`.
+
+    Notes
+    -----
+    Where others differ: the usual code breaks ties by the order of the input, so equal scores for all rows give 1 where
+    the positive comes first; here they give (1 + ½ + … + 1/n)/n.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.mrr([0, 1, 1, 0, 0], [0.9, 0.8, 0.7, 0.6, 0.7], [1, 1, 2, 2, 2])
+    0.625 (mrr by uniform: 2 groups kept)
+    """
+    k = None if k is None else _first(k)
+    with limited(threads):
+        return _mean(
+            _name("mrr", k),
+            _binary(y, score, groups, pos_label),
+            lambda lists: _reciprocal_rank(lists, k),
+            _Options(group_weight, no_relevant, per_group, nan, on_undefined),
+        )
+
+
+def recall_at(
+    y: ArrayLike,
+    score: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    k: int,
+    group_weight: ListWeight | ArrayLike = "uniform",
+    no_relevant: NoRelevant = "drop",
+    per_group: bool = False,
+    pos_label: Any = None,
+    nan: Nan = "raise",
+    on_undefined: OnUndefined = "nan",
+    threads: int | None = None,
+) -> Score:
+    """Recall at k, averaged over the groups: relevant rows among the first k, over all relevant rows of the group.
+
+    Of m rows of equal score, r of them relevant, of which q fit into the first k, r·q/m count: the expected value.
+
+    Parameters
+    ----------
+    y, pos_label
+        Labels, as for `auc`: a positive is relevant.
+    score, groups, group_weight, no_relevant, per_group, nan, on_undefined, threads
+        As for `ndcg`.
+    k
+        How many ranks, 1 or more.
+
+    Returns
+    -------
+    Score
+        As `ndcg`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `gauc`.
+
+    Notes
+    -----
+    Where others differ: some divide by min(k, relevant rows), so that 1 can be reached; here it is the whole.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.recall_at([1, 0, 1, 0, 1], [0.9, 0.8, 0.7, 0.6, 0.7], [1, 1, 1, 2, 2], k=1)
+    0.75 (recall@1 by uniform: 2 groups kept)
+    """
+    k = _first(k)
+    with limited(threads):
+        return _mean(
+            _name("recall", k),
+            _binary(y, score, groups, pos_label),
+            lambda lists: _recall(lists, k),
+            _Options(group_weight, no_relevant, per_group, nan, on_undefined),
+        )
+
+
+def precision_at(
+    y: ArrayLike,
+    score: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    k: int,
+    group_weight: ListWeight | ArrayLike = "uniform",
+    no_relevant: NoRelevant = "drop",
+    per_group: bool = False,
+    pos_label: Any = None,
+    nan: Nan = "raise",
+    on_undefined: OnUndefined = "nan",
+    threads: int | None = None,
+) -> Score:
+    """Precision at k, averaged over the groups: relevant rows among the first k, over k.
+
+    Of m rows of equal score, r of them relevant, of which q fit into the first k, r·q/m count: the expected value.
+
+    Parameters
+    ----------
+    y, pos_label
+        Labels, as for `auc`: a positive is relevant.
+    score, groups, group_weight, no_relevant, per_group, nan, on_undefined, threads
+        As for `ndcg`. Groups without relevant rows have a precision, 0: ``no_relevant="zero"`` counts it.
+    k
+        How many ranks, 1 or more. A group of fewer rows is divided by k all the same.
+
+    Returns
+    -------
+    Score
+        As `ndcg`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `gauc`.
+
+    Notes
+    -----
+    Where others differ: trec_eval also divides by k; some divide by min(k, rows).
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.precision_at([1, 0, 1, 0, 1], [0.9, 0.8, 0.7, 0.6, 0.7], [1, 1, 1, 2, 2], k=2)
+    0.5 (precision@2 by uniform: 2 groups kept)
+    """
+    k = _first(k)
+    with limited(threads):
+        return _mean(
+            _name("precision", k),
+            _binary(y, score, groups, pos_label),
+            lambda lists: _precision(lists, k),
+            _Options(group_weight, no_relevant, per_group, nan, on_undefined),
+        )
+
+
+def hit_rate(
+    y: ArrayLike,
+    score: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    k: int,
+    group_weight: ListWeight | ArrayLike = "uniform",
+    no_relevant: NoRelevant = "drop",
+    per_group: bool = False,
+    pos_label: Any = None,
+    nan: Nan = "raise",
+    on_undefined: OnUndefined = "nan",
+    threads: int | None = None,
+) -> Score:
+    """Hit rate at k: the share of the groups that have a relevant row among the first k.
+
+    Of m rows of equal score, r of them relevant, q of which fit into the first k, the first k hold a relevant one with
+    the probability 1 − Π_{i < q} (m − r − i)/(m − i).
+
+    Parameters
+    ----------
+    y, pos_label
+        Labels, as for `auc`: a positive is relevant.
+    score, groups, group_weight, no_relevant, per_group, nan, on_undefined, threads
+        As for `ndcg`.
+    k
+        How many ranks, 1 or more.
+
+    Returns
+    -------
+    Score
+        As `ndcg`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `gauc`.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.hit_rate([1, 0, 1, 0, 1], [0.9, 0.8, 0.7, 0.6, 0.6], [1, 1, 1, 2, 2], k=1)
+    0.75 (hit rate@1 by uniform: 2 groups kept)
+    """
+    k = _first(k)
+    with limited(threads):
+        return _mean(
+            _name("hit rate", k),
+            _binary(y, score, groups, pos_label),
+            lambda lists: _hit(lists, k),
+            _Options(group_weight, no_relevant, per_group, nan, on_undefined),
+        )
+
+
+# What goes in.
+
+
+class _Input(NamedTuple):
+    """Gains of rows (for labels 0 and 1), what ranks them, and which list they are in."""
+
+    gain: Floats
+    score: ArrayLike
+    groups: ArrayLike | None
+    named: dict[str, Any]
+
+
+class _Options(NamedTuple):
+    group_weight: Any
+    no_relevant: NoRelevant
+    per_group: bool
+    nan: Nan
+    on_undefined: OnUndefined
+
+
+def _name(name: str, k: int | None) -> str:
+    return name if k is None else f"{name}@{k}"
+
+
+def _first(k: int) -> int:
+    try:
+        first = index(k)
+    except TypeError:
+        raise TypeError(f"k: got {k!r}, need a whole number") from None
+    if isinstance(k, bool) or first < 1:
+        raise ValueError(f"k: got {k!r}, need 1 or more")
+    return min(first, 2**62)
+
+
+def _gains(y: ArrayLike, gain: Gain) -> Floats:
+    grades = numbers(column(y, "y"), "y")
+    if len(grades) == 0:
+        raise ValueError("y: got no rows, need at least one")
+    gains = grades.astype(np.float64)
+    _refuse(gains, ~(np.isfinite(gains) & (gains >= 0)), "finite grades >= 0")
+    if gain == "exponential":
+        _refuse(
+            gains,
+            (gains != np.rint(gains)) | (gains > 1023),
+            'whole grades up to 1023 for gain="exponential"',
+        )
+        gains = np.ldexp(1.0, gains.astype(np.int32)) - 1.0
+    return gains
+
+
+def _refuse(y: Floats, bad: NDArray[np.bool_], need: str) -> None:
+    where = np.flatnonzero(bad)
+    if len(where):
+        raise ValueError(
+            f"y: got {y[where[0]]} at index {where[0]} ({len(where)} such of {len(y)} rows), need {need}"
+        )
+
+
+def _binary(y: ArrayLike, score: ArrayLike, groups: ArrayLike | None, pos_label: Any) -> _Input:
+    data = rows(y, score, None, pos_label, extra=("groups", groups))
+    return _Input(data.y.astype(np.float64), data.score, groups, {})
+
+
+# From rows to lists.
+
+
+class _Lists(NamedTuple):
+    """Rows sorted by list, then by falling score; rows of equal score of a list are a block.
+
+    ``start`` and ``size`` are of lists that have rows, ``block…`` of blocks: their first row, how many, how many
+    stand before them, how many are relevant.
+    """
+
+    gain: Floats
+    rank: NDArray[np.int64]
+    start: NDArray[np.int64]
+    size: NDArray[np.int64]
+    relevant: NDArray[np.int64]
+    block: NDArray[np.int64]
+    block_size: NDArray[np.int64]
+    block_before: NDArray[np.int64]
+    block_relevant: NDArray[np.int64]
+    first_block: NDArray[np.int64]
+
+
+def _lists(gain: Floats, key: Array, code: NDArray[np.int64]) -> _Lists:
+    """Sort the rows; equal ones by gain, so that the ends of a block are its least and its largest."""
+    order = np.lexsort((gain, ~key, code))
+    gain, key, code = gain[order], key[order], code[order]
+    new = np.concatenate([[True], code[1:] != code[:-1]])
+    start = np.flatnonzero(new)
+    size = np.diff(np.append(start, len(code)))
+    rank = np.arange(len(code)) - np.repeat(start, size)
+    block = np.flatnonzero(new | np.concatenate([[True], key[1:] != key[:-1]]))
+    relevant = (gain > 0).astype(np.int64)
+    return _Lists(
+        gain=gain,
+        rank=rank,
+        start=start,
+        size=size,
+        relevant=np.add.reduceat(relevant, start),
+        block=block,
+        block_size=np.diff(np.append(block, len(code))),
+        block_before=rank[block],
+        block_relevant=np.add.reduceat(relevant, block),
+        first_block=np.flatnonzero(new[block]),
+    )
+
+
+def _mean(name: str, data: _Input, value: Callable[[_Lists], Floats], options: _Options) -> Score:
+    """Mean of a value of lists. Called by the metric itself: a warning is for who called that."""
+    group_weight, no_relevant, per_group, nan, on_undefined = options
+    check_on_undefined(on_undefined)
+    choice("nan", nan, NAN)
+    choice("no_relevant", no_relevant, ("drop", "zero", "raise"))
+    by_name = isinstance(group_weight, str) or np.ndim(group_weight) == 0
+    if by_name:
+        choice("group_weight", group_weight, ("uniform", "impressions", "positives"))
+    gain, ranks, code, ids, missing = _checked(data, nan)
+    lists = _lists(gain, ranks, code)
+    every = len(ids)
+    there = np.unique(code)
+    relevant = np.zeros(every, np.int64)
+    size = np.zeros(every, np.int64)
+    relevant[there], size[there] = lists.relevant, lists.size
+    without = (relevant == 0) & (size > 0)
+    if no_relevant == "raise" and without.any():
+        raise ValueError(
+            f"groups: {plural(int(without.sum()), 'group')} with no relevant row, the first is"
+            f" {ids[np.flatnonzero(without)[0]]!r}; no_relevant='drop' leaves them out, no_relevant='zero' counts"
+            " them as 0"
+        )
+    kept = (size > 0) if no_relevant == "zero" else relevant > 0
+    values = np.full(every, np.nan)
+    values[there] = value(lists)
+    values[~kept] = np.nan
+    weights = _weights(group_weight, by_name, ids, size, relevant)
+    result = weighted_mean(values[kept], weights[kept])
+    if result is None:
+        why = f"of {plural(every, 'group')} none has a relevant row"
+        if kept.any():
+            why = f"each of the {plural(int(kept.sum()), 'group')} kept weighs 0 by {group_weight if by_name else GIVEN}"
+        result = undefined(name, why, on_undefined, stacklevel=4)
+    out = ~kept
+    return Score(
+        result,
+        name,
+        counts={
+            "groups": every,
+            "groups_kept": int(kept.sum()),
+            "rows": int(size[kept].sum()),
+            "positives": int(relevant[kept].sum()),
+        },
+        dropped={
+            "groups_no_relevant": int((out & (size > 0)).sum()),
+            "groups_empty": int((size == 0).sum()),
+            "rows": int(size[out].sum()),
+            "nan": missing,
+        },
+        group_weight=group_weight if by_name else GIVEN,
+        groups_kept=int(kept.sum()),
+        groups_dropped=int(out.sum()),
+        per_group={"group": ids, "value": values, "rows": size, "positives": relevant, "kept": kept}
+        if per_group
+        else None,
+    )
+
+
+def _checked(data: _Input, nan: Nan) -> tuple[Floats, Array, NDArray[np.int64], Array, int]:
+    """Return gains, keys of the scores and numbers of the lists, of rows that count; the ids; how many do not."""
+    same_index(data.named)
+    gain = data.gain
+    score = rows(np.zeros(len(gain), np.uint8), data.score, None, None).score
+    if data.groups is None:
+        ids, code = np.zeros(1, np.int64), np.zeros(len(gain), np.int64)
+    else:
+        numbered, names = as_integers(data.groups)
+        same_length(gain, numbered, "groups")
+        ids, code = np.unique(numbered, return_inverse=True)
+        ids = ids if names is None else names[ids]
+    missing = np.isnan(score) if score.dtype.kind == "f" else np.zeros(len(gain), np.bool_)
+    if nan == "lowest" or not missing.any():
+        return gain, keys(score), code, ids, 0
+    if nan == "raise":
+        raise ValueError(
+            f"score: got NaN at index {np.flatnonzero(missing)[0]} ({missing.sum()} such of {len(gain)} rows)"
+        )
+    if missing.all():
+        raise ValueError(f"score: all {len(gain)} rows are NaN")
+    stays = ~missing
+    return gain[stays], keys(score[stays]), code[stays], ids, int(missing.sum())
+
+
+def _weights(
+    group_weight: Any, by_name: bool, ids: Array, size: NDArray[np.int64], relevant: NDArray[np.int64]
+) -> Floats:
+    if not by_name:
+        return weights_of_groups(group_weight, ids, len(ids))
+    if group_weight == "uniform":
+        return np.ones(len(ids))
+    return (size if group_weight == "impressions" else relevant).astype(np.float64)
+
+
+# What a list is worth.
+
+
+def _ndcg(lists: _Lists, k: int | None) -> Floats:
+    """1/log₂(1 + i) and 1/ln(1 + i) differ by a factor that the quotient loses."""
+    places = int(lists.size.max()) if k is None else min(k, int(lists.size.max()))
+    logarithms = np.empty(places)
+    _core.elementary("log", np.arange(2.0, places + 2.0), logarithms, execution())
+    # Powers of two change no quotient, and keep the sums of huge gains finite.
+    largest = np.frexp(np.maximum.reduceat(lists.gain, lists.start))[1]
+    gain = np.ldexp(lists.gain, -np.repeat(largest, lists.size))
+    discount = np.concatenate([1.0 / logarithms, [0.0]])[np.minimum(lists.rank, places)]
+    low, high = gain[lists.block], gain[lists.block + lists.block_size - 1]
+    mean = np.where(low == high, low, _sums(gain, lists.block) / lists.block_size)
+    got = _sums(np.repeat(mean, lists.block_size) * discount, lists.start)
+    best_first = np.lexsort((-gain, np.repeat(np.arange(len(lists.start)), lists.size)))
+    best = _sums(gain[best_first] * discount, lists.start)
+    # A mean of gains that rounds up may pass the best by a last bit.
+    return np.divide(np.minimum(got, best), best, out=np.zeros_like(best), where=best > 0)
+
+
+def _among_first(lists: _Lists, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Expected relevant rows among the first k, as a fraction: whole blocks, and r·q/m of the one that k cuts."""
+    inside = np.clip(k - lists.block_before, 0, lists.block_size)
+    cut = (inside > 0) & (inside < lists.block_size)
+    whole = np.add.reduceat(np.where(inside == lists.block_size, lists.block_relevant, 0), lists.first_block)
+    part = np.add.reduceat(np.where(cut, lists.block_relevant * inside, 0), lists.first_block)
+    m = np.maximum(np.add.reduceat(np.where(cut, lists.block_size, 0), lists.first_block), 1)
+    return whole * m + part, m
+
+
+def _recall(lists: _Lists, k: int) -> Floats:
+    top, m = _among_first(lists, k)
+    return np.asarray(top / (m * np.maximum(lists.relevant, 1)), np.float64)
+
+
+def _precision(lists: _Lists, k: int) -> Floats:
+    top, m = _among_first(lists, k)
+    return np.asarray(top / (m * float(k)), np.float64)
+
+
+class _Block(NamedTuple):
+    """The first block with a relevant row of the lists that have one: rows before it, its rows, relevant ones."""
+
+    list: NDArray[np.int64]
+    before: NDArray[np.int64]
+    size: NDArray[np.int64]
+    relevant: NDArray[np.int64]
+
+
+def _first_relevant(lists: _Lists) -> _Block:
+    of = np.repeat(np.arange(len(lists.start)), np.diff(np.append(lists.first_block, len(lists.block))))
+    some = np.flatnonzero(lists.block_relevant)
+    which, where = np.unique(of[some], return_index=True)
+    block = some[where]
+    return _Block(which, lists.block_before[block], lists.block_size[block], lists.block_relevant[block])
+
+
+def _hit(lists: _Lists, k: int) -> Floats:
+    block = _first_relevant(lists)
+    inside = np.clip(k - block.before, 0, block.size)
+    # The product of q factors is also one of r: the shorter one.
+    length = np.minimum(inside, block.relevant)
+    hit = np.zeros(len(lists.start))
+    some = length > 0
+    m, longer, length = block.size[some], np.maximum(inside, block.relevant)[some], length[some]
+    i, of = _steps(length)
+    none = _running_products(np.maximum(m[of] - longer[of] - i, 0) / (m[of] - i), i)
+    hit[block.list[some]] = 1.0 - none[np.cumsum(length) - 1]
+    return hit
+
+
+def _reciprocal_rank(lists: _Lists, k: int | None) -> Floats:
+    block = _first_relevant(lists)
+    places = block.size - block.relevant + 1
+    if k is not None:
+        places = np.clip(k - block.before, 0, places)
+    reciprocal = np.zeros(len(lists.start))
+    some = places > 0
+    m, r, before, places = block.size[some], block.relevant[some], block.before[some], places[some]
+    if not len(places):
+        return reciprocal
+    j, of = _steps(places)
+    m, r, before = m[of], r[of], before[of]
+    # The factor of j is that of the product up to j: the first has none.
+    later = _running_products(np.where(j > 0, (m - r - j + 1) / (m - j + 1), 1.0), j)
+    terms = later * (r / (m - j)) / (before + 1 + j)
+    reciprocal[block.list[some]] = _sums(terms, np.cumsum(places) - places)
+    return reciprocal
+
+
+def _steps(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return 0 … length − 1 for each length, one after the other, and which length each belongs to."""
+    of = np.repeat(np.arange(len(lengths)), lengths)
+    return np.arange(len(of)) - np.repeat(np.cumsum(lengths) - lengths, lengths), of
+
+
+def _sums(terms: Floats, start: NDArray[np.int64]) -> Floats:
+    """Return the sums of runs of terms >= 0. Their order cannot matter: they become integers.
+
+    Each term is rounded once, by at most 2^−61 of a power of two near the largest of its run. Integers of 60 bits are
+    added in two halves, so that runs of up to 2^33 terms fit.
+    """
+    power = np.frexp(np.maximum.reduceat(terms, start))[1]
+    lengths = np.diff(np.append(start, len(terms)))
+    whole = np.rint(np.ldexp(terms, np.repeat(60 - power, lengths))).astype(np.int64)
+    high, low = np.add.reduceat(whole >> 30, start), np.add.reduceat(whole & (2**30 - 1), start)
+    return np.asarray(np.ldexp(high * 2.0**30 + low, power - 60), np.float64)
+
+
+def _running_products(factor: Floats, place: NDArray[np.int64]) -> Floats:
+    """Return the products of the factors up to each place, which counts from 0 in each run.
+
+    Each round doubles how far back a product reaches, so there are as many as the longest run has binary digits.
+    """
+    reach, longest = 1, int(place.max(initial=0))
+    while reach <= longest:
+        far = np.flatnonzero(place >= reach)
+        product = factor[far] * factor[far - reach]
+        factor = factor.copy()
+        factor[far] = product
+        reach *= 2
+    return factor
