@@ -110,7 +110,7 @@ class Optimizer:
         return np.where(agrees, boost * eta, eta.dtype.type(0))
 
     def store(self, number: int, name: str) -> None:
-        """Store the state of an array: subnormal numbers, and moments whose product with the rate is one, as 0, and in as few bits as are asked for."""
+        """Store the state of an array: what `flush_subnormals` drops as 0, and in as few bits as are asked for."""
         for buffer, (key, value) in enumerate(self.state[name].items(), start=2):
             if self.flush_subnormals:
                 value[np.abs(value) < precision.least(value.dtype, key in precision.SIGNED)] = 0

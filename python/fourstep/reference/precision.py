@@ -24,7 +24,7 @@ _WORD = 2**64 - 1
 
 
 def least(dtype: Any, first_moment: bool) -> Any:
-    """Return the least magnitude that `flush_subnormals` keeps: the smallest normal number, of first moments 2^24 times it.
+    """Return the least magnitude that `flush_subnormals` keeps: the smallest normal number; 2^24 of it for first moments.
 
     >>> float(least(np.float32, True)) == 2.0**-102
     True
