@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -45,13 +45,19 @@ def many(n: int, seed: int = 0, digits: int = 2) -> tuple[Array, Array, Array]:
     return y, np.round(rng.normal(size=n) + y, digits), rng.exponential(size=n) * (rng.random(n) < 0.9)
 
 
+def cells(y: Array, score: Array, threshold: float, weight: Array | None) -> Cells:
+    tp, fp, fn, tn = twin.confusion(y, score, threshold, weight)
+    return tp, fp, fn, tn
+
+
 def points(y: Array, score: Array, weight: Array | None) -> list[tuple[float, Cells]]:
     """The four cells at inf and at each distinct score."""
     exists = np.ones(len(y), bool) if weight is None else weight > 0
     distinct = sorted({float(s) + 0.0 for s in score[exists]}, reverse=True)
     total = twin.confusion(y, score, -math.inf, weight)
     start = (Fraction(0), Fraction(0), total.tp, total.fp)
-    return [(math.inf, start), *((t, tuple(twin.confusion(y, score, t, weight))) for t in distinct)]
+    rest: list[tuple[float, Cells]] = [(t, cells(y, score, t, weight)) for t in distinct]
+    return [(math.inf, start), *rest]
 
 
 def roc(c: Cells) -> tuple[Fraction, Fraction]:
@@ -101,13 +107,13 @@ def test_each_point_is_that_of_the_definition(name: str, case: tuple[Array, Arra
     ours, theirs = CURVES[name]
     for w, same in ((None, np.testing.assert_array_equal), (weight, close)):
         got = ours(y, score, sample_weight=w, drop_intermediate=False)
-        want = [(*theirs(cells), t) for t, cells in points(y, score, w)]
+        want = [(*theirs(c), t) for t, c in points(y, score, w)]
         for column, expected in zip(got, zip(*want, strict=True), strict=True):
             same(column, np.array([float(x) for x in expected]))
         assert got.area_lost == 0.0
 
 
-def close(a: Array, b: Array) -> None:
+def close(a: Any, b: Any) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-15, atol=1e-15)
 
 
@@ -143,8 +149,8 @@ def test_average_precision_is_that_of_the_definition(case: tuple[Array, Array, A
     y, score, weight = case
     for w in (None, weight):
         want, before = Fraction(0), Fraction(0)
-        for _, cells in points(y, score, w):
-            precision, recall = pr(cells)
+        for _, c in points(y, score, w):
+            precision, recall = pr(c)
             want, before = want + (recall - before) * precision, recall
         assert metrics.average_precision(y, score, sample_weight=w) == pytest.approx(float(want), rel=2e-15)
     shown = metrics.pr_curve(y, score)
@@ -160,7 +166,7 @@ def test_the_threshold_curve_is_the_confusion_at_each_threshold(case: tuple[Arra
         if w is None:
             table = [metrics.confusion(y, score, t) for t in got.thresholds[1:]]
             for name in ("precision", "recall", "f1", "accuracy"):
-                same(getattr(got, name)[1:], [getattr(matrix, name) for matrix in table])
+                same(getattr(got, name)[1:], np.array([getattr(matrix, name) for matrix in table]))
         for i, (t, (tp, fp, fn, tn)) in enumerate(points(y, score, w)):
             assert got.thresholds[i] == t
             close(got.f1[i], float(2 * tp / (2 * tp + fp + fn)))
@@ -172,8 +178,9 @@ def test_the_threshold_curve_is_the_confusion_at_each_threshold(case: tuple[Arra
 def test_the_best_of_the_threshold_curve() -> None:
     y, score, _ = many(2000)
     curve = metrics.threshold_curve(y, score)
-    for metric in ("f1", "accuracy"):
-        best = metrics.best_threshold(y, score, metric)  # type: ignore[arg-type]
+    both: tuple[Literal["f1"], Literal["accuracy"]] = ("f1", "accuracy")
+    for metric in both:
+        best = metrics.best_threshold(y, score, metric)
         values = getattr(curve, metric)
         assert (best, best.value) == (curve.thresholds[np.argmax(values)], values.max())
 
@@ -269,6 +276,30 @@ def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
             assert metrics.average_precision(y[order], score[order], sample_weight=v) == ap
 
 
+def test_every_level_and_thread_count_gives_the_same_bits(on_every_path: Callable[[], Iterator[int]]) -> None:
+    y, score, weight = many(3000)
+    p = 1 / (1 + np.exp(-score))
+    for w in (None, weight):
+
+        def all_of_them(w: Array | None = w) -> list[bytes]:
+            curves = [ours(y, p, sample_weight=w, max_points=99) for ours, _ in CURVES.values()]
+            columns = [column for curve in curves for column in curve]
+            columns += list(metrics.threshold_curve(y, p, sample_weight=w))
+            columns += list(metrics.calibration_curve(y, p, sample_weight=w))
+            numbers = [metrics.average_precision(y, p, sample_weight=w), metrics.ece(y, p, sample_weight=w)]
+            numbers += [metrics.ne(y, p, negative_sampling_rate=0.1, sample_weight=w)]
+            numbers += [
+                metrics.psi(p, p[::2]),
+                metrics.js(p, p[::2]),
+                metrics.bucket_error(y, p, max_relative_error=0.3),
+            ]
+            return [column.tobytes() for column in columns] + [float(x).hex().encode() for x in numbers]
+
+        want = all_of_them()
+        for threads in on_every_path():
+            assert all_of_them() == want, threads
+
+
 @each
 def test_weights_of_any_size(name: str) -> None:
     """Each class has its own unit inside: what mixes them has to find it."""
@@ -301,15 +332,14 @@ def sk() -> Any:
 def test_scikit_learn_s_curves(sk: Any, digits: int, weighted: bool) -> None:
     y, score, weight = many(2000, digits=digits)
     w = weight if weighted else None
-    close = {"rtol": 1e-12, "atol": 1e-14}
     assert metrics.average_precision(y, score, sample_weight=w) == pytest.approx(
         sk.average_precision_score(y, score, sample_weight=w), abs=1e-12
     )
     for drop in (False, True):
         ours = metrics.pr_curve(y, score, sample_weight=w, drop_intermediate=drop)
         theirs = sk.precision_recall_curve(y, score, sample_weight=w, drop_intermediate=drop)
-        np.testing.assert_allclose(ours.precision[::-1], theirs[0], **close)
-        np.testing.assert_allclose(ours.recall[::-1], theirs[1], **close)
+        np.testing.assert_allclose(ours.precision[::-1], theirs[0], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(ours.recall[::-1], theirs[1], rtol=1e-12, atol=1e-14)
         np.testing.assert_array_equal(ours.thresholds[:0:-1], theirs[2])
     fpr, fnr, thresholds = metrics.det_curve(y, score, sample_weight=w, drop_intermediate=False)
     first, last = np.flatnonzero(fpr == 0)[-1], np.flatnonzero(fnr == 0)[0]
