@@ -391,6 +391,8 @@ def test_nan_scores_of_average_precision() -> None:
         "nan": 1,
         "weight_zero": 1,
     }
+    with pytest.raises(ValueError, match=r"sample_weight: got -1 at index 2 \(1 such of 3 rows\)"):
+        metrics.average_precision([0, 1, 1], [math.nan, 0.1, 0.2], nan="drop", sample_weight=[1, 1, -1])
     with pytest.raises(ValueError, match="score: all 2 rows are NaN or of weight 0"):
         metrics.average_precision([0, 1], [math.nan] * 2, nan="drop")
 

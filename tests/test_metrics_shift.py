@@ -204,6 +204,16 @@ def test_the_order_and_the_type_of_the_rows_do_not_matter(metric: Any) -> None:
     assert metric(-np.exp(-expected), -np.exp(-actual)) == want, "an increasing map"
 
 
+def test_integers_that_no_float_holds() -> None:
+    low, high = 2**53, 2**53 + 1
+    unsigned = np.array([low, high], np.uint64)
+    for a, b in ((unsigned, unsigned.astype(np.int64)), (unsigned.astype(np.int64), unsigned)):
+        assert metrics.psi(a, b, 2) == 0.0
+    spread = np.array([2**63, 2**64 - 1], np.uint64)
+    assert metrics.psi([-1, 5], spread, 2) == metrics.psi([-1, 5], [7, 8], 2) > 0.0
+    assert metrics.psi(spread, [-1, 5], 2) == metrics.psi([1, 2], [0, 0], 2) > 0.0
+
+
 @pytest.mark.parametrize("metric", [metrics.psi, metrics.js])
 def test_nan(metric: Any) -> None:
     x = [0.1, math.nan, 0.3, math.nan]

@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from fourstep import _core
+from fourstep._runtime import execution
 from fourstep.metrics._inputs import Rows
 
 Nan: TypeAlias = Literal["raise", "drop", "lowest"]
@@ -23,6 +25,8 @@ def settle_nan(rows: Rows, nan: Nan) -> tuple[Rows, dict[str, int]]:
     if nan == "lowest":
         rank = np.unique(score, return_inverse=True)[1].astype(np.int64)
         return Rows(y, np.where(missing, -1, rank), weight), dropped
+    if weight is not None:  # a bad weight is named by its index among all rows
+        _core.metrics_loss(y, np.zeros(len(y)), weight, "prediction", 0.0, execution())
     if not (exists & ~missing).any():
         raise ValueError(f"score: all {len(y)} rows are NaN or of weight 0")
     dropped["nan"] = int(np.count_nonzero(missing & exists))

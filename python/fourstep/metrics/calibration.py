@@ -3,7 +3,8 @@
     ECE             Σ_b W_b/W · |ȳ_b − p̄_b|          bins of equal weight, or of equal width
     bucket error    Σ_b n_b·|ȳ_b/p̄_b − 1| / Σ_b n_b   buckets that grow until the rate in them is known well enough
 
-Means are of exact sums, each rounded once, and equal predictions share a bin: no order of rows changes a bit.
+Equal predictions share a bin. Means of bins are of exact sums, each rounded once; buckets add up in the order of the
+predictions: no order of rows changes a bit.
 """
 
 from __future__ import annotations

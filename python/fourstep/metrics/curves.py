@@ -183,8 +183,8 @@ def det_curve(
 
     Notes
     -----
-    Where others differ: scikit-learn has the points in the opposite order, without those that end the curve on the
-    axes: of the points of FPR = 0 or FNR = 0 it keeps one each.
+    Where others differ: scikit-learn has the points in the opposite order; of those on an axis, FPR = 0 or FNR = 0, it
+    keeps the one nearest to the origin, so its curve does not start at (0, 1).
 
     Examples
     --------

@@ -216,9 +216,23 @@ def _shares(
     zeros = np.zeros(len(then), np.uint8)
     starts = edges(count(Rows(zeros, then, None)), most)
     n = len(starts) + 1
-    held = [np.bincount(np.searchsorted(starts, x, side="right"), minlength=n) for x in (then, now)]
+    held = [
+        np.bincount(np.searchsorted(starts, _like(x, starts), side="right"), minlength=n) for x in (then, now)
+    ]
     e, a = ((x + float(smoothing)) / (x.sum() + float(smoothing) * n) for x in held)
     return e, a, {"expected": len(then), "actual": len(now), "bins": n}, {"nan": dropped + also}
+
+
+def _like(x: Array, starts: Array) -> Array:
+    """Return signed integers as unsigned ones or the reverse, for which NumPy would compare floats.
+
+    What does not fit is clipped, which changes no bin: unsigned starts are above 0, as a lower value is in the first bin.
+    """
+    if x.dtype.kind + starts.dtype.kind == "iu":
+        return np.maximum(x, 0).astype(np.uint64)
+    if x.dtype.kind + starts.dtype.kind == "ui":
+        return np.minimum(x, np.uint64(2**63 - 1)).astype(np.int64)
+    return x
 
 
 def _sample(x: ArrayLike, name: str, nan: str) -> tuple[Array, int]:
