@@ -317,6 +317,16 @@ def test_weights_of_any_size(name: str) -> None:
             np.testing.assert_allclose(got[i], expected[:, i], rtol=1e-13, atol=1e-15)
 
 
+def test_weights_too_small_beside_the_others() -> None:
+    far = metrics.pr_curve([1, 0], [2.0, 1.0], sample_weight=[1e-300, 1e300])
+    assert far.precision.tolist() == [1.0, 1.0, 0.0]
+    # Below 2^-62 of the weight of its class a row weighs 0 in integers: it does not exist.
+    for y in ([1, 1, 0], [0, 0, 1]):
+        for ours, _ in CURVES.values():
+            got = ours(y, [3.0, 2.0, 1.0], sample_weight=[1e-30, 1.0, 1.0], drop_intermediate=False)
+            assert got.thresholds.tolist() == [math.inf, 2.0, 1.0]
+
+
 # Against scikit-learn.
 
 
