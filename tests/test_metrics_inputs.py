@@ -26,18 +26,38 @@ ALL: dict[str, Callable[..., Any]] = {
     "auc": metrics.auc,
     "gauc": lambda y, score, **options: metrics.gauc(y, score, np.zeros(len(y), int), **options),
     "roc_curve": metrics.roc_curve,
+    "pr_curve": metrics.pr_curve,
+    "det_curve": metrics.det_curve,
+    "gain_curve": metrics.gain_curve,
+    "threshold_curve": metrics.threshold_curve,
+    "average_precision": metrics.average_precision,
+    "ks": metrics.ks,
     "confusion": metrics.confusion,
     "precision": metrics.precision,
     "recall": metrics.recall,
     "f1": metrics.f1,
+    "tpr": metrics.tpr,
+    "fpr": metrics.fpr,
+    "specificity": metrics.specificity,
+    "fbeta": lambda y, score, **options: metrics.fbeta(y, score, beta=2.0, **options),
+    "mcc": metrics.mcc,
     "best_threshold": metrics.best_threshold,
     "logloss": metrics.logloss,
     "brier": metrics.brier,
     "calibration_ratio": metrics.calibration_ratio,
+    "ne": metrics.ne,
+    "ne of sampled negatives": lambda y, p, **options: metrics.ne(
+        y, p, negative_sampling_rate=0.25, **options
+    ),
+    "ece": metrics.ece,
+    "ece by width": lambda y, p, **options: metrics.ece(y, p, strategy="width", **options),
+    "calibration_curve": metrics.calibration_curve,
+    "bucket_error": lambda y, p, **options: metrics.bucket_error(y, p, max_relative_error=0.9, **options),
 }
-UNWEIGHTED = {"best_threshold"}
+UNWEIGHTED = {"best_threshold", "bucket_error"}
+PROBABILITIES = ("logloss", "brier", "calibration", "ne", "ece", "bucket_error")
 #: What the scores are called there.
-NAMES = {name: "p" if name in ("logloss", "brier", "calibration_ratio") else "score" for name in ALL}
+NAMES = {name: "p" if name.startswith(PROBABILITIES) else "score" for name in ALL}
 
 each = pytest.mark.parametrize("name", ALL)
 
@@ -405,7 +425,7 @@ OPTIONS: list[tuple[str, type[Exception], str, tuple[Any, ...], dict[str, Any]]]
     ("confusion", ValueError, "threshold: got nan, need a number", (Y, SCORE, math.nan), {}),
     ("confusion", TypeError, "threshold: got 'high', need a number", (Y, SCORE, "high"), {}),
     ("precision", ValueError, "zero_division: got 'no', need 'warn' or a number", (Y, SCORE), {"zero_division": "no"}),
-    ("best_threshold", ValueError, 'metric: got "mcc", need one of f1, accuracy, youden', (Y, SCORE, "mcc"), {}),
+    ("best_threshold", ValueError, 'metric: got "auc", need one of f1, accuracy, mcc, youden', (Y, SCORE, "auc"), {}),
     ("logloss", ValueError, r"p: got 1.5 at index 1 \(2 such of 3 rows\), need probabilities in \[0, 1\]; logits need "
      "from_logits=True", ([0, 1, 1], [0.5, 1.5, -2.0]), {}),
     ("logloss", ValueError, "p: got NaN at index 0 .*, need logits", ([0, 1], [math.nan, 0.0]), {"from_logits": True}),

@@ -13,39 +13,89 @@ definitions, and where other libraries differ.
 
 from __future__ import annotations
 
+from fourstep.metrics.calibration import CalibrationCurve, bucket_error, calibration_curve, ece
+from fourstep.metrics.curves import (
+    DetCurve,
+    GainCurve,
+    PrCurve,
+    RocCurve,
+    ThresholdCurve,
+    average_precision,
+    det_curve,
+    gain_curve,
+    pr_curve,
+    roc_curve,
+    threshold_curve,
+)
 from fourstep.metrics.decomposition import Decomposition, decompose
 from fourstep.metrics.lists import hit_rate, mrr, ndcg, precision_at, recall_at
-from fourstep.metrics.losses import brier, calibration_ratio, logloss
-from fourstep.metrics.ranking import RocCurve, auc, gauc, roc_curve
+from fourstep.metrics.losses import brier, calibration_ratio, logloss, ne
+from fourstep.metrics.ranking import auc, gauc
 from fourstep.metrics.score import MetricWarning, Score, UndefinedMetricWarning
+from fourstep.metrics.shift import js, ks, psi
 from fourstep.metrics.slices import AucBy, auc_by
-from fourstep.metrics.thresholds import Confusion, Threshold, best_threshold, confusion, f1, precision, recall
+from fourstep.metrics.thresholds import (
+    Confusion,
+    Threshold,
+    best_threshold,
+    confusion,
+    f1,
+    fbeta,
+    fpr,
+    mcc,
+    precision,
+    recall,
+    specificity,
+    tpr,
+)
 
 __all__ = [
     "AucBy",
+    "CalibrationCurve",
     "Confusion",
     "Decomposition",
+    "DetCurve",
+    "GainCurve",
     "MetricWarning",
+    "PrCurve",
     "RocCurve",
     "Score",
     "Threshold",
+    "ThresholdCurve",
     "UndefinedMetricWarning",
     "auc",
     "auc_by",
+    "average_precision",
     "best_threshold",
     "brier",
+    "bucket_error",
+    "calibration_curve",
     "calibration_ratio",
     "confusion",
     "decompose",
+    "det_curve",
+    "ece",
     "f1",
+    "fbeta",
+    "fpr",
+    "gain_curve",
     "gauc",
     "hit_rate",
+    "js",
+    "ks",
     "logloss",
+    "mcc",
     "mrr",
     "ndcg",
+    "ne",
+    "pr_curve",
     "precision",
     "precision_at",
+    "psi",
     "recall",
     "recall_at",
     "roc_curve",
+    "specificity",
+    "threshold_curve",
+    "tpr",
 ]

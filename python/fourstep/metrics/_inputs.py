@@ -56,7 +56,7 @@ def rows(
     if sample_weight is not None:
         weights = ready(numbers(column(sample_weight, "sample_weight"), "sample_weight"), np.float64)
         same_length(labels, weights, "sample_weight")
-    return Rows(_labels(labels, pos_label), (_reals if real else _scores)(scores, name), weights)
+    return Rows(_labels(labels, pos_label), (_reals if real else orderable)(scores, name), weights)
 
 
 def column(x: ArrayLike, name: str) -> Array:
@@ -137,7 +137,8 @@ def is_none(array: Array) -> NDArray[np.bool_]:
     return np.asarray(np.equal(array, none), np.bool_)
 
 
-def _scores(array: Array, name: str) -> Array:
+def orderable(array: Array, name: str) -> Array:
+    """Return numbers in the type of their order: float32, float64, int64 or uint64."""
     array = numbers(array, name)
     if array.dtype.kind == "f":
         return ready(array, np.float64 if array.dtype.itemsize == 8 else np.float32)

@@ -14,8 +14,9 @@ from fourstep._runtime import execution, limited
 from fourstep._table import table
 from fourstep.metrics._groups import as_integers
 from fourstep.metrics._inputs import Array, Rows, choice, rows, same_length
+from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics._order import keys
-from fourstep.metrics.ranking import NAN, Nan, _dropped, _one_class
+from fourstep.metrics.ranking import _dropped, _one_class
 from fourstep.metrics.score import OnUndefined, check_on_undefined, plural, undefined
 
 if TYPE_CHECKING:

@@ -29,8 +29,9 @@ from fourstep._runtime import execution, limited
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
 from fourstep.metrics._inputs import Array, choice, column, numbers, rows, same_index, same_length
+from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics._order import keys
-from fourstep.metrics.ranking import GIVEN, NAN, Nan
+from fourstep.metrics.ranking import GIVEN
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
-"""AUC, grouped AUC and the ROC curve: what depends on the order of the scores alone."""
+"""AUC and grouped AUC: what depends on the order of the scores alone."""
 
 from __future__ import annotations
 
 import warnings
 from operator import index
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from fourstep.metrics import _partial, _resample
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
 from fourstep.metrics._inputs import Array, Rows, choice, column, ready, rows, same_length
+from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics.score import (
     OnUndefined,
     Score,
@@ -26,10 +27,8 @@ from fourstep.metrics.score import (
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Nan: TypeAlias = Literal["raise", "drop", "lowest"]
 GroupWeight: TypeAlias = Literal["impressions", "positives", "uniform", "pairs"]
 OneClass: TypeAlias = Literal["drop", "half", "raise"]
-NAN = ("raise", "drop", "lowest")
 #: What a result says of weights that it was handed.
 GIVEN = "given weights"
 
@@ -346,69 +345,3 @@ def _per_group(each: tuple[Any, ...], names: Array | None) -> dict[str, Array]:
         "positives": positives.view(np.int64),
         "kept": kept,
     }
-
-
-class RocCurve(NamedTuple):
-    """Points of the ROC curve, thresholds falling from inf: rows of score >= threshold are predicted positive."""
-
-    fpr: NDArray[np.float64]
-    tpr: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
-
-
-def roc_curve(
-    y: ArrayLike,
-    score: ArrayLike,
-    *,
-    sample_weight: ArrayLike | None = None,
-    pos_label: Any = None,
-    drop_intermediate: bool = True,
-) -> RocCurve:
-    """ROC curve: TPR = tp/(tp + fn) against FPR = fp/(fp + tn), a point for each threshold.
-
-    Parameters
-    ----------
-    y, score, sample_weight, pos_label
-        As for `auc`; NaN scores are an error.
-    drop_intermediate
-        Whether points in line with both neighbours are left out: by integers, so exactly those, and the area under
-        the rest is the same.
-
-    Returns
-    -------
-    RocCurve
-        ``fpr``, ``tpr`` and ``thresholds`` of float64, in scikit-learn's order. The first point is (0, 0) at inf,
-        that is, above every score, even where a score is inf and has a point of its own.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `auc`; also where there is only one class.
-
-    Notes
-    -----
-    Source: the notes' M1 (which omit the brackets of both rates) and M2.
-
-    Where others differ: scikit-learn's `drop_intermediate` keeps some points that are in line.
-
-    Examples
-    --------
-    >>> import fourstep as fs
-    >>> fpr, tpr, thresholds = fs.metrics.roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> fpr, tpr, thresholds
-    (array([0. , 0. , 0.5, 0.5, 1. ]), array([0. , 0.5, 0.5, 1. , 1. ]), array([ inf, 0.8 , 0.4 , 0.35, 0.1 ]))
-    """
-    labels, scores, weights = rows(y, score, sample_weight, pos_label)
-    thresholds, tp, fp, positives, negatives = _core.metrics_roc(
-        labels, scores, weights, drop_intermediate, execution()
-    )
-    if positives == 0 or negatives == 0:
-        raise ValueError(
-            f"y: the ROC curve needs both classes, and all rows are of class {int(negatives == 0)}"
-        )
-    start = np.zeros(1)
-    return RocCurve(
-        np.concatenate([start, fp / negatives]),
-        np.concatenate([start, tp / positives]),
-        np.concatenate([start + np.inf, thresholds.astype(np.float64, copy=False)]),
-    )

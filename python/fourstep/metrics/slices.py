@@ -14,7 +14,8 @@ from fourstep._runtime import execution, limited
 from fourstep._table import table
 from fourstep.metrics._groups import as_integers
 from fourstep.metrics._inputs import Array, choice, column, rows, same_length
-from fourstep.metrics.ranking import NAN, Nan, _dropped
+from fourstep.metrics._nan import NAN, Nan
+from fourstep.metrics.ranking import _dropped
 from fourstep.metrics.score import Score
 
 if TYPE_CHECKING:

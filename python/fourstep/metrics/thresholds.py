@@ -1,17 +1,19 @@
-"""What needs a threshold: the confusion matrix, precision, recall, F1, and the best threshold."""
+"""What needs a threshold: the confusion matrix, the quotients of its cells, and the best threshold."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._inputs import Array, choice, number, rows
+from fourstep.metrics._counts import count, first_largest, product_error
+from fourstep.metrics._inputs import Array, Rows, choice, number, rows
 from fourstep.metrics.score import Score, UndefinedMetricWarning
 
 if TYPE_CHECKING:
@@ -107,6 +109,41 @@ class Confusion:
         """(tp + tn)/all."""
         tp, fp, fn, tn = self._cells
         return _quotient(tp + tn, tp + fp + fn + tn)
+
+    @property
+    def mcc(self) -> float:
+        """(tp·tn − fp·fn)/√((tp + fp)·(tp + fn)·(tn + fp)·(tn + fn))."""
+        tp, fp, fn, tn = self._cells
+        return _over_root(tp * tn - fp * fn, (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+
+    def fbeta(self, beta: float) -> float:
+        """(1 + β²)·tp/((1 + β²)·tp + β²·fn + fp)."""
+        tp, fp, fn, _ = self._cells
+        square = _square(beta)
+        whole = (1 + square) * tp + square * fn + fp
+        return float((1 + square) * tp / whole) if whole else math.nan
+
+
+def _square(beta: float) -> Fraction:
+    """Return β², exactly."""
+    if not number(beta):
+        raise TypeError(f"beta: got {beta!r}, need a number in [0, 1e100]")
+    if not 0.0 <= beta <= 1e100:
+        raise ValueError(f"beta: got {beta!r}, need a number in [0, 1e100]")
+    return Fraction(float(beta)) ** 2
+
+
+def _over_root(part: int, square: int) -> float:
+    """Return part/√square of integers, rounded once; nan where there is none."""
+    if square == 0:
+        return math.nan
+    # The root of part²/square in units of 2^-shift: 64 bits or more, and a last bit that says whether it goes on.
+    shift = max(0, 64 + (square.bit_length() - 2 * abs(part).bit_length()) // 2 + 1)
+    whole, rest = divmod(part * part << 2 * shift, square)
+    root = math.isqrt(whole)
+    goes_on = rest != 0 or root * root != whole
+    value = (2 * root + goes_on) / (1 << shift + 1)
+    return -value if part < 0 else value
 
 
 def _quotient(part: int, whole: int) -> float:
@@ -261,6 +298,165 @@ def f1(
     return _score("f1", matrix, matrix.f1, zero_division, "there is neither a positive nor a predicted one")
 
 
+def tpr(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    pos_label: Any = None,
+    zero_division: ZeroDivision = "warn",
+) -> Score:
+    """TPR = tp/(tp + fn), the true positive rate: `recall` by its name on the ROC curve.
+
+    Parameters
+    ----------
+    y, score, threshold, sample_weight, pos_label, zero_division
+        As for `recall`.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.tpr([0, 1, 1], [0.6, 0.5, 0.4])
+    0.5 (tpr: 2 positives, 1 negative)
+    """
+    matrix = confusion(y, score, threshold, sample_weight, pos_label=pos_label)
+    return _score("tpr", matrix, matrix.tpr, zero_division, "there is no positive")
+
+
+def fpr(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    pos_label: Any = None,
+    zero_division: ZeroDivision = "warn",
+) -> Score:
+    """FPR = fp/(fp + tn), the false positive rate: how many of the negatives are predicted positive.
+
+    Parameters
+    ----------
+    y, score, threshold, sample_weight, pos_label
+        As for `confusion`.
+    zero_division
+        The result where there is no negative: ``"warn"`` = 0.0 with a warning; or a number.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.fpr([0, 0, 1], [0.6, 0.4, 0.7])
+    0.5 (fpr: 1 positive, 2 negatives)
+    """
+    matrix = confusion(y, score, threshold, sample_weight, pos_label=pos_label)
+    return _score("fpr", matrix, matrix.fpr, zero_division, "there is no negative")
+
+
+def specificity(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    pos_label: Any = None,
+    zero_division: ZeroDivision = "warn",
+) -> Score:
+    """Specificity = tn/(fp + tn) = 1 − FPR: how many of the negatives are predicted negative.
+
+    Parameters
+    ----------
+    y, score, threshold, sample_weight, pos_label
+        As for `confusion`.
+    zero_division
+        The result where there is no negative: ``"warn"`` = 0.0 with a warning; or a number.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.specificity([0, 0, 0, 1], [0.6, 0.4, 0.1, 0.7])
+    0.6666666666666666 (specificity: 1 positive, 3 negatives)
+    """
+    matrix = confusion(y, score, threshold, sample_weight, pos_label=pos_label)
+    return _score("specificity", matrix, matrix.specificity, zero_division, "there is no negative")
+
+
+def fbeta(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    beta: float,
+    pos_label: Any = None,
+    zero_division: ZeroDivision = "warn",
+) -> Score:
+    """F-beta, where recall counts β times as much as precision: (1 + β²)·P·R/(β²·P + R).
+
+    Computed as (1 + β²)·tp/((1 + β²)·tp + β²·fn + fp), a quotient of fractions that is rounded once. β = 1 is F1.
+
+    Parameters
+    ----------
+    y, score, threshold, sample_weight, pos_label
+        As for `confusion`.
+    beta
+        β in [0, 1e100]; 0 is precision, a large one is close to recall.
+    zero_division
+        The result where nothing is below the line: ``"warn"`` = 0.0 with a warning, as scikit-learn; or a number.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `confusion`; a `beta` outside [0, 1e100].
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.fbeta([0, 1, 1, 1], [0.6, 0.5, 0.4, 0.3], beta=2.0)
+    0.35714285714285715 (fbeta: 3 positives, 1 negative)
+    """
+    _square(beta)
+    matrix = confusion(y, score, threshold, sample_weight, pos_label=pos_label)
+    why = "there is neither a positive nor a predicted one" if beta else "no row is predicted positive"
+    return _score("fbeta", matrix, matrix.fbeta(beta), zero_division, why)
+
+
+def mcc(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    pos_label: Any = None,
+    zero_division: ZeroDivision = "warn",
+) -> Score:
+    """Matthews' correlation coefficient of actual and predicted class, in [−1, 1]; 0 for a guess.
+
+    MCC = (tp·tn − fp·fn)/√((tp + fp)·(tp + fn)·(tn + fp)·(tn + fn))
+
+    Products and root are of integers without limit, so nothing overflows, and the result is rounded once.
+
+    Parameters
+    ----------
+    y, score, threshold, sample_weight, pos_label
+        As for `confusion`.
+    zero_division
+        The result where there is one actual or one predicted class only: ``"warn"`` = 0.0 with a warning; or a number.
+
+    Notes
+    -----
+    Source: Matthews 1975, Biochimica et Biophysica Acta 405. Where others differ: scikit-learn has 0.0 without a warning;
+    32-bit products overflow from some 1e5 rows on, silently.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.mcc([0, 0, 1, 1], [0.2, 0.6, 0.7, 0.9])
+    0.5773502691896257 (mcc: 2 positives, 2 negatives)
+    """
+    matrix = confusion(y, score, threshold, sample_weight, pos_label=pos_label)
+    return _score("mcc", matrix, matrix.mcc, zero_division, "there is one actual or one predicted class only")
+
+
 def _score(name: str, matrix: Confusion, value: float, zero_division: ZeroDivision, why: str) -> Score:
     if not number(zero_division) and not (isinstance(zero_division, str) and zero_division == "warn"):
         raise ValueError(f"zero_division: got {zero_division!r}, need 'warn' or a number")
@@ -326,8 +522,9 @@ class Threshold(float):
 def best_threshold(
     y: ArrayLike,
     score: ArrayLike,
-    metric: Literal["f1", "accuracy", "youden"] = "f1",
+    metric: Literal["f1", "accuracy", "mcc", "youden", "fbeta"] = "f1",
     *,
+    beta: float | None = None,
     pos_label: Any = None,
 ) -> Threshold:
     """Return the threshold at which a metric is highest; of several, the highest threshold.
@@ -339,7 +536,10 @@ def best_threshold(
     y, score, pos_label
         As for `auc`; NaN scores are an error.
     metric
-        ``"f1"``; ``"accuracy"`` = (tp + tn)/n; ``"youden"`` = TPR − FPR.
+        ``"f1"``; ``"accuracy"`` = (tp + tn)/n; ``"mcc"``, which is 0 where only one class is predicted; ``"youden"`` =
+        TPR − FPR; ``"fbeta"``, with `beta`.
+    beta
+        β of `fbeta`, in [0, 1e100]; of no other metric.
 
     Returns
     -------
@@ -351,8 +551,9 @@ def best_threshold(
     Raises
     ------
     ValueError, TypeError
-        As for `auc`; also where the metric has no value at any threshold (F1 without positives, Youden's J with one
-        class), and where integer scores beyond 2^53 lie so close that no float64 is the best threshold.
+        As for `auc`; also where the metric has no value at any threshold (F1 and F-beta without positives, MCC and
+        Youden's J with one class), and where integer scores beyond 2^53 lie so close that no float64 is the best
+        threshold.
 
     Notes
     -----
@@ -365,20 +566,64 @@ def best_threshold(
     >>> t, t.confusion.fp
     (0.35 (best f1: 0.8), 1)
     """
-    choice("metric", metric, ("f1", "accuracy", "youden"))
+    choice("metric", metric, ("f1", "accuracy", "mcc", "youden", "fbeta"))
+    if (beta is not None) != (metric == "fbeta"):
+        raise TypeError(f"beta: got {beta!r} with metric={metric!r}; fbeta needs a number, the others none")
+    square = Fraction(1) if beta is None else _square(beta)
     labels, scores, _ = rows(y, score, None, pos_label)
-    threshold, tp, fp, positives, negatives = _core.metrics_best_threshold(
-        labels, scores, metric, execution()
-    )
-    if positives == 0 and metric == "f1":
-        raise ValueError("y: f1 has no value at any threshold, as there is no positive")
-    if metric == "youden" and (positives == 0 or negatives == 0):
-        raise ValueError("y: youden has no value at any threshold, as there is only one class")
+    if metric in ("mcc", "fbeta"):
+        threshold, tp, fp, positives, negatives = _best(Rows(labels, scores, None), metric, square)
+    else:
+        threshold, tp, fp, positives, negatives = _core.metrics_best_threshold(
+            labels, scores, metric, execution()
+        )
+    if positives == 0 and metric in ("f1", "fbeta"):
+        raise ValueError(f"y: {metric} has no value at any threshold, as there is no positive")
+    if metric in ("mcc", "youden") and (positives == 0 or negatives == 0):
+        raise ValueError(f"y: {metric} has no value at any threshold, as there is only one class")
     cells = (tp, fp, positives - tp, negatives - fp)
     at = math.inf if threshold is None else _float64(threshold, labels, scores, cells)
     matrix = Confusion(*cells, at, cells)
-    value = matrix.tpr - matrix.fpr if metric == "youden" else getattr(matrix, metric)
-    return Threshold(at, metric, value, matrix)
+    return Threshold(at, metric, _value(matrix, metric, beta), matrix)
+
+
+def _value(matrix: Confusion, metric: str, beta: float | None) -> float:
+    if metric == "youden":
+        return matrix.tpr - matrix.fpr
+    value: float = getattr(matrix, metric) if beta is None else matrix.fbeta(beta)
+    return 0.0 if math.isnan(value) and metric in ("mcc", "fbeta") else value
+
+
+def _best(rows: Rows, metric: str, square: Fraction) -> tuple[float | int | None, int, int, int, int]:
+    """Return the best threshold, None above all scores, and tp, fp, positives, negatives there.
+
+    With k = tp + fp rows predicted positive, of n: MCC = (tp·N − fp·P)/√(k·(n − k)·P·N), and F-beta =
+    (1 + β²)·tp/(β²·P + k). Constants are left out; floats choose, and what they cannot tell apart fractions do.
+    """
+    thresholds, tp, fp, positives, negatives, _ = count(rows)
+    above = [] if thresholds[0] == np.inf else [0]
+    tp, fp = (np.concatenate([np.array(above, np.uint64), x]) for x in (tp, fp))
+    real, false, total = tp.astype(np.float64), fp.astype(np.float64), positives + negatives
+
+    def squared_mcc(i: int) -> Fraction:
+        """Return MCC²·P·N with the sign of MCC."""
+        part, k = int(tp[i]) * negatives - int(fp[i]) * positives, int(tp[i]) + int(fp[i])
+        return Fraction(part * abs(part), k * (total - k)) if 0 < k < total else Fraction(0)
+
+    def part_of_fbeta(i: int) -> Fraction:
+        whole = square * positives + int(tp[i]) + int(fp[i])
+        return int(tp[i]) / whole if whole else Fraction(0)
+
+    k = real + false
+    if metric == "mcc":
+        root = np.sqrt(np.maximum(k * (total - k), 1.0))
+        up, down = real * (negatives / root), false * (positives / root)
+        best = first_largest(up - down, product_error(up, down), squared_mcc)
+    else:
+        up = real / np.maximum(float(square) * positives + k, np.finfo(np.float64).tiny)
+        best = first_largest(up, product_error(up), part_of_fbeta)
+    threshold = None if best < len(above) else thresholds[best - len(above)].item()
+    return threshold, int(tp[best]), int(fp[best]), positives, negatives
 
 
 def _float64(threshold: float, labels: Array, scores: Array, cells: tuple[int, int, int, int]) -> float:

@@ -4,6 +4,8 @@
     gAUC        Σ_g ω_g·AUC_g / Σ_g ω_g
     confusion   tp, fp, fn, tn of score >= threshold
     F1          2·tp/(2·tp + fp + fn)
+    MCC         (tp·tn − fp·fn)/√((tp + fp)·(tp + fn)·(tn + fp)·(tn + fn))
+    KS          max over thresholds of |TPR − FPR|
     log loss    mean of −ln p over the positives and −ln(1 − p) over the negatives; of a logit z: ln(1 + e^∓z)
 
 O(n²) where the compiled ones sort, and no rounding but the last, so that those can be compared bit for bit: exactly
@@ -16,6 +18,7 @@ without weights and with integer ones; other weights they round once.
 from __future__ import annotations
 
 import math
+from decimal import Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -133,6 +136,50 @@ def f1(
     """F1 = 2·tp/(2·tp + fp + fn), the harmonic mean of precision and recall."""
     c = confusion(y, score, threshold, sample_weight)
     return float(2 * c.tp / (2 * c.tp + c.fp + c.fn)) if c.tp + c.fp + c.fn else 0.0
+
+
+def fbeta(
+    y: ArrayLike,
+    score: ArrayLike,
+    threshold: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    *,
+    beta: float,
+) -> float:
+    """F-beta = (1 + β²)·tp/((1 + β²)·tp + β²·fn + fp)."""
+    c, b = confusion(y, score, threshold, sample_weight), Fraction(beta) ** 2
+    whole = (1 + b) * c.tp + b * c.fn + c.fp
+    return float((1 + b) * c.tp / whole) if whole else 0.0
+
+
+def specificity(
+    y: ArrayLike, score: ArrayLike, threshold: float = 0.5, sample_weight: ArrayLike | None = None
+) -> float:
+    """Specificity = tn/(fp + tn)."""
+    c = confusion(y, score, threshold, sample_weight)
+    return float(c.tn / (c.fp + c.tn)) if c.fp + c.tn else 0.0
+
+
+def mcc(
+    y: ArrayLike, score: ArrayLike, threshold: float = 0.5, sample_weight: ArrayLike | None = None
+) -> float:
+    """MCC = (tp·tn − fp·fn)/√(product of the four margins), with eighty digits in between."""
+    tp, fp, fn, tn = confusion(y, score, threshold, sample_weight)
+    square = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    if not square:
+        return 0.0
+    digits = Context(prec=80)
+    part = (tp * tn - fp * fn) ** 2 / square
+    root = digits.sqrt(digits.divide(Decimal(part.numerator), Decimal(part.denominator)))
+    return math.copysign(float(root), tp * tn - fp * fn)
+
+
+def ks(y: ArrayLike, score: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+    """KS = max over thresholds of |TPR − FPR|; nan where there is one class."""
+    cells = [confusion(y, score, t, sample_weight) for t in _distinct(score)]
+    if not all((c.tp + c.fn) * (c.fp + c.tn) for c in cells):
+        return math.nan
+    return float(max(abs(c.tp / (c.tp + c.fn) - c.fp / (c.fp + c.tn)) for c in cells))
 
 
 def _distinct(score: ArrayLike) -> list[float]:

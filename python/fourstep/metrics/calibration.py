@@ -1,0 +1,268 @@
+"""Calibration by bins: how far the mean prediction of a bin is from the share of positives in it.
+
+    ECE             Σ_b W_b/W · |ȳ_b − p̄_b|          bins of equal weight, or of equal width
+    bucket error    Σ_b n_b·|ȳ_b/p̄_b − 1| / Σ_b n_b   buckets that grow until the rate in them is known well enough
+
+Equal predictions share a bin. Means of bins are of exact sums, each rounded once; buckets add up in the order of the
+predictions: no order of rows changes a bit.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from fourstep import _core
+from fourstep._runtime import execution
+from fourstep.metrics._counts import count, edges, number_of_bins
+from fourstep.metrics._inputs import Array, Rows, choice, number, rows
+from fourstep.metrics._nan import taken
+from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, undefined
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+BINS = ("quantile", "width")
+
+
+class CalibrationCurve(NamedTuple):
+    """Bins of rising predictions that have rows: mean prediction, share of positives, and share of all rows."""
+
+    predicted: NDArray[np.float64]
+    observed: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
+def calibration_curve(
+    y: ArrayLike,
+    p: ArrayLike,
+    bins: int = 10,
+    *,
+    strategy: Literal["quantile", "width"] = "quantile",
+    sample_weight: ArrayLike | None = None,
+    pos_label: Any = None,
+) -> CalibrationCurve:
+    """Calibration curve (reliability diagram): the share of positives against the mean prediction, bin by bin.
+
+    Parameters
+    ----------
+    y, p, sample_weight, pos_label
+        As for `logloss`, probabilities alone.
+    bins
+        How many bins at most; 1 or more.
+    strategy
+        ``"quantile"``: bins of equal weight. A prediction belongs where the middle of its rank falls, so equal ones
+        are always in one bin, and one of much weight leaves fewer bins. ``"width"``: k/bins <= p < (k + 1)/bins, and
+        1 is in the last one; k/bins is rounded to the type of `p`, as for `confusion`.
+
+    Returns
+    -------
+    CalibrationCurve
+        ``predicted`` = p̄_b, ``observed`` = ȳ_b and ``share`` = W_b/W of float64, a value for each bin that has rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `logloss`; fewer bins than 1.
+
+    Notes
+    -----
+    Where others differ: scikit-learn's quantiles are interpolated and may cut between equal ranks, and its bins of equal
+    width hold their upper edge. Bins of equal width say little where probabilities are small: all are in the first one.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.calibration_curve([0, 1, 0, 1], [0.125, 0.25, 0.5, 0.75], bins=2).predicted
+    array([0.1875, 0.625 ])
+    """
+    return _curve(_probabilities(y, p, sample_weight, pos_label), p, number_of_bins(bins), strategy)
+
+
+def ece(
+    y: ArrayLike,
+    p: ArrayLike,
+    bins: int = 10,
+    *,
+    strategy: Literal["quantile", "width"] = "quantile",
+    sample_weight: ArrayLike | None = None,
+    pos_label: Any = None,
+) -> Score:
+    """Expected calibration error Σ_b W_b/W · |ȳ_b − p̄_b|, over bins of the predictions.
+
+    Parameters
+    ----------
+    y, p, bins, strategy, sample_weight, pos_label
+        As for `calibration_curve`.
+
+    Returns
+    -------
+    Score
+        A float with ``counts`` (rows, positives, negatives, and bins that have rows).
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `calibration_curve`.
+
+    Notes
+    -----
+    Source: Naeini, Cooper and Hauskrecht 2015 (equal width); Nixon et al. 2019 (equal mass). It is above 0 for a
+    perfect model, too: by chance, and the more so the more bins there are.
+
+    Where others differ: 15 bins of equal width in most, and of the most probable class's probability instead of the
+    positives' (torchmetrics' multi-class form), which for rare positives measures something else.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> fs.metrics.ece([0, 1, 0, 1], [0.125, 0.25, 0.5, 0.75], bins=2)
+    0.21875 (ece: 2 positives, 2 negatives)
+    """
+    got = _probabilities(y, p, sample_weight, pos_label)
+    curve = _curve(got, p, number_of_bins(bins), strategy)
+    gaps = curve.share * np.abs(curve.observed - curve.predicted)
+    return Score(math.fsum(gaps.tolist()), "ece", counts=taken(got) | {"bins": len(gaps)})
+
+
+def bucket_error(
+    y: ArrayLike,
+    p: ArrayLike,
+    *,
+    max_span: float = 0.01,
+    max_relative_error: float = 0.05,
+    pos_label: Any = None,
+    on_undefined: OnUndefined = "nan",
+) -> Score:
+    """Bucket error: the relative calibration error |ȳ/p̄ − 1|, averaged over the rows of buckets that can tell.
+
+    A bucket starts at the lowest prediction that is left, and takes one distinct prediction after the other, until the
+    relative error to expect of its rate by chance, √((1 − p̄)/(p̄·n)), is below `max_relative_error`: then it counts, n
+    times. If the predictions span more than `max_span` before that, its rows are left out, and a new bucket starts with
+    the prediction that was too far.
+
+    Parameters
+    ----------
+    y, p, pos_label
+        As for `logloss`, probabilities alone. There are no weights: the error by chance is one of counts.
+    max_span
+        Largest difference of predictions in a bucket, a number > 0.
+    max_relative_error
+        When a bucket is large enough, a number > 0.
+    on_undefined
+        The result where no bucket gets large enough: ``"nan"``, with a warning; ``"raise"``; or a number.
+
+    Returns
+    -------
+    Score
+        A float with ``counts`` (rows, positives, negatives of all rows; buckets) and ``dropped`` (rows in no bucket).
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `logloss`; a `max_span` or `max_relative_error` that is not above 0.
+
+    Notes
+    -----
+    The idea and both defaults are those of PaddlePaddle's click-model metrics, which round predictions to 1e-6 first, and
+    return 0 where no bucket is large enough.
+
+    Examples
+    --------
+    >>> import fourstep as fs
+    >>> y, p = [1] * 300 + [0] * 700, [0.25] * 1000
+    >>> fs.metrics.bucket_error(y, p, max_relative_error=0.1)
+    0.2 (bucket_error: 300 positives, 700 negatives)
+    """
+    check_on_undefined(on_undefined)
+    span, bound = _positive("max_span", max_span), _positive("max_relative_error", max_relative_error)
+    got = _probabilities(y, p, None, pos_label)
+    errors, sizes = _buckets(got, span, bound)
+    counted = sum(sizes)
+    if counted:
+        value = math.fsum(n * error for n, error in zip(sizes, errors, strict=True)) / counted
+    else:
+        value = undefined("bucket_error", "no bucket has enough rows", on_undefined)
+    counts = taken(got)
+    return Score(
+        value,
+        "bucket_error",
+        counts=counts | {"buckets": len(sizes)},
+        dropped={"rows": counts["rows"] - counted},
+    )
+
+
+def _probabilities(y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None, pos_label: Any) -> Rows:
+    got = rows(y, p, sample_weight, pos_label, name="p", real=True)
+    _mean(got, got.score)  # refuses what is outside [0, 1]
+    return got
+
+
+def _mean(rows: Rows, values: Array) -> float:
+    """Return the weighted mean of values in [0, 1], rounded once."""
+    return _core.metrics_loss(rows.y, values, rows.weight, "prediction", 0.0, execution())[0]
+
+
+def _positive(name: str, value: float) -> float:
+    if not number(value):
+        raise TypeError(f"{name}: got {value!r}, need a number > 0")
+    if not 0.0 < value < math.inf:
+        raise ValueError(f"{name}: got {value!r}, need a finite number > 0")
+    return float(value)
+
+
+def _curve(rows: Rows, p: ArrayLike, bins: int, strategy: str) -> CalibrationCurve:
+    choice("strategy", strategy, BINS)
+    starts = edges(count(rows), bins) if strategy == "quantile" else _width_edges(p, rows.score, bins)
+    bin_of = np.searchsorted(starts, rows.score, side="right")
+    order = np.argsort(bin_of, kind="stable")
+    limits = np.searchsorted(bin_of[order], np.arange(bins + 1))
+    table = []
+    for first, end in pairwise(limits.tolist()):
+        part = _take(rows, order[first:end])
+        if len(part.y) and (part.weight is None or part.weight.any()):
+            observed = _mean(part, part.y.astype(np.float64))
+            table.append((_mean(part, part.score), observed, _share(rows, order[first:end])))
+    return CalibrationCurve(*np.array(table).T)
+
+
+def _take(rows: Rows, mine: Array) -> Rows:
+    return Rows(rows.y[mine], rows.score[mine], None if rows.weight is None else rows.weight[mine])
+
+
+def _share(rows: Rows, mine: Array) -> float:
+    """Return the weight of some rows over that of all."""
+    if rows.weight is None:
+        return len(mine) / len(rows.y)
+    inside = np.zeros(len(rows.y))
+    inside[mine] = 1.0
+    return _mean(rows, inside)
+
+
+def _width_edges(p: ArrayLike, scores: Array, bins: int) -> Array:
+    """Return 1/bins, 2/bins … in the type of the predictions, which a prediction as printed reaches."""
+    exact = np.arange(1, bins) / bins
+    dtype = np.asarray(p).dtype
+    return exact.astype(dtype if dtype.kind in "fV" else np.float64).astype(scores.dtype)
+
+
+def _buckets(rows: Rows, span: float, bound: float) -> tuple[list[float], list[int]]:
+    """Return the relative error and the rows of each bucket that is large enough."""
+    counts = count(rows)
+    at = counts.thresholds[::-1].astype(np.float64).tolist()
+    n, clicks = (np.diff(x, prepend=np.uint64(0))[::-1].tolist() for x in (counts.tp + counts.fp, counts.tp))
+    errors, sizes = [], []
+    start, size, promised, observed = -math.inf, 0, 0.0, 0
+    for here, these, found in zip(at, n, clicks, strict=True):
+        if here - start > span:
+            start, size, promised, observed = here, 0, 0.0, 0
+        size, promised, observed = size + these, promised + here * these, observed + found
+        # √((1 − p̄)/(p̄·n)) < bound with p̄ = promised/size, without the division by 0.
+        if size - promised < bound * bound * promised * size:
+            errors.append(abs(observed - promised) / promised)
+            sizes.append(size)
+            start = -math.inf
+    return errors, sizes
