@@ -93,10 +93,8 @@ pub struct Auc {
 pub fn auc<S: Score>(exec: &Exec, rows: &Rows<'_, S>, nan: Nan) -> Result<Auc, MetricError> {
     let (counts, left) = rows.check(exec, nan)?;
     let (positives, negatives) = total(&counts);
-    let rare = positives.min(negatives);
-    let few = rare.saturating_mul(rank::RARE) <= positives.max(negatives) && rare <= u64::from(u32::MAX);
     let pairs = match rows.weights {
-        None if few && rare > 0 && rows.labels.len() >= rank::least(exec) => {
+        None if rank::suits(exec, positives.min(negatives), positives.max(negatives)) => {
             let dropped = (nan == Nan::Drop).then_some(left.nan);
             rank::pairs(exec, rows, positives < negatives, (positives, negatives), dropped)
         }
