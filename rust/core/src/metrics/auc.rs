@@ -93,12 +93,10 @@ pub struct Auc {
 pub fn auc<S: Score>(exec: &Exec, rows: &Rows<'_, S>, nan: Nan) -> Result<Auc, MetricError> {
     let (counts, left) = rows.check(exec, nan)?;
     let (positives, negatives) = total(&counts);
+    let dropped = (nan == Nan::Drop).then_some(left.nan);
     let pairs = match rows.weights {
-        None if rank::suits(exec, positives.min(negatives), positives.max(negatives)) => {
-            let dropped = (nan == Nan::Drop).then_some(left.nan);
-            rank::pairs(exec, rows, positives < negatives, (positives, negatives), dropped)
-        }
-        None => split_and_count::<S, S::Key>(exec, rows, nan, &counts),
+        None => rank::pairs(exec, rows, (positives, negatives), dropped)
+            .unwrap_or_else(|| split_and_count::<S, S::Key>(exec, rows, nan, &counts)),
         Some(_) => split_and_count::<S, Weighted<S::Key>>(exec, rows, nan, &counts),
     };
     Ok(Auc { pairs, positives, negatives, left })

@@ -1,14 +1,17 @@
 //! Where keys stand among a few sorted ones: one look into a table for each, and no sort of the many.
 //!
 //! ```text
-//! minority M, sorted        table: for each stretch of keys, how many of M are before it, and the next of M
-//! above(r) = #{M > r}       = |M| − before − (next <= r)              where a stretch holds one of M or none
-//! equal(r) = #{M = r}       = (next = r)
+//! minority M, sorted        table: for each stretch of keys, how many of M are before it, the next of M, how many equal it
+//! above(r) = #{M > r}       = |M| − before − ties·(next <= r)         where all of M in a stretch are equal, or none is there
+//! equal(r) = #{M = r}       = ties·(next = r)
 //! ```
 //!
 //! Summed over all rows, of both classes: what the minority's own rows add is known from M alone, Σ over groups of ties t of
 //! t² equal and (|M|² − Σt²)/2 above, and is taken off at the end. So the second trip over the rows reads scores and no
-//! labels, and has no branch but for stretches that hold several of M.
+//! labels, and has no branch but for stretches that hold several of M, which are searched by halves.
+//!
+//! Stretches are of equal width between two quantiles of M, so that a few scores far away do not widen them all. Where most
+//! of M is crowded into few stretches all the same, both classes are sorted instead: no input is slow.
 
 use super::ROWS;
 use super::auc::{Pairs, Rows};
@@ -21,8 +24,7 @@ use crate::pool;
 /// At least so many of the others for each one of the minority, else both classes are sorted.
 const RARE: u64 = 8;
 
-/// Not more than so many of the minority: the table of more is no longer in the cache, and each look waits for memory
-/// (10⁸ rows, 3·10⁶ of them rare: 16 ns a row on two threads, with any size of the table).
+/// Not more than so many of the minority: the table of more is no longer in the cache, and each look waits for memory.
 const MOST: u64 = 1 << 19;
 
 /// Fewer rows than this are sorted: the table would cost more. (Tests that set the serial threshold to 0 want all of it.)
@@ -30,43 +32,38 @@ fn least(exec: &Exec) -> usize {
     if exec.serial_below == 0 { 0 } else { 1 << 15 }
 }
 
-/// Stretches of keys for each member of the minority, at least, up to [`STRETCHES`].
+/// Stretches of keys for each member of the minority, up to 2^[`STRETCHES`].
 const SPREAD: u64 = 8;
-
-/// 8 MiB of a table for `f32`. Of 10⁷ rows with 3·10⁵ rare ones: 98 ms on one thread, 148 with as many as `SPREAD` says.
 const STRETCHES: u32 = 20;
 
-/// Whether this file's way is the faster one for so many rows of a rare and another class.
-pub(crate) fn suits(exec: &Exec, rare: u64, others: u64) -> bool {
+/// One of so many members at each end is outside the stretches of equal width.
+const TAIL: usize = 256;
+
+/// A stretch of more members than this is crowded.
+const CROWD: u32 = 16;
+
+/// Whether this file's way may be the faster one for so many rows of a rare and another class.
+fn suits(exec: &Exec, rare: u64, others: u64) -> bool {
     let rows = rare + others;
     rare > 0 && rare <= MOST && rare * RARE <= others && rows >= least(exec) as u64
 }
 
-/// The pairs of a rare class with the rest: the positives, or the negatives. `dropped` rows are NaN and do not count.
-///
-/// # Panics
-/// When the rare class has no row.
+/// The pairs of (positives, negatives), where one class is rare and not crowded. `dropped` rows are NaN and do not count.
 pub(crate) fn pairs<S: Score>(
     exec: &Exec,
     rows: &Rows<'_, S>,
-    positives_are_rare: bool,
     counts: (u64, u64),
     dropped: Option<u64>,
-) -> Pairs {
-    let (rare, many) = if positives_are_rare { counts } else { (counts.1, counts.0) };
-    let table = Table::new(exec, collect(exec, rows, u8::from(positives_are_rare), dropped.is_some()));
-    let sums = pool::map(exec.threads_for(rows.labels.len()), rows.labels.len().div_ceil(ROWS), |i| {
-        let end = rows.labels.len().min((i + 1) * ROWS);
-        exec.level.run(Ranks { table: &table, scores: &rows.scores[i * ROWS..end] })
-    });
-    let wide = |sum: fn(&(u64, u64)) -> u64| sums.iter().map(|s| u128::from(sum(s))).sum::<u128>();
-    let (above, equal) = (wide(|s| s.0), wide(|s| s.1));
-    // NaN has the key 0, below all: all of the minority are above.
-    let above = above - u128::from(dropped.unwrap_or(0)) * u128::from(rare);
-    let ties = table.squares();
-    let own = (u128::from(rare) * u128::from(rare) - ties) / 2;
-    let (above, tied, all) = (above - own, equal - ties, u128::from(rare) * u128::from(many));
-    Pairs { below: if positives_are_rare { above } else { all - above - tied }, tied, all }
+) -> Option<Pairs> {
+    if !suits(exec, counts.0.min(counts.1), counts.0.max(counts.1)) {
+        return None;
+    }
+    let table = table(exec, rows, counts.0 < counts.1, dropped.is_some());
+    (!table.is_crowded()).then(|| table.pairs(exec, rows, counts, dropped))
+}
+
+fn table<S: Score>(exec: &Exec, rows: &Rows<'_, S>, of_positives: bool, drop_nan: bool) -> Table<S::Key> {
+    Table::new(exec, collect(exec, rows, u8::from(of_positives), drop_nan), of_positives)
 }
 
 /// The keys of the rows of one class.
@@ -91,17 +88,21 @@ fn collect<S: Score>(exec: &Exec, rows: &Rows<'_, S>, class: u8, drop_nan: bool)
     pieces.concat()
 }
 
-/// One stretch of keys.
+/// One stretch of keys: the first one is of all below, the last one of all above those of equal width.
 #[derive(Clone, Copy, Default)]
 struct Stretch<K> {
     /// The first of the minority in it or after it.
     next: K,
     /// How many of the minority are before it.
     before: u32,
+    /// How many equal `next`; 0 where it is after the stretch.
+    ties: u32,
 }
 
+/// The rare class.
 struct Table<K> {
     members: Vec<K>,
+    of_positives: bool,
     least: u64,
     shift: u32,
     /// One more than there are stretches: the last one is behind all members.
@@ -109,43 +110,77 @@ struct Table<K> {
 }
 
 impl<K: Key> Table<K> {
-    fn new(exec: &Exec, mut members: Vec<K>) -> Self {
+    /// Of members of which there is at least one.
+    fn new(exec: &Exec, mut members: Vec<K>, of_positives: bool) -> Self {
         sort::sort(exec, &mut members);
-        let (least, most) = (members[0].wide(), members[members.len() - 1].wide());
+        let tail = members.len() / TAIL;
+        let (least, most) = (members[tail].wide(), members[members.len() - 1 - tail].wide());
         let bits = 64 - (most - least).leading_zeros();
         let wanted = (members.len() as u64 * SPREAD).next_power_of_two().trailing_zeros().min(STRETCHES);
         let shift = bits.saturating_sub(wanted);
-        let count = ((most - least) >> shift) as usize + 1;
-        let mut stretches = Vec::with_capacity(count + 1);
+        let count = ((most - least) >> shift) + 1;
+        let mut stretches = Vec::with_capacity(count as usize + 3);
         let mut at = 0;
-        for i in 0..count as u64 {
-            while members[at].wide() < least + (i << shift) {
-                at += 1;
-            }
-            stretches.push(Stretch { next: members[at], before: at as u32 });
+        for i in 0..count + 2 {
+            let end = u128::from(least) + (u128::from(i) << shift);
+            let ends = |m: &&K| i == count + 1 || u128::from(m.wide()) < end;
+            let inside = &members[at..at + members[at..].iter().take_while(ends).count()];
+            let next = members[at.min(members.len() - 1)];
+            let ties = inside.iter().take_while(|&&m| m == next).count();
+            stretches.push(Stretch { next, before: at as u32, ties: ties as u32 });
+            at += inside.len();
         }
-        stretches.push(Stretch { next: members[at], before: members.len() as u32 });
-        Self { members, least, shift, stretches }
+        stretches.push(Stretch { before: members.len() as u32, ..Stretch::default() });
+        Self { members, of_positives, least, shift, stretches }
+    }
+
+    /// Whether a quarter of the members share a stretch with many that are not equal to them.
+    fn is_crowded(&self) -> bool {
+        let crowds = self.stretches.windows(2).map(|s| (s[1].before - s[0].before, s[0].ties));
+        let crowded: u64 = crowds.filter(|&(n, ties)| n > CROWD && n > ties).map(|(n, _)| u64::from(n)).sum();
+        4 * crowded > self.members.len() as u64
     }
 
     /// How many members are above a key, and equal to it.
     #[inline(always)]
     fn rank(&self, key: K) -> (u64, u64) {
-        let last = self.stretches.len() - 2;
-        let i = ((key.wide().saturating_sub(self.least)) >> self.shift).min(last as u64) as usize;
+        let last = self.stretches.len() as u64 - 2;
+        let wide = key.wide();
+        let i = if wide < self.least { 0 } else { (((wide - self.least) >> self.shift) + 1).min(last) } as usize;
         let (here, end) = (self.stretches[i], self.stretches[i + 1].before);
         let all = self.members.len() as u64;
-        if end - here.before <= 1 {
-            let some = u64::from(end > here.before);
+        let (before, ties) = (u64::from(here.before), u64::from(here.ties));
+        if end - here.before == here.ties {
             let (reached, same) = (u64::from(here.next <= key), u64::from(here.next == key));
-            return (all - u64::from(here.before) - (some & reached), some & same);
+            return (all - before - ties * reached, ties * same);
         }
-        let (mut up_to, mut equal) = (u64::from(here.before), 0);
-        for &member in &self.members[here.before as usize..end as usize] {
-            up_to += u64::from(member <= key);
-            equal += u64::from(member == key);
-        }
-        (all - up_to, equal)
+        let stretch = &self.members[here.before as usize..end as usize];
+        let below = stretch.partition_point(|&m| m < key);
+        let equal = stretch[below..].partition_point(|&m| m == key);
+        (all - before - (below + equal) as u64, equal as u64)
+    }
+
+    /// The pairs of its class with the rest.
+    fn pairs<S: Score<Key = K>>(
+        &self,
+        exec: &Exec,
+        rows: &Rows<'_, S>,
+        counts: (u64, u64),
+        dropped: Option<u64>,
+    ) -> Pairs {
+        let (rare, many) = if self.of_positives { counts } else { (counts.1, counts.0) };
+        let (rare, many) = (u128::from(rare), u128::from(many));
+        let sums = pool::map(exec.threads_for(rows.labels.len()), rows.labels.len().div_ceil(ROWS), |i| {
+            let end = rows.labels.len().min((i + 1) * ROWS);
+            exec.level.run(Ranks { table: self, scores: &rows.scores[i * ROWS..end] })
+        });
+        let wide = |sum: fn(&(u64, u64)) -> u64| sums.iter().map(|s| u128::from(sum(s))).sum::<u128>();
+        let (above, equal) = (wide(|s| s.0), wide(|s| s.1));
+        // NaN has the key 0, below all: all of the minority are above.
+        let above = above - u128::from(dropped.unwrap_or(0)) * rare;
+        let ties = self.squares();
+        let (above, tied, all) = (above - (rare * rare - ties) / 2, equal - ties, rare * many);
+        Pairs { below: if self.of_positives { above } else { all - above - tied }, tied, all }
     }
 
     /// Σt² over the groups of equal members.
@@ -195,8 +230,10 @@ mod tests {
         let counts = (positives, labels.len() as u64 - positives);
         let rows = Rows { labels, scores, weights: None };
         for exec in executions() {
-            for rare in [true, false].into_iter().filter(|&r| if r { counts.0 } else { counts.1 } > 0) {
-                assert_eq!(pairs(&exec, &rows, rare, counts, None), want, "{exec:?}, positives are rare: {rare}");
+            // By either class, also where it is crowded, or not rare.
+            for of_positives in [true, false].into_iter().filter(|&p| if p { counts.0 } else { counts.1 } > 0) {
+                let got = table(&exec, &rows, of_positives, false).pairs(&exec, &rows, counts, None);
+                assert_eq!(got, want, "{exec:?}, a table of positives: {of_positives}");
             }
         }
     }
@@ -221,9 +258,26 @@ mod tests {
         let rows = Rows { labels: &labels, scores: &scores, weights: None };
         let positives = labels.iter().map(|&y| u64::from(y)).sum::<u64>();
         for exec in executions() {
-            let got = pairs(&exec, &rows, true, (positives, n as u64 - positives), None);
-            assert_eq!(got, naive::by_value(&labels, &scores), "{exec:?}");
+            let got = pairs(&exec, &rows, (positives, n as u64 - positives), None);
+            assert_eq!(got, Some(naive::by_value(&labels, &scores)), "{exec:?}");
         }
+    }
+
+    #[test]
+    fn a_crowd_is_sorted_and_ties_and_outliers_are_none() {
+        let exec = executions().next().unwrap();
+        let of = |members: Vec<f64>| Table::new(&exec, members.into_iter().map(Score::key).collect(), true);
+        let even = |n: usize| (0..n).map(move |i| 1.0 + i as f64 / n as f64);
+        assert!(!of(even(5000).collect()).is_crowded(), "spread evenly");
+        assert!(!of(vec![0.5; 5000]).is_crowded(), "all equal");
+        assert!(!of((0..5000).map(|i| f64::from(1 + i % 100)).collect()).is_crowded(), "a hundred values");
+        assert!(!of(even(5000).chain([-1e300, 1e300]).collect()).is_crowded(), "two far away");
+        assert!(
+            !of(vec![0.5; 5000].into_iter().chain([-1e300, 1e300]).collect()).is_crowded(),
+            "ties, two far away"
+        );
+        let far = (1..1000).map(|i| f64::from_bits((1023 + i) << 52));
+        assert!(of(even(5000).chain(far).collect()).is_crowded(), "a thousand powers of two");
     }
 
     proptest! {
