@@ -90,12 +90,16 @@ class Layout:
 
 LAYOUTS = (Layout(1, 1 << 24), Layout(1, 1 << 20), Layout(1000, 1000))
 SMALL = (Layout(1, 1 << 12), Layout(10, 100))
+#: Next to nothing to compute: what it costs to look at the tensors.
+TINY = Layout(1000, 8)
 
 
 def cases(small: bool = False) -> list[Case]:
     """Return every case; with `small`, on so few elements that only the answers mean anything."""
     layouts = SMALL if small else LAYOUTS
-    return [_case(rule, layout, threads) for rule in RULES for layout in layouts for threads in THREADS]
+    found = [_case(rule, layout, threads) for rule in RULES for layout in layouts for threads in THREADS]
+    tiny = [_case(rule, TINY, 1) for rule in RULES if rule.id == "adamw" and not small]
+    return [*found, *tiny]
 
 
 def _case(rule: Rule, layout: Layout, threads: int) -> Case:

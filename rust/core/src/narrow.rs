@@ -1,9 +1,8 @@
 //! The one loop over state in fewer bits: decoded and encoded in registers.
 //!
-//! A stage that decodes a block, and one that encodes it, would read memory in bursts that are too short for the
-//! prefetcher to run ahead of; here every array is read and written at one pace, and the few operations hide behind the
-//! root and the division. 8-bit codes need the largest number of their block first: what the loop writes is kept beside
-//! for 256 elements, and coded after them.
+//! With a stage that decodes a block before the loop, and one that encodes it after, time was the sum of the three; here
+//! the few operations more hide in part behind the root and the division. 8-bit codes need the largest number of their
+//! block first: what the loop writes is kept beside for 256 elements, and coded after them.
 //!
 //! These forms are compiled for `f32` alone. Where a rule mixes widths, or state is flushed or watched, it is decoded by a
 //! stage of `pass.rs` instead.

@@ -189,35 +189,23 @@ impl<T: Real> Kernel for Agree<'_, T> {
     }
 }
 
+/// The state of a block in a form that the loop takes.
+enum Cells<'a, T> {
+    /// As it is computed.
+    Full([&'a mut [T]; MAX_STATE]),
+    /// All in bfloat16, of `f32`; rounded to the nearest, or by random numbers.
+    Half([&'a mut [u16]; MAX_STATE], Option<[Random; MAX_STATE]>),
+    /// All in 8-bit blocks, of `f32`.
+    Byte([Bytes<'a>; MAX_STATE], [Random; MAX_STATE]),
+}
+
 /// The loop of one rule behind a pointer, so that all that surrounds it is compiled once and not once for each rule.
 trait Loop<T: Real>: Sync {
     /// How many state buffers it has.
     fn states(&self) -> usize;
 
     /// Runs over one block; tells whether some gradient is not finite.
-    fn over(&self, level: Level, frame: Frame<T>, w: &mut [T], g: &[T], state: [&mut [T]; MAX_STATE]) -> bool;
-
-    /// The same with all state in bfloat16, of `f32`.
-    fn over_halves(
-        &self,
-        level: Level,
-        frame: Frame<T>,
-        w: &mut [T],
-        g: &[T],
-        state: [&mut [u16]; MAX_STATE],
-        random: Option<[Random; MAX_STATE]>,
-    ) -> bool;
-
-    /// The same with all state in 8-bit blocks, of `f32`.
-    fn over_bytes(
-        &self,
-        level: Level,
-        frame: Frame<T>,
-        w: &mut [T],
-        g: &[T],
-        state: [Bytes<'_>; MAX_STATE],
-        random: [Random; MAX_STATE],
-    ) -> bool;
+    fn over(&self, level: Level, frame: Frame<T>, w: &mut [T], g: &[T], state: Cells<'_, T>) -> bool;
 
     /// Writes g_t and η of each element beside; w and the state stay as they are.
     fn dry(&self, level: Level, frame: Frame<T>, w: &[T], g: &[T], state: [&[T]; MAX_STATE], seen: [&mut [T]; 2]);
@@ -230,41 +218,20 @@ impl<T: Real, R: FourStep<T, S>, const S: usize> Loop<T> for Of<R, S> {
         S
     }
 
-    fn over(&self, level: Level, frame: Frame<T>, w: &mut [T], g: &[T], state: [&mut [T]; MAX_STATE]) -> bool {
-        level.run(Elements { rule: self.0, frame, w, g, state: first(state) })
-    }
-
-    fn over_halves(
-        &self,
-        level: Level,
-        frame: Frame<T>,
-        w: &mut [T],
-        g: &[T],
-        state: [&mut [u16]; MAX_STATE],
-        random: Option<[Random; MAX_STATE]>,
-    ) -> bool {
-        size_of::<T>() == 4
-            && level.run(HalfElements {
-                rule: self.0,
-                frame,
-                w,
-                g,
-                state: first(state),
-                random: random.map(first),
-            })
-    }
-
-    fn over_bytes(
-        &self,
-        level: Level,
-        frame: Frame<T>,
-        w: &mut [T],
-        g: &[T],
-        state: [Bytes<'_>; MAX_STATE],
-        random: [Random; MAX_STATE],
-    ) -> bool {
-        size_of::<T>() == 4
-            && level.run(ByteElements { rule: self.0, frame, w, g, state: first(state), random: first(random) })
+    fn over(&self, level: Level, frame: Frame<T>, w: &mut [T], g: &[T], state: Cells<'_, T>) -> bool {
+        let rule = self.0;
+        match state {
+            Cells::Full(state) => level.run(Elements { rule, frame, w, g, state: gather(state) }),
+            // `is_narrow` has asked; written here, the forms are not compiled for `f64`.
+            _ if !is_single::<T>() => unreachable!("state in fewer bits is decoded for this type"),
+            Cells::Half(state, random) => {
+                let random = random.map(gather);
+                level.run(HalfElements { rule, frame, w, g, state: gather(state), random })
+            }
+            Cells::Byte(state, random) => {
+                level.run(ByteElements { rule, frame, w, g, state: gather(state), random: gather(random) })
+            }
+        }
     }
 
     fn dry(&self, level: Level, frame: Frame<T>, w: &[T], g: &[T], state: [&[T]; MAX_STATE], seen: [&mut [T]; 2]) {
@@ -273,8 +240,13 @@ impl<T: Real, R: FourStep<T, S>, const S: usize> Loop<T> for Of<R, S> {
     }
 }
 
-/// The first `S`.
-fn first<X: Default, const S: usize>(all: [X; MAX_STATE]) -> [X; S] {
+/// Whether `T` is `f32`.
+fn is_single<T: Real>() -> bool {
+    size_of::<T>() == size_of::<f32>()
+}
+
+/// The first `S` of what follows; defaults where it ends.
+fn gather<X: Default, const S: usize>(all: impl IntoIterator<Item = X>) -> [X; S] {
     let mut all = all.into_iter();
     std::array::from_fn(|_| all.next().unwrap_or_default())
 }
@@ -348,11 +320,11 @@ fn one<T: Real>(level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segment: S
     }
     let origin = segment.origin;
     let Segment { w: Store::Full(w), g, state, .. } = segment else { return };
-    let mut full = state.into_iter().map(|s| match s {
+    let full = state.into_iter().map(|s| match s {
         Store::Full(s) => s,
         Store::Half(_) | Store::Byte(_) => &mut [],
     });
-    let state = std::array::from_fn(|_| full.next().unwrap_or_default());
+    let state = Cells::Full(gather(full));
     let g = g.view(0..g.len(), &mut []);
     if rule.over(level, pass.frame, w, g, state) {
         pass.found.count_in(g, origin);
@@ -431,13 +403,13 @@ fn stages<T: Real>(
 }
 
 /// Whether the loop has a form (`narrow.rs`) for state that is stored like this.
-fn is_narrow<T>(pass: &Pass<'_, T>, stores: &[Store<'_, T>]) -> bool {
+fn is_narrow<T: Real>(pass: &Pass<'_, T>, stores: &[Store<'_, T>]) -> bool {
     let alike = match stores.first() {
         Some(Store::Half(_)) => stores.iter().all(|s| matches!(s, Store::Half(_))),
         Some(Store::Byte(_)) => stores.iter().all(|s| matches!(s, Store::Byte(_))),
         Some(Store::Full(_)) | None => false,
     };
-    alike && size_of::<T>() == 4 && !pass.flush
+    alike && is_single::<T>() && !pass.flush
 }
 
 /// The state of one block, in whichever form it is stored.
@@ -451,32 +423,25 @@ struct States<'a, 'b, T> {
 impl<T: Real> States<'_, '_, T> {
     /// The loop over the block, in the form that suits all its state; tells whether some gradient is not finite.
     fn advance(self, level: Level, rule: &dyn Loop<T>, pass: &Pass<'_, T>, w: &mut [T], g: &[T]) -> bool {
-        let range = &self.range;
         if !is_narrow(pass, self.stores) {
             return self.staged(level, rule, pass, w, g, None);
         }
-        if matches!(self.stores[0], Store::Half(_)) {
-            let random = pass.stochastic.then(|| self.streams(pass));
-            let mut halves = self.stores.iter_mut().map(|s| match s {
+        let streams = gather((2..).map(|buffer| pass.stream(self.origin, buffer)));
+        let range = &self.range;
+        let state = if matches!(self.stores[0], Store::Half(_)) {
+            let halves = self.stores.iter_mut().map(|s| match s {
                 Store::Half(x) => &mut x[range.clone()],
                 _ => &mut [],
             });
-            let state = std::array::from_fn(|_| halves.next().unwrap_or_default());
-            return rule.over_halves(level, pass.frame, w, g, state, random);
-        }
-        let random = self.streams(pass);
-        let mut bytes = self.stores.iter_mut().map(|s| match s {
-            Store::Byte(x) => x.part(range.clone()),
-            _ => Bytes::default(),
-        });
-        let state = std::array::from_fn(|_| bytes.next().unwrap_or_default());
-        rule.over_bytes(level, pass.frame, w, g, state, random)
-    }
-
-    /// The random numbers of each buffer.
-    fn streams(&self, pass: &Pass<'_, T>) -> [Random; MAX_STATE] {
-        let mut buffers = 2..;
-        std::array::from_fn(|_| pass.stream(self.origin, buffers.next().unwrap_or_default()))
+            Cells::Half(gather(halves), pass.stochastic.then_some(streams))
+        } else {
+            let bytes = self.stores.iter_mut().map(|s| match s {
+                Store::Byte(x) => x.part(range.clone()),
+                _ => Bytes::default(),
+            });
+            Cells::Byte(gather(bytes), streams)
+        };
+        rule.over(level, pass.frame, w, g, state)
     }
 
     /// The same with a stage before that decodes, and one after that encodes, what is not stored in full.
@@ -497,7 +462,7 @@ impl<T: Real> States<'_, '_, T> {
         if let Some(probe) = probe {
             rule.dry(level, pass.frame, w, g, state.each_ref().map(|s| &**s), probe);
         }
-        let alarm = rule.over(level, pass.frame, w, g, state.each_mut().map(|s| &mut **s));
+        let alarm = rule.over(level, pass.frame, w, g, Cells::Full(state.each_mut().map(|s| &mut **s)));
         if pass.flush {
             for (s, first_moment) in state.iter_mut().zip(pass.first_moments) {
                 level.run(Flush(s, first_moment));

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Either is uniform for each element, as the key is, and independent from step to step: so rounding is right on average.
-//! In bfloat16 the elements of a step are independent of each other too. In 8 bits, where a hash would be a third of the
-//! time of a step, they are spread instead: the multiples of 0x9E3779B9 fill the circle evenly, and ⊕ key keeps most of
+//! In bfloat16 the elements of a step are independent of each other too. In 8 bits, where a hash would cost more than
+//! the coding itself, they are spread instead: the multiples of 0x9E3779B9 fill the circle evenly, and ⊕ key keeps most of
 //! that, so that over many elements the errors of one step cancel at least as well as independent ones would. Two buffers
 //! share a number and use it from its two ends: a bit that counts much in one counts little in the other.
 
