@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fourstep import metrics
-from fourstep.metrics import lists
+from fourstep.metrics import _ties
 
 Array = np.ndarray[Any, Any]
 
@@ -187,9 +187,9 @@ def test_sums_are_exact_to_the_last_bit() -> None:
     terms = rng.random(100_000) / np.arange(1, 100_001)
     start = np.array([0, 1, 3, 50_000])
     want = [math.fsum(part) for part in np.split(terms, start[1:])]
-    np.testing.assert_array_max_ulp(lists._sums(terms, start), np.array(want), 1)
+    np.testing.assert_array_max_ulp(_ties._sums(terms, start), np.array(want), 1)
     terms[1:3] = 0.0
-    assert lists._sums(terms, start)[1] == 0.0
+    assert _ties._sums(terms, start)[1] == 0.0
 
 
 def test_ndcg_of_huge_and_tiny_grades() -> None:
@@ -355,8 +355,8 @@ def test_columns_of_pandas(name: str) -> None:
 def test_running_products() -> None:
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 40, 30)
-    place, of = lists._steps(lengths)
+    place, of = _ties._steps(lengths)
     factor = rng.random(len(place))
-    got = lists._running_products(factor, place)
+    got = _ties._running_products(factor, place)
     for run in range(30):
         np.testing.assert_allclose(got[of == run], np.cumprod(factor[of == run]), rtol=1e-13)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import fourstep as fs
 import fourstep.sklearn as ours
-from fourstep.sklearn._sums import sums
+from fourstep.metrics._exact import sums
 
 theirs = pytest.importorskip(
     "sklearn.metrics", reason="scikit-learn is the oracle of this file and is not installed"

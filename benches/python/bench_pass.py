@@ -2,8 +2,8 @@
 
 ``tail``      clip by norm, AdamW, moving average of the parameters, gradients to 0: torch's `clip_grad_norm_`, fused
               AdamW, foreach lerp, `zero_grad`. Of each element ours moves 44 bytes, torch 56
-``moments``   AdamW with its moments in bfloat16 or in 8-bit blocks, against torch's fused AdamW in float32: above the cache,
-              where memory counts, and in it, where arithmetic does
+``moments``   AdamW with its moments in bfloat16 or in 8-bit blocks, against torch's fused AdamW in float32: above the
+              cache, where memory counts, and in it, where arithmetic does
 ``triple``    Adam, and a triple that has no name, composed by `FourStep`, against Adam by name, in cache
 
 The answer is that of the twin: ours bit for bit, torch within 1e-6 of the largest parameter.

@@ -1,8 +1,9 @@
-"""Means of floats without rounding but the last: the order of the terms cannot matter."""
+"""Sums and means of floats without rounding but the last: the order of the terms cannot matter."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,3 +36,30 @@ def _integers(x: NDArray[np.float64]) -> tuple[list[int], int]:
     shifts = np.where(mantissa == 0, 0, exponent - least)
     whole = np.ldexp(mantissa, 53).astype(np.int64)
     return [q << s for q, s in zip(whole.tolist(), shifts.tolist(), strict=True)], least - 53
+
+
+def sums(codes: NDArray[Any], weight: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
+    """Return Σ w >= 0 of each code, rounded once.
+
+    A weight is cut into pieces of few bits, of which float64 adds as many as there are rows without rounding:
+
+        w = Σ_{j >= 1} piece_j · 2^(e − b·j),    0 <= piece_j < 2^b integer,
+        2^e > every weight,    b = 53 − bits of the number of rows
+
+    Each code's pieces are added by `numpy.bincount`, the sums of pieces are joined as integers, and one division rounds.
+
+    >>> import numpy as np
+    >>> sums(np.array([0, 1, 0]), np.array([1.0, 0.5, 1e-30]), 2).tolist()
+    [1.0, 0.5]
+    """
+    bits = 53 - len(weight).bit_length()
+    exponent = math.frexp(float(weight.max(initial=0.0)))[1]
+    totals, shift, left = [0] * classes, 0, weight
+    while left.any():
+        shift += bits
+        piece = np.floor(np.ldexp(left, shift - exponent))
+        left = left - np.ldexp(piece, exponent - shift)
+        added = np.bincount(codes, piece, classes)
+        totals = [(total << bits) + int(more) for total, more in zip(totals, added.tolist(), strict=True)]
+    up, down = 2 ** max(exponent - shift, 0), 2 ** max(shift - exponent, 0)
+    return np.array([total * up / down for total in totals])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fourstep.metrics._exact import sums
 from fourstep.metrics._inputs import Array, Rows, number
 
 if TYPE_CHECKING:
@@ -85,18 +86,15 @@ def weights_by_name(
     if name == "uniform":
         return np.ones(len(positive))
     if weights is not None:
-        groups = np.arange(len(positive))
-        of_row = np.repeat(groups, np.diff(ids)) if offsets else np.unique(ids, return_inverse=True)[1]
-        positive = _sums(of_row, weights * labels, len(groups))
-        negative = _sums(of_row, weights * (1 - labels), len(groups))
+        of_row = (
+            np.repeat(np.arange(len(positive)), np.diff(ids))
+            if offsets
+            else np.unique(ids, return_inverse=True)[1]
+        )
+        positive = sums(of_row, weights * labels, len(positive))
+        negative = sums(of_row, weights * (1 - labels), len(positive))
         largest = max(positive.max(), negative.max())
         positive, negative = positive / largest, negative / largest  # their products shall not overflow
     if name == "pairs":
         return positive * negative
     return positive if name == "positives" else positive + negative
-
-
-def _sums(group: Array, weights: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
-    """Return Σ w of each group, in ascending order of the weights: whatever the order of the rows."""
-    order = np.lexsort((weights, group))
-    return np.asarray(np.bincount(group[order], weights[order], groups), np.float64)

@@ -7,13 +7,7 @@
     hit@k        1 if one of the first k is relevant, else 0
 
 Rows of equal score have no order, so a list is worth its expected value over all orders of them, each as likely. All
-five have closed forms, so nothing is drawn. A block of ties has m rows, of which r are relevant, and a rows stand before
-it:
-
-    gain of each rank of the block          mean gain of the block
-    relevant rows among the first k         r · q/m                               q = min(k − a, m) ranks of it are in
-    no relevant row among q of them         Π_{i < q} (m − r − i)/(m − i)
-    the first relevant row is at j (from 0) r/(m − j) · Π_{i < j} (m − r − i)/(m − i)
+five have closed forms (`_ties`), so nothing is drawn.
 """
 
 from __future__ import annotations
@@ -24,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from fourstep import _core
-from fourstep._runtime import execution, limited
+from fourstep._runtime import limited
+from fourstep.metrics import _ties
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
 from fourstep.metrics._inputs import Array, choice, column, numbers, rows, same_index, same_length
@@ -126,7 +120,7 @@ def ndcg(
         return _mean(
             _name("ndcg", k),
             data,
-            lambda lists: _ndcg(lists, k),
+            lambda lists: _ties.ndcg(lists, k),
             _Options(group_weight, no_relevant, per_group, nan, on_undefined),
         )
 
@@ -182,7 +176,7 @@ def mrr(
         return _mean(
             _name("mrr", k),
             _binary(y, score, groups, pos_label),
-            lambda lists: _reciprocal_rank(lists, k),
+            lambda lists: _ties.reciprocal_rank(lists, k),
             _Options(group_weight, no_relevant, per_group, nan, on_undefined),
         )
 
@@ -239,7 +233,7 @@ def recall_at(
         return _mean(
             _name("recall", k),
             _binary(y, score, groups, pos_label),
-            lambda lists: _recall(lists, k),
+            lambda lists: _ties.recall(lists, k),
             _Options(group_weight, no_relevant, per_group, nan, on_undefined),
         )
 
@@ -296,7 +290,7 @@ def precision_at(
         return _mean(
             _name("precision", k),
             _binary(y, score, groups, pos_label),
-            lambda lists: _precision(lists, k),
+            lambda lists: _ties.precision(lists, k),
             _Options(group_weight, no_relevant, per_group, nan, on_undefined),
         )
 
@@ -350,7 +344,7 @@ def hit_rate(
         return _mean(
             _name("hit rate", k),
             _binary(y, score, groups, pos_label),
-            lambda lists: _hit(lists, k),
+            lambda lists: _ties.hit(lists, k),
             _Options(group_weight, no_relevant, per_group, nan, on_undefined),
         )
 
@@ -418,53 +412,7 @@ def _binary(y: ArrayLike, score: ArrayLike, groups: ArrayLike | None, pos_label:
     return _Input(data.y.astype(np.float64), data.score, groups, {})
 
 
-# From rows to lists.
-
-
-class _Lists(NamedTuple):
-    """Rows sorted by list, then by falling score; rows of equal score of a list are a block.
-
-    ``start`` and ``size`` are of lists that have rows, ``block…`` of blocks: their first row, how many, how many
-    stand before them, how many are relevant.
-    """
-
-    gain: Floats
-    rank: NDArray[np.int64]
-    start: NDArray[np.int64]
-    size: NDArray[np.int64]
-    relevant: NDArray[np.int64]
-    block: NDArray[np.int64]
-    block_size: NDArray[np.int64]
-    block_before: NDArray[np.int64]
-    block_relevant: NDArray[np.int64]
-    first_block: NDArray[np.int64]
-
-
-def _lists(gain: Floats, key: Array, code: NDArray[np.int64]) -> _Lists:
-    """Sort the rows; equal ones by gain, so that the ends of a block are its least and its largest."""
-    order = np.lexsort((gain, ~key, code))
-    gain, key, code = gain[order], key[order], code[order]
-    new = np.concatenate([[True], code[1:] != code[:-1]])
-    start = np.flatnonzero(new)
-    size = np.diff(np.append(start, len(code)))
-    rank = np.arange(len(code)) - np.repeat(start, size)
-    block = np.flatnonzero(new | np.concatenate([[True], key[1:] != key[:-1]]))
-    relevant = (gain > 0).astype(np.int64)
-    return _Lists(
-        gain=gain,
-        rank=rank,
-        start=start,
-        size=size,
-        relevant=np.add.reduceat(relevant, start),
-        block=block,
-        block_size=np.diff(np.append(block, len(code))),
-        block_before=rank[block],
-        block_relevant=np.add.reduceat(relevant, block),
-        first_block=np.flatnonzero(new[block]),
-    )
-
-
-def _mean(name: str, data: _Input, value: Callable[[_Lists], Floats], options: _Options) -> Score:
+def _mean(name: str, data: _Input, value: Callable[[_ties.Lists], Floats], options: _Options) -> Score:
     """Mean of a value of lists. Called by the metric itself: a warning is for who called that."""
     group_weight, no_relevant, per_group, nan, on_undefined = options
     check_on_undefined(on_undefined)
@@ -474,7 +422,7 @@ def _mean(name: str, data: _Input, value: Callable[[_Lists], Floats], options: _
     if by_name:
         choice("group_weight", group_weight, ("uniform", "impressions", "positives"))
     gain, ranks, code, ids, missing = _checked(data, nan)
-    lists = _lists(gain, ranks, code)
+    lists = _ties.in_order(gain, ranks, code)
     every = len(ids)
     there = np.unique(code)
     relevant = np.zeros(every, np.int64)
@@ -556,128 +504,3 @@ def _weights(
     if group_weight == "uniform":
         return np.ones(len(ids))
     return (size if group_weight == "impressions" else relevant).astype(np.float64)
-
-
-# What a list is worth.
-
-
-def _ndcg(lists: _Lists, k: int | None) -> Floats:
-    """1/log₂(1 + i) and 1/ln(1 + i) differ by a factor that the quotient loses."""
-    places = int(lists.size.max()) if k is None else min(k, int(lists.size.max()))
-    logarithms = np.empty(places)
-    _core.elementary("log", np.arange(2.0, places + 2.0), logarithms, execution())
-    # Powers of two change no quotient, and keep the sums of huge gains finite.
-    largest = np.frexp(np.maximum.reduceat(lists.gain, lists.start))[1]
-    gain = np.ldexp(lists.gain, -np.repeat(largest, lists.size))
-    discount = np.concatenate([1.0 / logarithms, [0.0]])[np.minimum(lists.rank, places)]
-    low, high = gain[lists.block], gain[lists.block + lists.block_size - 1]
-    mean = np.where(low == high, low, _sums(gain, lists.block) / lists.block_size)
-    got = _sums(np.repeat(mean, lists.block_size) * discount, lists.start)
-    best_first = np.lexsort((-gain, np.repeat(np.arange(len(lists.start)), lists.size)))
-    best = _sums(gain[best_first] * discount, lists.start)
-    # A mean of gains that rounds up may pass the best by a last bit.
-    return np.divide(np.minimum(got, best), best, out=np.zeros_like(best), where=best > 0)
-
-
-def _among_first(lists: _Lists, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Expected relevant rows among the first k, as a fraction: whole blocks, and r·q/m of the one that k cuts."""
-    inside = np.clip(k - lists.block_before, 0, lists.block_size)
-    cut = (inside > 0) & (inside < lists.block_size)
-    whole = np.add.reduceat(np.where(inside == lists.block_size, lists.block_relevant, 0), lists.first_block)
-    part = np.add.reduceat(np.where(cut, lists.block_relevant * inside, 0), lists.first_block)
-    m = np.maximum(np.add.reduceat(np.where(cut, lists.block_size, 0), lists.first_block), 1)
-    return whole * m + part, m
-
-
-def _recall(lists: _Lists, k: int) -> Floats:
-    top, m = _among_first(lists, k)
-    return np.asarray(top / (m * np.maximum(lists.relevant, 1)), np.float64)
-
-
-def _precision(lists: _Lists, k: int) -> Floats:
-    top, m = _among_first(lists, k)
-    return np.asarray(top / (m * float(k)), np.float64)
-
-
-class _Block(NamedTuple):
-    """The first block with a relevant row of the lists that have one: rows before it, its rows, relevant ones."""
-
-    list: NDArray[np.int64]
-    before: NDArray[np.int64]
-    size: NDArray[np.int64]
-    relevant: NDArray[np.int64]
-
-
-def _first_relevant(lists: _Lists) -> _Block:
-    of = np.repeat(np.arange(len(lists.start)), np.diff(np.append(lists.first_block, len(lists.block))))
-    some = np.flatnonzero(lists.block_relevant)
-    which, where = np.unique(of[some], return_index=True)
-    block = some[where]
-    return _Block(which, lists.block_before[block], lists.block_size[block], lists.block_relevant[block])
-
-
-def _hit(lists: _Lists, k: int) -> Floats:
-    block = _first_relevant(lists)
-    inside = np.clip(k - block.before, 0, block.size)
-    # The product of q factors is also one of r: the shorter one.
-    length = np.minimum(inside, block.relevant)
-    hit = np.zeros(len(lists.start))
-    some = length > 0
-    m, longer, length = block.size[some], np.maximum(inside, block.relevant)[some], length[some]
-    i, of = _steps(length)
-    none = _running_products(np.maximum(m[of] - longer[of] - i, 0) / (m[of] - i), i)
-    hit[block.list[some]] = 1.0 - none[np.cumsum(length) - 1]
-    return hit
-
-
-def _reciprocal_rank(lists: _Lists, k: int | None) -> Floats:
-    block = _first_relevant(lists)
-    places = block.size - block.relevant + 1
-    if k is not None:
-        places = np.clip(k - block.before, 0, places)
-    reciprocal = np.zeros(len(lists.start))
-    some = places > 0
-    m, r, before, places = block.size[some], block.relevant[some], block.before[some], places[some]
-    if not len(places):
-        return reciprocal
-    j, of = _steps(places)
-    m, r, before = m[of], r[of], before[of]
-    # The factor of j is that of the product up to j: the first has none.
-    later = _running_products(np.where(j > 0, (m - r - j + 1) / (m - j + 1), 1.0), j)
-    terms = later * (r / (m - j)) / (before + 1 + j)
-    reciprocal[block.list[some]] = _sums(terms, np.cumsum(places) - places)
-    return reciprocal
-
-
-def _steps(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return 0 … length − 1 for each length, one after the other, and which length each belongs to."""
-    of = np.repeat(np.arange(len(lengths)), lengths)
-    return np.arange(len(of)) - np.repeat(np.cumsum(lengths) - lengths, lengths), of
-
-
-def _sums(terms: Floats, start: NDArray[np.int64]) -> Floats:
-    """Return the sums of runs of terms >= 0. Their order cannot matter: they become integers.
-
-    Each term is rounded once, by at most 2^−61 of a power of two near the largest of its run. Integers of 60 bits are
-    added in two halves, so that runs of up to 2^33 terms fit.
-    """
-    power = np.frexp(np.maximum.reduceat(terms, start))[1]
-    lengths = np.diff(np.append(start, len(terms)))
-    whole = np.rint(np.ldexp(terms, np.repeat(60 - power, lengths))).astype(np.int64)
-    high, low = np.add.reduceat(whole >> 30, start), np.add.reduceat(whole & (2**30 - 1), start)
-    return np.asarray(np.ldexp(high * 2.0**30 + low, power - 60), np.float64)
-
-
-def _running_products(factor: Floats, place: NDArray[np.int64]) -> Floats:
-    """Return the products of the factors up to each place, which counts from 0 in each run.
-
-    Each round doubles how far back a product reaches, so there are as many as the longest run has binary digits.
-    """
-    reach, longest = 1, int(place.max(initial=0))
-    while reach <= longest:
-        far = np.flatnonzero(place >= reach)
-        product = factor[far] * factor[far - reach]
-        factor = factor.copy()
-        factor[far] = product
-        reach *= 2
-    return factor

@@ -14,9 +14,10 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
+from fourstep.metrics._exact import sums
 from fourstep.sklearn import _inputs as check
 from fourstep.sklearn._inputs import AVERAGES, Array
-from fourstep.sklearn._sums import mean_of_defined, sums
+from fourstep.sklearn._means import mean_of_defined
 from fourstep.sklearn._targets import joint, places
 from fourstep.sklearn._warnings import warn, warn_undefined
 

@@ -17,10 +17,11 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
+from fourstep.metrics._exact import sums
 from fourstep.metrics._inputs import ready
 from fourstep.sklearn import _inputs as check
 from fourstep.sklearn._inputs import AVERAGES, Array, InvalidParameterError
-from fourstep.sklearn._sums import mean, sums
+from fourstep.sklearn._means import mean
 from fourstep.sklearn._targets import Target, default_pos_label, indicators, places, positives, target
 from fourstep.sklearn._warnings import warn, warn_undefined
 
