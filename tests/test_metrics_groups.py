@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fourstep import metrics
+from fourstep import _core, metrics
 from fourstep.metrics import _resample
 from fourstep.metrics._exact import weighted_mean
 from fourstep.reference import metrics as twin
@@ -232,7 +232,7 @@ def test_interval_is_the_bootstrap_over_groups() -> None:
             kept = each["group"][each["kept"]]
             exact = []
             for replicate in range(40):
-                drawn = kept[_resample._draws(replicate, len(kept)).astype(int)]
+                drawn = kept[_core.metrics_draws(0, replicate, len(kept))]
                 at = [np.flatnonzero(group == g) for g in drawn]
                 rows = np.concatenate(at)
                 ids = np.repeat(np.arange(len(at)), [len(x) for x in at])
@@ -240,12 +240,17 @@ def test_interval_is_the_bootstrap_over_groups() -> None:
                 exact.append(
                     metrics.gauc(y[rows], score[rows], ids, group_weight=name, sample_weight=weights)
                 )
-            whole = _resample.REPLICATES
-            try:
-                _resample.REPLICATES = 40
-                short = metrics.gauc(y, score, group, group_weight=name, sample_weight=w, ci=0.9)
-            finally:
-                _resample.REPLICATES = whole
+            short = metrics.bootstrap(
+                metrics.gauc,
+                y,
+                score,
+                group,
+                unit="group",
+                group_weight=name,
+                sample_weight=w,
+                n=40,
+                level=0.9,
+            )
             assert short.ci == pytest.approx(tuple(np.quantile(exact, [0.05, 0.95])), abs=1e-12)
             assert short.se == pytest.approx(np.std(exact, ddof=1), abs=1e-12)
             assert got.ci is not None and got.ci[0] < got < got.ci[1]
@@ -288,15 +293,15 @@ def test_interval_covers() -> None:
     inside = 0
     for _ in range(100):
         values = rng.random(60)  # their mean is ½
-        interval, _ = _resample.groups(values, np.ones(60), 0.9)
-        assert interval is not None
+        means = _resample.means_over_groups(values[None], np.ones(60), 1000, 0)
+        interval, _ = _resample.percentiles(means[0], 0.9)
         inside += interval[0] <= 0.5 <= interval[1]
     assert 80 <= inside <= 98
 
 
 def test_draws_are_even() -> None:
-    drawn = np.concatenate([_resample._draws(b, 7) for b in range(2000)])
-    counts = np.bincount(drawn.astype(int), minlength=7)
+    drawn = np.concatenate([_core.metrics_draws(0, b, 7) for b in range(2000)])
+    counts = np.bincount(drawn, minlength=7)
     assert len(counts) == 7
     assert ((counts - 2000) ** 2 / 2000).sum() < 22.5  # χ² of 6 degrees of freedom: 1 in 1,000
 

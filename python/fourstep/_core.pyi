@@ -21,11 +21,17 @@ __all__ = [
     "layouts",
     "metrics_auc",
     "metrics_best_threshold",
+    "metrics_bootstrap",
     "metrics_confusion",
+    "metrics_draws",
     "metrics_gauc",
     "metrics_labels",
     "metrics_loss",
+    "metrics_placement_products",
+    "metrics_placement_sums",
+    "metrics_placements",
     "metrics_roc",
+    "metrics_steps",
     "nadam_mu_product",
     "pow",
     "power",
@@ -112,6 +118,35 @@ def metrics_loss(
     clip: float,
     exec: Exec,
 ) -> tuple[float, float | None, int, int, int, int | None]: ...
+def metrics_steps(
+    y: NDArray[np.uint8],
+    score: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    nan: str,
+    exec: Exec,
+) -> tuple[
+    NDArray[Any], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64], int, int, tuple[int, int]
+]: ...
+def metrics_placement_sums(
+    y: NDArray[np.uint8], score: NDArray[Any], nan: str, exec: Exec
+) -> tuple[tuple[int, int, int, int], int, int, tuple[int, int]]: ...
+def metrics_placements(
+    y: NDArray[np.uint8], score: NDArray[Any], nan: str, exec: Exec
+) -> NDArray[np.uint64]: ...
+def metrics_placement_products(
+    y: NDArray[np.uint8], a: NDArray[np.uint64], b: NDArray[np.uint64], exec: Exec
+) -> tuple[int, int]: ...
+def metrics_bootstrap(
+    y: NDArray[np.uint8],
+    score: NDArray[Any],
+    unit_of: NDArray[np.uint32] | None,
+    units: int,
+    nan: str,
+    replicates: int,
+    seed: int,
+    exec: Exec,
+) -> NDArray[np.float64]: ...
+def metrics_draws(seed: int, replicate: int, places: int) -> NDArray[np.int64]: ...
 
 # optim.rs
 _Range = tuple[int, int, int, int, int]

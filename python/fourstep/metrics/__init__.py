@@ -13,7 +13,9 @@ definitions, and where other libraries differ.
 
 from __future__ import annotations
 
+from fourstep.metrics.bootstrap import bootstrap
 from fourstep.metrics.calibration import CalibrationCurve, bucket_error, calibration_curve, ece
+from fourstep.metrics.comparison import Comparison, Difference, compare
 from fourstep.metrics.curves import (
     DetCurve,
     GainCurve,
@@ -28,6 +30,7 @@ from fourstep.metrics.curves import (
     threshold_curve,
 )
 from fourstep.metrics.decomposition import Decomposition, decompose
+from fourstep.metrics.delong import DelongTest, delong_test
 from fourstep.metrics.lists import hit_rate, mrr, ndcg, precision_at, recall_at
 from fourstep.metrics.losses import brier, calibration_ratio, logloss, ne
 from fourstep.metrics.ranking import auc, gauc
@@ -52,9 +55,12 @@ from fourstep.metrics.thresholds import (
 __all__ = [
     "AucBy",
     "CalibrationCurve",
+    "Comparison",
     "Confusion",
     "Decomposition",
+    "DelongTest",
     "DetCurve",
+    "Difference",
     "GainCurve",
     "MetricWarning",
     "PrCurve",
@@ -67,12 +73,15 @@ __all__ = [
     "auc_by",
     "average_precision",
     "best_threshold",
+    "bootstrap",
     "brier",
     "bucket_error",
     "calibration_curve",
     "calibration_ratio",
+    "compare",
     "confusion",
     "decompose",
+    "delong_test",
     "det_curve",
     "ece",
     "f1",

@@ -1,10 +1,10 @@
-"""The bootstrap over groups: how much a mean over groups would vary with other groups of the same kind.
+"""The bootstrap: how much a result would vary with other rows, or groups of rows, of the same kind.
 
-    replicate b     Σ_j ω_{i_j}·AUC_{i_j} / Σ_j ω_{i_j}        i_1 … i_G drawn from 1 … G with replacement
+    replicate b of n       the result of rows i_1 … i_m, drawn from 1 … m with replacement
+    of a mean over groups  Σ_j ω_{i_j}·AUC_{i_j} / Σ_j ω_{i_j}
 
-The rows of a group stay together, so each group's pairs are counted once, before the first draw. Draws come from a
-counter-based generator (Philox) whose key is the number of the replicate: no replicate depends on another one, nor on
-who computes it.
+The rows of a group stay together, so each group's pairs are counted once, before the first draw. Draws are functions of
+the seed, the number of the replicate and of the draw: no replicate depends on another one, nor on who computes it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fourstep import _core
 from fourstep.metrics._exact import sums
-from fourstep.metrics._inputs import Array, Rows, number
+from fourstep.metrics._inputs import Array, Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,44 +23,33 @@ if TYPE_CHECKING:
 REPLICATES = 1000
 
 
-def level(ci: float) -> float:
-    """Check the level of an interval."""
-    if not number(ci):
-        raise TypeError(f"ci: got {ci!r}, need a level such as 0.95")
-    if not 0 < ci < 1:
-        raise ValueError(f"ci: got {ci!r}, need a level between 0 and 1, such as 0.95")
-    return float(ci)
+def percentiles(replicates: NDArray[np.float64], level: float) -> tuple[tuple[float, float], float]:
+    """Return the interval between percentiles of the replicates, and their standard deviation."""
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    return (float(low), float(high)), float(replicates.std(ddof=1))
 
 
-def groups(
-    values: NDArray[np.float64], weights: NDArray[np.float64], level: float
-) -> tuple[tuple[float, float] | None, float | None]:
-    """Return the percentile interval and the standard deviation of the replicates; None for fewer than two groups.
+def means_over_groups(
+    values: NDArray[np.float64], weights: NDArray[np.float64], n: int, seed: int
+) -> NDArray[np.float64]:
+    """Return n replicates of the weighted mean over groups, shape (k, n), of values of shape (k, groups).
 
-    A group of weight 0 does not exist.
+    A group of weight 0 does not exist; for fewer than two groups there is no replicate, shape (k, 0).
     """
     weights = weights / max(
         weights.max(initial=0.0), np.finfo(np.float64).tiny
     )  # sums of huge ones would overflow
     exists = weights > 0
-    values, weights = values[exists], weights[exists]
-    n = len(values)
-    if n < 2:
-        return None, None
+    values, weights = values[:, exists], weights[exists]
+    groups = len(weights)
+    if groups < 2:
+        return np.empty((len(values), 0))
     products = values * weights
-    means = np.empty(REPLICATES)
-    for b in range(REPLICATES):
-        drawn = _draws(b, n)
-        means[b] = products[drawn].sum() / weights[drawn].sum()
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return (float(low), float(high)), float(means.std(ddof=1))
-
-
-def _draws(replicate: int, n: int) -> NDArray[np.uint64]:
-    """Return n numbers below n < 2^32: 32 random bits each, times n, over 2^32; uneven by less than n/2^32."""
-    raw = np.asarray(np.random.Philox(key=replicate).random_raw((n + 1) // 2), np.uint64)
-    halves = np.concatenate([raw >> np.uint64(32), raw & np.uint64(2**32 - 1)])
-    return (halves[:n] * np.uint64(n)) >> np.uint64(32)
+    means = np.empty((len(values), n))
+    for b in range(n):
+        drawn = _core.metrics_draws(seed, b, groups)
+        means[:, b] = products[:, drawn].sum(axis=1) / weights[drawn].sum()
+    return means
 
 
 def row_weights(rows: Rows, nan: str) -> NDArray[np.float64] | None:

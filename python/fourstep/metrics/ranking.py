@@ -10,10 +10,11 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution, limited
-from fourstep.metrics import _partial, _resample
+from fourstep.metrics import _interval, _partial, _resample
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
 from fourstep.metrics._inputs import Array, Rows, choice, column, ready, rows, same_length
+from fourstep.metrics._interval import CiMethod
 from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics.score import (
     OnUndefined,
@@ -41,6 +42,8 @@ def auc(
     pos_label: Any = None,
     max_fpr: float | None = None,
     min_tpr: float | None = None,
+    ci: float | None = None,
+    ci_method: CiMethod = "delong",
     nan: Nan = "raise",
     on_undefined: OnUndefined = "nan",
     threads: int | None = None,
@@ -69,6 +72,13 @@ def auc(
     min_tpr
         Count the part with TPR >= `min_tpr`, in [0, 1), on the same scale: A is the area right of the curve, from
         TPR t to 1, and f is 1 − t. It is `max_fpr` = 1 − t of the other class, by falling scores. One of both.
+    ci
+        The level of a confidence interval, such as 0.95, for ``ci`` and ``se``: by DeLong's variance (1988), of rows that
+        are independent. Two rows of each class are needed; for weights, parts of the curve, and rows of one user that
+        go together there is `bootstrap`.
+    ci_method
+        ``"delong"``: AUC ± z·se, cut to [0, 1]; ``"logit"``: the same of ln(AUC/(1 − AUC)), which stays inside (0, 1) and
+        is the better one close to 1. An AUC of exactly 0 or 1 has se 0: its interval says nothing, with a warning.
     nan
         What a NaN score does: ``"raise"``; ``"drop"`` leaves the row out; ``"lowest"`` ranks it below -inf.
     on_undefined
@@ -80,7 +90,8 @@ def auc(
     -------
     Score
         A float with ``counts`` (rows, positives, negatives; pairs and tied_pairs without weights), ``tied`` (share of
-        tied pairs) and ``dropped`` (nan, weight_zero).
+        tied pairs), ``dropped`` (nan, weight_zero), and with `ci` ``ci`` and ``se`` (None, with a warning, for a single
+        row of a class).
 
     Raises
     ------
@@ -108,14 +119,32 @@ def auc(
     1.0 (auc: 1 positive, 1 negative, 1 row with NaN dropped)
     >>> fs.metrics.auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], max_fpr=0.5)
     0.6666666666666666 (auc at fpr <= 0.5: 2 positives, 2 negatives)
+    >>> fs.metrics.auc([0, 0, 1, 0, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], ci=0.95).ci
+    (0.5809..., 1.0)
     """
     check_on_undefined(on_undefined)
     choice("nan", nan, NAN)
     part = _partial.region(max_fpr, min_tpr)
+    interval, se = None, None
+    between = _interval.method(ci_method)
+    if ci is not None:
+        level = _interval.level(ci)
+        if part is not None or sample_weight is not None:
+            other = "sample_weight" if part is None else "max_fpr" if max_fpr is not None else "min_tpr"
+            raise TypeError(
+                f"ci: DeLong's variance is that of the whole area without weights, and there is {other};"
+                " bootstrap() gives an interval"
+            )
     with limited(threads):
         labels, scores, weights = rows(y, score, sample_weight, pos_label)
-        got = _core.metrics_auc(labels, scores, weights, nan, execution())
-        value, positives, negatives, (_, tied, pairs), left = got
+        if ci is not None:
+            sums, positives, negatives, left = _core.metrics_placement_sums(labels, scores, nan, execution())
+            won, *squares, tied = sums
+            pairs = positives * negatives
+            value = won / (2 * pairs) if pairs else None
+        else:
+            got = _core.metrics_auc(labels, scores, weights, nan, execution())
+            value, positives, negatives, (_, tied, pairs), left = got
         if value is not None and part is not None:
             value = _partial.partial(_partial.countable(Rows(labels, scores, weights), nan), part)
     name = "auc" if part is None else part.name
@@ -124,7 +153,24 @@ def auc(
         counts |= {"pairs": pairs, "tied_pairs": tied}
     if value is None:
         value = undefined("auc", _one_class(positives, negatives), on_undefined)
-    return Score(value, name, counts=counts, dropped=_dropped(left), tied=tied / pairs if pairs else None)
+    elif ci is not None:
+        if min(positives, negatives) > 1:
+            se = _interval.root(
+                _interval.covariance(won, won, positives, negatives, (squares[0], squares[1]))
+            )
+            interval = between(value, se, level)
+        _warn_of_no_interval(se)
+    share = tied / pairs if pairs else None
+    return Score(value, name, counts=counts, dropped=_dropped(left), tied=share, ci=interval, se=se)
+
+
+def _warn_of_no_interval(se: float | None) -> None:
+    if se:
+        return
+    why = "a single row of a class does not say how the class varies"
+    if se is not None:
+        why = "the classes do not overlap or all is tied, so its variance is 0, and the interval is a point"
+    warnings.warn(f"auc has no interval to speak of: {why}", UndefinedMetricWarning, stacklevel=3)
 
 
 def _one_class(positives: int, negatives: int) -> str:
@@ -227,6 +273,44 @@ def gauc(
     >>> fs.metrics.gauc(y, p, user, group_weight=[1, 3, 1])
     0.75 (gauc by given weights: 2 groups kept, 1 dropped (1 small))
     """
+    return grouped(
+        y,
+        score,
+        groups,
+        offsets=offsets,
+        group_weight=group_weight,
+        sample_weight=sample_weight,
+        one_class=one_class,
+        min_rows=min_rows,
+        per_group=per_group,
+        ci=ci,
+        pos_label=pos_label,
+        nan=nan,
+        on_undefined=on_undefined,
+        threads=threads,
+    )
+
+
+def grouped(
+    y: ArrayLike,
+    score: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    offsets: ArrayLike | None = None,
+    group_weight: GroupWeight | ArrayLike = "impressions",
+    sample_weight: ArrayLike | None = None,
+    one_class: OneClass = "drop",
+    min_rows: int = 2,
+    per_group: bool = False,
+    ci: float | None = None,
+    pos_label: Any = None,
+    nan: Nan = "raise",
+    on_undefined: OnUndefined = "nan",
+    threads: int | None = None,
+    replicates: int = _resample.REPLICATES,
+    seed: int = 0,
+) -> Score:
+    """Do what `gauc` does, with the number of replicates of its interval and their seed."""
     check_on_undefined(on_undefined)
     if (groups is None) == (offsets is None):
         raise TypeError(
@@ -238,7 +322,7 @@ def gauc(
     named = str(group_weight) if by_name else "uniform"
     choice("one_class", one_class, ("drop", "half", "raise"))
     choice("nan", nan, NAN)
-    level = None if ci is None else _resample.level(ci)
+    level = None if ci is None else _interval.level(ci)
     least = _min_rows(min_rows)
     with limited(threads):
         labels, scores, weights = rows(y, score, sample_weight, pos_label, extra=("groups", groups))
@@ -274,23 +358,26 @@ def gauc(
         omega = weights_of_groups(group_weight, None if groups is None else by_group["group"], total)
         value = weighted_mean(by_group["auc"][by_group["kept"]], omega[by_group["kept"]])
         named = GIVEN
-    interval, error = None, None
+    interval, error, means = None, None, None
     if by_group is not None and level is not None:
         if omega is None:
             row_weights = _resample.row_weights(Rows(labels, scores, weights), nan)
             omega = _resample.weights_by_name(named, by_group, labels, row_weights, ids, groups is None)
-        interval, error = _resample.groups(by_group["auc"][by_group["kept"]], omega[by_group["kept"]], level)
-        if interval is None and value is not None:
+        kept_aucs = by_group["auc"][None, by_group["kept"]]
+        means = _resample.means_over_groups(kept_aucs, omega[by_group["kept"]], replicates, seed)[0]
+        if len(means):
+            interval, error = _resample.percentiles(means, level)
+        elif value is not None:
             warnings.warn(
                 "gauc has no interval: fewer than two groups take part, so nothing tells how groups vary",
                 UndefinedMetricWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
     if value is None:
         why = f"of {plural(total, 'group')} none has both classes and enough rows"
         if kept[0]:
             why = f"each of the {plural(kept[0], 'group')} kept weighs 0 by {named}"
-        value = undefined("gauc", why, on_undefined)
+        value = undefined("gauc", why, on_undefined, stacklevel=4)
     return Score(
         value,
         "gauc",
@@ -310,6 +397,7 @@ def gauc(
         per_group=by_group if per_group else None,
         ci=interval,
         se=error,
+        replicates=means,
     )
 
 

@@ -46,6 +46,8 @@ class Score(float):
         Of the metrics of lists (`ndcg` …): ``value`` instead of ``auc``.
     ci, se
         Confidence interval (low, high) and standard error, where they were asked for.
+    replicates
+        Of `bootstrap` and ``gauc(ci=)``: the results of the rows or groups drawn anew.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Score(float):
         "groups_kept",
         "name",
         "per_group",
+        "replicates",
         "se",
         "tied",
     )
@@ -80,6 +83,7 @@ class Score(float):
     per_group: dict[str, NDArray[Any]] | None
     ci: tuple[float, float] | None
     se: float | None
+    replicates: NDArray[Any] | None
 
     def __new__(
         cls,
@@ -95,6 +99,7 @@ class Score(float):
         per_group: dict[str, NDArray[Any]] | None = None,
         ci: tuple[float, float] | None = None,
         se: float | None = None,
+        replicates: NDArray[Any] | None = None,
     ) -> Score:
         """Make a score; metrics do this."""
         self = super().__new__(cls, value)
@@ -108,6 +113,7 @@ class Score(float):
         self.per_group = per_group
         self.ci = ci
         self.se = se
+        self.replicates = replicates
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[float, str], dict[str, Any]]:
@@ -146,6 +152,8 @@ class Score(float):
             details.append(f"{100 * self.tied:.3g} % of pairs tied")
         if self.ci is not None:
             details.append(f"interval {self.ci[0]:.6g} to {self.ci[1]:.6g}")
+        if "replicates" in dropped:
+            details.append(f"{plural(dropped['replicates'], 'replicate')} without a value")
         if "nan" in dropped:
             details.append(f"{plural(dropped['nan'], 'row')} with NaN dropped")
         if "weight_zero" in dropped:

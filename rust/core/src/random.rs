@@ -91,7 +91,8 @@ fn in_pairs<const S: usize>(of: impl Fn(usize) -> u32) -> [u32; S] {
 }
 
 /// A bijection of 64 bits in which each bit of the input moves each of the output (the finaliser of splitmix64).
-fn mix64(x: u64) -> u64 {
+#[inline(always)]
+pub(crate) fn mix64(x: u64) -> u64 {
     let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -28,8 +28,9 @@ mod _core {
     use super::exec::{runtime, set_num_threads};
     #[pymodule_export]
     use super::metrics::{
-        metrics_auc, metrics_best_threshold, metrics_confusion, metrics_gauc, metrics_labels, metrics_loss,
-        metrics_roc,
+        metrics_auc, metrics_best_threshold, metrics_bootstrap, metrics_confusion, metrics_draws, metrics_gauc,
+        metrics_labels, metrics_loss, metrics_placement_products, metrics_placement_sums, metrics_placements,
+        metrics_roc, metrics_steps,
     };
     #[pymodule_export]
     use super::norm::{

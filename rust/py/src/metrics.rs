@@ -2,12 +2,15 @@
 
 use fourstep::metrics::MetricError;
 use fourstep::metrics::auc::{self, Left, Nan, Pairs, Rows};
+use fourstep::metrics::bootstrap;
 use fourstep::metrics::confusion::{self, Cells};
 use fourstep::metrics::curve::{self, Purpose};
 use fourstep::metrics::gauc::{self, Fate, GroupWeight, Groups, OneClass, Options};
 use fourstep::metrics::key::Score;
 use fourstep::metrics::label;
 use fourstep::metrics::loss::{self, Loss, Predictions};
+use fourstep::metrics::placement::{self, Sums};
+use fourstep::metrics::steps::{self, Steps};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -317,4 +320,126 @@ pub(crate) fn metrics_loss<'py>(
         let got = py.detach(|| loss::sum(&exec, &predictions, loss)).map_err(|e| value_error(&e))?;
         Ok((got.mean(), got.over_positives(), got.rows, got.positives, got.infinite, got.first_infinite))
     })
+}
+
+/// The steps of the ROC curve as arrays `(thresholds, tp, above, fp)`, the whole weights, and rows left out.
+type StepsOut<'py> = (
+    Bound<'py, PyAny>,
+    Bound<'py, PyArray1<u64>>,
+    Bound<'py, PyArray1<u64>>,
+    Bound<'py, PyArray1<u64>>,
+    u64,
+    u64,
+    LeftOut,
+);
+
+/// `(thresholds, tp, above, fp, positives, negatives, left)`: a step for each distinct score of a positive, falling.
+#[pyfunction]
+pub(crate) fn metrics_steps<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    score: &Bound<'py, PyAny>,
+    sample_weight: Option<&Bound<'py, PyAny>>,
+    nan: &str,
+    exec: ExecArgs,
+) -> PyResult<StepsOut<'py>> {
+    let (exec, nan, held) = (resolve(exec)?, nan_policy(nan)?, Held::new(y, sample_weight)?);
+    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
+        let rows = held.rows(scores)?;
+        let got = py.detach(|| steps::steps(&exec, &rows, nan)).map_err(|e| value_error(&e))?;
+        let Steps { thresholds, tp, above, fp, positives, negatives, left } = got;
+        let thresholds = thresholds.into_pyarray(py).into_any();
+        let [tp, above, fp] = [tp, above, fp].map(|column| column.into_pyarray(py));
+        Ok((thresholds, tp, above, fp, positives, negatives, left_out(left)))
+    })
+}
+
+/// `(Σ v, Σ v² of positives, Σ v² of negatives, tied pairs)`, v the placements, in halves.
+type SumsOut = (u128, u128, u128, u128);
+
+/// `(sums, positives, negatives, left)`.
+#[pyfunction]
+pub(crate) fn metrics_placement_sums<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    score: &Bound<'py, PyAny>,
+    nan: &str,
+    exec: ExecArgs,
+) -> PyResult<(SumsOut, u64, u64, LeftOut)> {
+    let (exec, nan, held) = (resolve(exec)?, nan_policy(nan)?, Held::new(y, None)?);
+    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
+        let rows = held.rows(scores)?;
+        let got = py.detach(|| steps::steps(&exec, &rows, nan)).map_err(|e| value_error(&e))?;
+        let Sums { v, positives, negatives, tied } = got.placements();
+        Ok(((v, positives, negatives, tied), got.positives, got.negatives, left_out(got.left)))
+    })
+}
+
+/// The placement of each row, in halves.
+#[pyfunction]
+pub(crate) fn metrics_placements<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    score: &Bound<'py, PyAny>,
+    nan: &str,
+    exec: ExecArgs,
+) -> PyResult<Bound<'py, PyArray1<u64>>> {
+    let (exec, nan, held) = (resolve(exec)?, nan_policy(nan)?, Held::new(y, None)?);
+    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
+        let rows = held.rows(scores)?;
+        let got = py.detach(|| placement::placements(&exec, &rows, nan)).map_err(|e| value_error(&e))?;
+        Ok(got.into_pyarray(py))
+    })
+}
+
+/// `(Σ a·b of positives, Σ a·b of negatives)` of placements of the same rows.
+#[pyfunction]
+pub(crate) fn metrics_placement_products(
+    py: Python<'_>,
+    y: &Bound<'_, PyAny>,
+    a: &Bound<'_, PyAny>,
+    b: &Bound<'_, PyAny>,
+    exec: ExecArgs,
+) -> PyResult<(u128, u128)> {
+    let (exec, held) = (resolve(exec)?, Held::new(y, None)?);
+    let (a, b) = (reading::<u64>(a, "a")?, reading::<u64>(b, "b")?);
+    let (a, b) = (elements(&a, "a")?, elements(&b, "b")?);
+    let (labels, _) = held.of_length(a.len(), "a")?;
+    same_length(labels.len(), b.len(), "b")?;
+    Ok(py.detach(|| placement::products(&exec, labels, a, b)))
+}
+
+/// AUC of each replicate; NaN where a class is missing. `unit_of` has the group of each row in the order of the steps.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the Python function")]
+pub(crate) fn metrics_bootstrap<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    score: &Bound<'py, PyAny>,
+    unit_of: Option<&Bound<'py, PyAny>>,
+    units: usize,
+    nan: &str,
+    replicates: usize,
+    seed: u64,
+    exec: ExecArgs,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let (exec, nan, held) = (resolve(exec)?, nan_policy(nan)?, Held::new(y, None)?);
+    let unit_of = unit_of.map(|u| reading::<u32>(u, "groups")).transpose()?;
+    let unit_of = unit_of.as_ref().map(|u| elements(u, "groups")).transpose()?;
+    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
+        let rows = held.rows(scores)?;
+        let got = py.detach(|| {
+            let steps = steps::steps(&exec, &rows, nan)?;
+            let units = if unit_of.is_none() { (steps.positives + steps.negatives) as usize } else { units };
+            Ok(bootstrap::aucs(&exec, &steps, unit_of, units, replicates, seed))
+        });
+        Ok(got.map_err(|e| value_error(&e))?.into_pyarray(py))
+    })
+}
+
+/// The places that one replicate of the bootstrap draws, as many as there are.
+#[pyfunction]
+pub(crate) fn metrics_draws(py: Python<'_>, seed: u64, replicate: u64, places: usize) -> Bound<'_, PyArray1<i64>> {
+    let draws = bootstrap::Draws::new(seed, replicate, places);
+    (0..places as u64).map(|i| draws.place(i) as i64).collect::<Vec<_>>().into_pyarray(py)
 }

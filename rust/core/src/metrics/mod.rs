@@ -12,6 +12,9 @@
 //! | [`auc`] | pairs of a positive and a negative, counted |
 //! | [`gauc`] | the same by group |
 //! | [`curve`] | the ROC curve and the best threshold |
+//! | [`steps`] | the ROC curve at the positives' scores, from which most follows |
+//! | [`placement`] | where a row stands in the other class: the variance of AUC |
+//! | [`bootstrap`] | AUC of rows drawn anew |
 //! | [`confusion`] | counts at a threshold |
 //! | [`loss`] | log loss, Brier score, calibration |
 //!
@@ -19,6 +22,7 @@
 //! depends on the order of the rows, on the number of threads, on the level or on how the work is cut.
 
 pub mod auc;
+pub mod bootstrap;
 pub mod confusion;
 pub mod curve;
 pub mod exact;
@@ -26,9 +30,11 @@ pub mod gauc;
 pub mod key;
 pub mod label;
 pub mod loss;
+pub mod placement;
 mod rank;
 pub mod ratio;
 pub mod sort;
+pub mod steps;
 pub mod weight;
 
 #[cfg(test)]

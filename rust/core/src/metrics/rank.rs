@@ -17,6 +17,7 @@ use super::ROWS;
 use super::auc::{Pairs, Rows};
 use super::key::{Key, Score};
 use super::sort;
+use super::steps::Steps;
 use crate::exec::Exec;
 use crate::isa::Kernel;
 use crate::pool;
@@ -60,6 +61,27 @@ pub(crate) fn pairs<S: Score>(
     }
     let table = table(exec, rows, counts.0 < counts.1, dropped.is_some());
     (!table.is_crowded()).then(|| table.pairs(exec, rows, counts, dropped))
+}
+
+/// The steps of the ROC curve, where positives are rare and not crowded. `dropped` rows are NaN and do not count.
+pub(crate) fn steps<S: Score>(
+    exec: &Exec,
+    rows: &Rows<'_, S>,
+    counts: (u64, u64),
+    dropped: u64,
+) -> Option<Steps<S>> {
+    let countable = rows.labels.len() < u32::MAX as usize;
+    if !(countable && suits(exec, counts.0, counts.1)) {
+        return None;
+    }
+    let table = table(exec, rows, true, dropped > 0);
+    (!table.is_crowded()).then(|| table.steps(exec, rows, counts, dropped))
+}
+
+/// The same, for any rows that have a positive.
+#[cfg(test)]
+pub(crate) fn steps_of<S: Score>(exec: &Exec, rows: &Rows<'_, S>, counts: (u64, u64), dropped: u64) -> Steps<S> {
+    table(exec, rows, true, dropped > 0).steps(exec, rows, counts, dropped)
 }
 
 fn table<S: Score>(exec: &Exec, rows: &Rows<'_, S>, of_positives: bool, drop_nan: bool) -> Table<S::Key> {
@@ -183,6 +205,44 @@ impl<K: Key> Table<K> {
         Pairs { below: if self.of_positives { above } else { all - above - tied }, tied, all }
     }
 
+    /// The steps at its members, which are all positives.
+    fn steps<S: Score<Key = K>>(
+        &self,
+        exec: &Exec,
+        rows: &Rows<'_, S>,
+        counts: (u64, u64),
+        dropped: u64,
+    ) -> Steps<S> {
+        // Each thread counts in a table of its own.
+        let n = rows.labels.len();
+        let threads = exec.threads_for(n);
+        let range = n.div_ceil(threads);
+        let mut counted = pool::map(threads, n.div_ceil(range), |i| {
+            let scores = &rows.scores[i * range..n.min((i + 1) * range)];
+            exec.level.run(Codes { table: self, scores })
+        });
+        let (first, others) = counted.split_at_mut(1);
+        let by_code = &mut first[0];
+        for other in others {
+            by_code.iter_mut().zip(other).for_each(|(sum, more)| *sum += *more);
+        }
+        by_code[0] -= dropped as u32; // NaN has the key 0, below all
+        let mut steps = Steps::with_room_for(self.members.len());
+        let (mut tp, mut fp, mut top) = (0, 0, by_code.len());
+        for ties in self.members.chunk_by(|a, b| a == b).rev() {
+            let equal = ties.len() as u64;
+            let below = self.members.len() as u64 - tp - equal;
+            let code = (2 * below + equal) as usize;
+            // Codes of other values and gaps in between are 0: codes of ties skip some.
+            let above = fp + by_code[code + 1..top].iter().map(|&n| u64::from(n)).sum::<u64>();
+            fp = above + u64::from(by_code[code]) - equal;
+            tp += equal;
+            top = code;
+            steps.push(S::from_key(ties[0]), tp, above, fp);
+        }
+        Steps { positives: counts.0, negatives: counts.1, ..steps }
+    }
+
     /// Σt² over the groups of equal members.
     fn squares(&self) -> u128 {
         self.members.chunk_by(|a, b| a == b).map(|ties| (ties.len() as u128).pow(2)).sum()
@@ -214,6 +274,34 @@ impl<S: Score> Kernel for Ranks<'_, S> {
             }
         }
         (above, equal)
+    }
+}
+
+/// How many rows of a piece have each code, 2·below + equal.
+struct Codes<'a, S: Score> {
+    table: &'a Table<S::Key>,
+    scores: &'a [S],
+}
+
+impl<S: Score> Kernel for Codes<'_, S> {
+    type Out = Vec<u32>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<u32> {
+        const BLOCK: usize = 256;
+        let all = self.table.members.len() as u64;
+        let mut counts = vec![0u32; 2 * self.table.members.len() + 1];
+        let mut codes = [0; BLOCK];
+        for scores in self.scores.chunks(BLOCK) {
+            for (code, &score) in codes.iter_mut().zip(scores) {
+                let (above, equal) = self.table.rank(score.key());
+                *code = (2 * (all - above) - equal) as usize;
+            }
+            for &code in &codes[..scores.len()] {
+                counts[code] += 1;
+            }
+        }
+        counts
     }
 }
 

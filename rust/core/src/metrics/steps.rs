@@ -1,0 +1,219 @@
+//! The steps of the ROC curve: how many negatives are above each distinct score of a positive, and how many equal it.
+//!
+//! ```text
+//! for each distinct score t of a positive, falling:    tp = #{positives >= t}    above = #{negatives > t}    fp = #{negatives >= t}
+//! ```
+//!
+//! Between two steps the curve runs level: only negatives are there. So the area, Kolmogorov's distance, average precision, the
+//! best threshold, a placement of any row: all follow from the steps, of which a rare positive class has few. Nothing is
+//! sorted then but the positives: every row looks up how many of them are below it and equal to it,
+//!
+//! ```text
+//! code = 2·below + equal      one number for each gap between two positives and for each of their values: rows are counted by it
+//! ```
+//!
+//! Otherwise, and with weights, both classes are sorted and walked from the top.
+
+use super::MetricError;
+use super::auc::{Classes, Counts, Left, Member, Nan, Rows, Weighted, total};
+use super::key::Score;
+use super::rank;
+use super::sort;
+use crate::exec::Exec;
+
+/// The steps of the ROC curve, from the highest; counts in units of each class's weight.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Steps<S> {
+    /// Distinct scores of positives, falling.
+    pub thresholds: Vec<S>,
+    /// Positives at or above each.
+    pub tp: Vec<u64>,
+    /// Negatives above each.
+    pub above: Vec<u64>,
+    /// Negatives at or above each.
+    pub fp: Vec<u64>,
+    /// All positives.
+    pub positives: u64,
+    /// All negatives.
+    pub negatives: u64,
+    /// Rows that did not count.
+    pub left: Left,
+}
+
+impl<S> Steps<S> {
+    pub(crate) fn with_room_for(steps: usize) -> Self {
+        Self {
+            thresholds: Vec::with_capacity(steps),
+            tp: Vec::with_capacity(steps),
+            above: Vec::with_capacity(steps),
+            fp: Vec::with_capacity(steps),
+            positives: 0,
+            negatives: 0,
+            left: Left::default(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, threshold: S, tp: u64, above: u64, fp: u64) {
+        self.thresholds.push(threshold);
+        self.tp.push(tp);
+        self.above.push(above);
+        self.fp.push(fp);
+    }
+}
+
+/// The steps of all rows.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn steps<S: Score>(exec: &Exec, rows: &Rows<'_, S>, nan: Nan) -> Result<Steps<S>, MetricError> {
+    let (counts, left) = rows.check(exec, nan)?;
+    let dropped = if nan == Nan::Drop { left.nan } else { 0 };
+    let steps = match rows.weights {
+        None => rank::steps(exec, rows, total(&counts), dropped)
+            .unwrap_or_else(|| by_sorting::<S, S::Key>(exec, rows, nan, &counts)),
+        Some(_) => by_sorting::<S, Weighted<S::Key>>(exec, rows, nan, &counts),
+    };
+    Ok(Steps { left, ..steps })
+}
+
+fn by_sorting<S: Score, M: Member<Key = S::Key>>(
+    exec: &Exec,
+    rows: &Rows<'_, S>,
+    nan: Nan,
+    counts: &[Counts],
+) -> Steps<S> {
+    let mut classes = Classes::<M>::split(exec, rows, nan, counts);
+    classes.settle(exec);
+    sort::sort(exec, &mut classes.positives);
+    sort::sort(exec, &mut classes.negatives);
+    let weight = |members: &[M]| members.iter().map(M::weight).sum::<u64>();
+    let mut steps = Steps::with_room_for(0);
+    let (mut tp, mut fp, mut rest) = (0, 0, &classes.negatives[..]);
+    let mut take = |is_in: &dyn Fn(&M) -> bool| {
+        let out = rest.iter().rev().take_while(|m| is_in(m)).count();
+        let (below, taken) = rest.split_at(rest.len() - out);
+        rest = below;
+        weight(taken)
+    };
+    for ties in classes.positives.chunk_by(|a, b| a.key() == b.key()).rev() {
+        let key = ties[0].key();
+        tp += weight(ties);
+        let above = fp + take(&|m| m.key() > key);
+        fp = above + take(&|m| m.key() == key);
+        steps.push(S::from_key(key), tp, above, fp);
+    }
+    Steps { positives: tp, negatives: fp + weight(rest), ..steps }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::ROWS;
+    use crate::metrics::naive::tests::{executions, noise};
+    use proptest::prelude::*;
+
+    /// From the definition: a walk over all rows for each distinct score of a positive.
+    fn naive(labels: &[u8], scores: &[f64], weights: &[u64]) -> Steps<f64> {
+        let mut thresholds: Vec<f64> =
+            scores.iter().zip(labels).filter(|x| *x.1 == 1).map(|x| x.0 + 0.0).collect();
+        thresholds.sort_by(|a, b| b.total_cmp(a));
+        thresholds.dedup();
+        let sum = |class: u8, is_in: &dyn Fn(f64) -> bool| {
+            (0..labels.len()).filter(|&i| labels[i] == class && is_in(scores[i])).map(|i| weights[i]).sum()
+        };
+        let column = |class, is_in: fn(f64, f64) -> bool| {
+            thresholds.iter().map(|&t| sum(class, &|s| is_in(s, t))).collect()
+        };
+        Steps {
+            tp: column(1, |s, t| s >= t),
+            above: column(0, |s, t| s > t),
+            fp: column(0, |s, t| s >= t),
+            positives: sum(1, &|_| true),
+            negatives: sum(0, &|_| true),
+            left: Left::default(),
+            thresholds,
+        }
+    }
+
+    fn check(labels: &[u8], scores: &[f64]) {
+        let want = naive(labels, scores, &vec![1; labels.len()]);
+        for exec in executions() {
+            let rows = Rows { labels, scores, weights: None };
+            assert_eq!(steps(&exec, &rows, Nan::Raise), Ok(want.clone()), "{exec:?}");
+            let counts = rows.check(&exec, Nan::Raise).unwrap().0;
+            let sorted = by_sorting::<f64, u64>(&exec, &rows, Nan::Raise, &counts);
+            assert_eq!(sorted, want, "{exec:?}, by sorting");
+            if want.positives > 0 {
+                assert_eq!(rank::steps_of(&exec, &rows, total(&counts), 0), want, "{exec:?}, by looking up");
+            }
+        }
+    }
+
+    #[test]
+    fn at_known_values() {
+        check(&[0, 0, 1, 1], &[0.1, 0.4, 0.35, 0.8]);
+        check(&[1, 0, 1, 0, 1], &[0.5, 0.5, -0.0, 0.0, 0.0]);
+        check(&[1, 1], &[1.0, 1.0]);
+        check(&[0, 0], &[1.0, 2.0]);
+        check(&[0, 1, 0], &[f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY]);
+    }
+
+    #[test]
+    fn across_pieces_of_rows() {
+        let n = ROWS + 17;
+        let labels: Vec<u8> = noise(n).map(|x| u8::from(x % 6007 == 0)).collect();
+        check(&labels, &noise(2 * n).skip(n).map(|x| (x % 1000) as f64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nan_is_dropped_or_lowest() {
+        let (labels, scores) = ([1, 0, 1, 0, 1], [f32::NAN, 0.5, 0.75, f32::NAN, 0.25]);
+        let rows = Rows { labels: &labels, scores: &scores, weights: None };
+        for exec in executions() {
+            let got = steps(&exec, &rows, Nan::Drop).unwrap();
+            assert_eq!(
+                (got.thresholds, got.tp, got.above, got.fp),
+                (vec![0.75, 0.25], vec![1, 2], vec![0, 1], vec![0, 1])
+            );
+            assert_eq!((got.positives, got.negatives, got.left.nan), (2, 1, 2), "what is left");
+            let got = steps(&exec, &rows, Nan::Lowest).unwrap();
+            assert_eq!(
+                (got.tp, got.above, got.fp),
+                (vec![1, 2, 3], vec![0, 1, 1], vec![0, 1, 2]),
+                "one more step"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_counted_for_each_threshold(
+            rows in prop::collection::vec((0u8..2, -6i8..6, 0u8..3), 1..80),
+        ) {
+            let labels: Vec<u8> = rows.iter().map(|r| r.0).collect();
+            let scores: Vec<f64> = rows.iter().map(|r| f64::from(r.1) / 4.0).collect();
+            check(&labels, &scores);
+            let weights: Vec<f64> = rows.iter().map(|r| f64::from(r.2)).collect();
+            prop_assume!(weights.iter().any(|&w| w > 0.0));
+            let exists: Vec<usize> = (0..rows.len()).filter(|&i| weights[i] > 0.0).collect();
+            let of = |i: &usize| (labels[*i], scores[*i], weights[*i] as u64);
+            let (some_labels, (some_scores, some_weights)): (Vec<u8>, (Vec<f64>, Vec<u64>)) =
+                exists.iter().map(of).map(|(y, s, w)| (y, (s, w))).unzip();
+            let want = naive(&some_labels, &some_scores, &some_weights);
+            for exec in executions() {
+                let got = steps(&exec, &Rows { labels: &labels, scores: &scores, weights: Some(&weights) }, Nan::Raise).unwrap();
+                prop_assert_eq!(&got.thresholds, &want.thresholds);
+                // In units of each class: proportional to the weights.
+                for (got, all, want, all_wanted) in [
+                    (&got.tp, got.positives, &want.tp, want.positives),
+                    (&got.above, got.negatives, &want.above, want.negatives),
+                    (&got.fp, got.negatives, &want.fp, want.negatives),
+                ] {
+                    for (&g, &w) in got.iter().zip(want) {
+                        prop_assert_eq!(u128::from(g) * u128::from(all_wanted), u128::from(w) * u128::from(all));
+                    }
+                }
+            }
+        }
+    }
+}
