@@ -14,6 +14,7 @@ definitions, and where other libraries differ.
 from __future__ import annotations
 
 from fourstep.metrics.calibration import CalibrationCurve, bucket_error, calibration_curve, ece
+from fourstep.metrics.checks import Check, Checks, check
 from fourstep.metrics.curves import (
     DetCurve,
     GainCurve,
@@ -52,6 +53,8 @@ from fourstep.metrics.thresholds import (
 __all__ = [
     "AucBy",
     "CalibrationCurve",
+    "Check",
+    "Checks",
     "Confusion",
     "Decomposition",
     "DetCurve",
@@ -71,6 +74,7 @@ __all__ = [
     "bucket_error",
     "calibration_curve",
     "calibration_ratio",
+    "check",
     "confusion",
     "decompose",
     "det_curve",
