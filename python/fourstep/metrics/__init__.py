@@ -13,6 +13,7 @@ definitions, and where other libraries differ.
 
 from __future__ import annotations
 
+from fourstep.metrics.blend import BlendPoint, BlendSweep, blend_sweep
 from fourstep.metrics.calibration import CalibrationCurve, bucket_error, calibration_curve, ece
 from fourstep.metrics.checks import Check, Checks, check
 from fourstep.metrics.curves import (
@@ -52,6 +53,8 @@ from fourstep.metrics.thresholds import (
 
 __all__ = [
     "AucBy",
+    "BlendPoint",
+    "BlendSweep",
     "CalibrationCurve",
     "Check",
     "Checks",
@@ -70,6 +73,7 @@ __all__ = [
     "auc_by",
     "average_precision",
     "best_threshold",
+    "blend_sweep",
     "brier",
     "bucket_error",
     "calibration_curve",
