@@ -236,29 +236,22 @@ def blend_sweep(
             if wrong is None:
                 nes.append(sweep.ne(score, a))
     counts = sweep.counts
-    columns = {"auc": _column(aucs)}
-    if np.isnan(columns["auc"]).any():
-        columns["auc"][:] = undefined(
-            "auc", _one_class(counts["positives"], counts["negatives"]), on_undefined
-        )
+    p, n = counts["positives"], counts["negatives"]
+    columns = {"auc": _column("auc", aucs, _one_class(p, n), on_undefined)}
     if gaucs:
-        columns["gauc"] = _column(gaucs)
-        if np.isnan(columns["gauc"]).any():
-            why = f"of {plural(gaucs[0].counts['groups'], 'group')} none takes part"
-            columns["gauc"][:] = undefined("gauc", why, on_undefined)
+        why = f"of {plural(gaucs[0].counts['groups'], 'group')} none takes part"
+        columns["gauc"] = _column("gauc", gaucs, why, on_undefined)
     if nes:
-        columns["ne"] = _column(nes)
-        if sweep.entropy == 0.0:
-            why = f"it needs both classes or a base_rate, and all rows are of class {int(counts['positives'] > 0)}"
-            columns["ne"][:] = undefined("ne", why, on_undefined)
-        elif sweep.infinite:
-            first, n = sweep.infinite[0]
-            warnings.warn(
-                f"ne is inf at {len(sweep.infinite)} of {plural(len(nes), 'share')}, the first a = {first:g}:"
-                f" {plural(n, 'row')} certain and wrong",
-                MetricWarning,
-                stacklevel=2,
-            )
+        why = f"it needs both classes or a base_rate, and all rows are of class {int(p > 0)}"
+        columns["ne"] = _column("ne", nes, why, on_undefined)
+    if sweep.infinite and sweep.entropy:
+        first, wrong_rows = sweep.infinite[0]
+        warnings.warn(
+            f"ne is inf at {len(sweep.infinite)} of {plural(len(nes), 'share')}, the first a = {first:g}:"
+            f" {plural(wrong_rows, 'row')} certain and wrong",
+            MetricWarning,
+            stacklevel=2,
+        )
     return BlendSweep(
         shares,
         columns["auc"],
@@ -270,8 +263,14 @@ def blend_sweep(
     )
 
 
-def _column(values: Sequence[float | None]) -> NDArray[np.float64]:
-    return np.array([math.nan if x is None else float(x) for x in values])
+def _column(
+    name: str, values: Sequence[float | None], why: str, on_undefined: OnUndefined
+) -> NDArray[np.float64]:
+    """Return the values; without one at any a, as it depends on labels and weights alone, what stands for it."""
+    found = np.array([math.nan if x is None else float(x) for x in values])
+    if np.isnan(found).any():
+        found[:] = undefined(name, why, on_undefined, stacklevel=4)
+    return found
 
 
 def _grid(grid: ArrayLike | None) -> NDArray[np.float64]:

@@ -415,7 +415,8 @@ def gauc_by_size(
     axes : matplotlib axes, optional
         Where to draw; by default in a new figure. How many groups there are is bars on an axis of their own.
     level : float
-        Of the interval of each point: ± z standard errors of a weighted mean over its groups; one group alone has none.
+        Of the interval of each point: ± z standard errors of a weighted mean over its groups, clipped to [0, 1]; one
+        group alone has none.
 
     Returns
     -------
@@ -441,24 +442,18 @@ def gauc_by_size(
     power = np.frexp(sizes)[1] - 1  # 2^power <= rows < 2^(power + 1)
     z = NormalDist().inv_cdf((1 + _level(level)) / 2)
     found = np.unique(power)
-    means, errors, counts = [], [], []
-    for size in found:
-        a, w = auc[power == size], sizes[power == size]
-        mean = weighted_mean(a, w)
-        assert mean is not None  # a group has rows
-        n = len(a)
-        spread = math.sqrt(math.fsum((w * w * (a - mean) ** 2).tolist())) / w.sum()
-        means.append(mean)
-        errors.append(z * spread * math.sqrt(n / (n - 1)) if n > 1 else 0.0)
-        counts.append(n)
+    parts = [(auc[power == size], sizes[power == size]) for size in found]
+    means, errors = np.array([_mean_and_error(*part) for part in parts]).T
+    below, above = means - np.maximum(means - z * errors, 0.0), np.minimum(means + z * errors, 1.0) - means
+    counts = np.array([len(a) for a, _ in parts], np.float64)
     with drawing(axes) as on:
         on.set_xscale("log", base=2)
         start = np.exp2(found)
-        _bars(on, start * math.sqrt(2), np.array(counts, np.float64), 0.6 * start, "groups")
+        _bars(on, start * math.sqrt(2), counts, 0.6 * start, "groups")
         on.errorbar(
             start * math.sqrt(2),
             means,
-            yerr=errors,
+            yerr=[below, above],
             color=VALID,
             marker="o",
             markersize=4,
@@ -469,6 +464,16 @@ def gauc_by_size(
         on.set(title="gAUC by rows of the group", xlabel="rows of a group", ylabel="gAUC")
         on.legend()
     return owner(on)
+
+
+def _mean_and_error(values: Floats, weights: Floats) -> tuple[float, float]:
+    """Return Σ w·v/Σ w and its standard error, √(n/(n − 1)·Σ w²·(v − mean)²)/Σ w; 0 for one value."""
+    mean, n = weighted_mean(values, weights), len(values)
+    assert mean is not None  # a group has rows
+    if n == 1:
+        return mean, 0.0
+    squares = math.fsum((weights * weights * (values - mean) ** 2).tolist())
+    return mean, math.sqrt(n / (n - 1) * squares) / float(weights.sum())
 
 
 def blend_sweep(sweep: metrics.BlendSweep) -> Figure:
