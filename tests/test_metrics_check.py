@@ -214,6 +214,14 @@ def test_a_part_of_the_curve_below_the_diagonal_warns_and_is_found() -> None:
     assert report.warned == ("diagonal",)
 
 
+def test_the_crossing_is_where_the_lines_meet() -> None:
+    """Three scores, so three segments: (0, 0), (½, ¼), (¾, 1), (1, 1); the second crosses x = y at 0.625."""
+    y = np.repeat([0, 1, 0, 1, 0], [400, 200, 200, 600, 200])
+    score = np.repeat([2, 2, 1, 1, 0], [400, 200, 200, 600, 200])
+    values = quietly(y, score)["diagonal"].values
+    assert (values["depth"], values["fpr"], values["fpr_range"]) == (0.25, 0.5, (0.0, 0.625))
+
+
 def test_two_dips_are_counted() -> None:
     y, score = good(20_000)
     score[np.flatnonzero(y == 0)[:1000]] += 100

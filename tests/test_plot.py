@@ -272,7 +272,7 @@ def test_gauc_by_size_is_the_gauc_of_the_groups_of_that_size() -> None:
     rows = np.bincount(user)
     point = np.asarray(axes.get_lines()[0].get_xydata())
     middles, groups = bars(behind)
-    whole = metrics.gauc(y, p, user)
+    whole = metrics.gauc(y, p, user, per_group=True)
     assert groups.sum() == whole.groups_kept
     seen = 0
     for (x, value), count in zip(point, groups, strict=True):
@@ -285,8 +285,15 @@ def test_gauc_by_size_is_the_gauc_of_the_groups_of_that_size() -> None:
     assert seen >= 4
     assert middles == pytest.approx(point[:, 0], rel=0.1)
     assert lines(axes)[f"all: {float(whole):.4g}"][0, 1] == whole
-    spread = errors(axes)
-    assert (spread[:, 0] <= point[:, 1]).all() and (spread[:, 1] > spread[:, 0]).any()
+    each = whole.per_group
+    assert each is not None
+    z = NormalDist().inv_cdf(0.975)
+    for (x, value), count, limits in zip(point, groups, errors(axes), strict=True):
+        size = round(x / math.sqrt(2))
+        mine = each["kept"] & (each["rows"] >= size) & (each["rows"] < 2 * size)
+        share = each["rows"][mine] / each["rows"][mine].sum()
+        error = math.sqrt((share**2 * (each["auc"][mine] - value) ** 2).sum() * count / max(count - 1, 1))
+        assert limits == pytest.approx([max(value - z * error, 0), min(value + z * error, 1)], abs=1e-12)
     with pytest.raises(ValueError, match="gauc has no value"):
         fs.plot.gauc_by_size([1, 1], [0.1, 0.2], [1, 1])
 
