@@ -254,7 +254,7 @@ def check(
                     data.given + added,
                     "noted" if constant is None else "warned",
                 ),
-                _unchanged(data, "ranks", "rank of score", _ranks(data.key)),
+                _unchanged(data, "ranks", "rank of score", _ranks(data.key, data.order)),
                 *(_unchanged(data, *names, call(_read_only(data.given))) for names, call in maps.items()),
                 _negation(data),
             ]
@@ -464,8 +464,12 @@ def _normal(data: _Data) -> Check:
     return Check("normal scores", "noted", found, values)
 
 
-def _ranks(key: Array) -> NDArray[np.int64]:
-    return np.unique(key, return_inverse=True)[1].astype(np.int64)
+def _ranks(key: Array, order: Array) -> NDArray[np.int64]:
+    """Return 0 for the lowest score, 1 for the next …; the same for equal ones."""
+    x = key[order]
+    ranks = np.empty(len(x), np.int64)
+    ranks[order] = np.cumsum(np.concatenate([[False], x[1:] != x[:-1]]))
+    return ranks
 
 
 def _unchanged(data: _Data, name: str, what: str, mapped: ArrayLike, on_ties: Status = "warned") -> Check:
