@@ -13,8 +13,10 @@ definitions, and where other libraries differ.
 
 from __future__ import annotations
 
+from fourstep.metrics.blend import BlendPoint, BlendSweep, blend_sweep
 from fourstep.metrics.bootstrap import bootstrap
 from fourstep.metrics.calibration import CalibrationCurve, bucket_error, calibration_curve, ece
+from fourstep.metrics.checks import Check, Checks, check
 from fourstep.metrics.comparison import Comparison, Difference, compare
 from fourstep.metrics.curves import (
     DetCurve,
@@ -54,7 +56,11 @@ from fourstep.metrics.thresholds import (
 
 __all__ = [
     "AucBy",
+    "BlendPoint",
+    "BlendSweep",
     "CalibrationCurve",
+    "Check",
+    "Checks",
     "Comparison",
     "Confusion",
     "Decomposition",
@@ -73,11 +79,13 @@ __all__ = [
     "auc_by",
     "average_precision",
     "best_threshold",
+    "blend_sweep",
     "bootstrap",
     "brier",
     "bucket_error",
     "calibration_curve",
     "calibration_ratio",
+    "check",
     "compare",
     "confusion",
     "decompose",

@@ -1,4 +1,4 @@
-"""Intervals: how far an AUC would be from the one that was measured, with other rows of the same kind (DeLong et al. 1988).
+"""Intervals: how far an AUC would be from the one measured, with other rows of the same kind (DeLong et al. 1988).
 
     var AUC        = S(v₊/2N)/P + S(v₋/2P)/N             v: placements, in halves; S: variance with n − 1
     cov(a, b)      = the same with the covariances of the placements by a and by b

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: One colour a meaning, in every picture.
@@ -63,3 +66,18 @@ def figure(columns: int, rows: int = 1) -> Figure:
     made = Figure(figsize=(5.2 * columns, 3.8 * rows), layout="constrained")
     FigureCanvasAgg(made)
     return made
+
+
+@contextmanager
+def drawing(axes: Axes | None) -> Iterator[Axes]:
+    """Give the axis, or one of a new figure, in the look of all pictures; a new figure is laid out at the end."""
+    with style():
+        on = figure(1).subplots() if axes is None else axes
+        yield on
+        if axes is None:
+            owner(on).canvas.draw()
+
+
+def owner(axes: Axes) -> Figure:
+    """Return the figure that an axis is in."""
+    return cast("Figure", axes.figure)

@@ -1,4 +1,4 @@
-"""Pictures of a run: curves by epoch, ROC, scores by label, and the four of them in one."""
+"""Pictures of a run: curves by epoch; and loss, gAUC, ROC and scores by label in one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fourstep import metrics
+from fourstep.plot.evaluation import roc, scores
 from fourstep.plot.look import REST, TRAIN, VALID, figure, style
 
 if TYPE_CHECKING:
@@ -55,59 +55,6 @@ def curves(history: History, key: str, axes: Axes, *, title: str, best: int | No
     axes.legend()
 
 
-def roc(y: Labels, score: Floats, axes: Axes, *, label: str = "") -> None:
-    """Draw true positive rate over false positive rate, with the diagonal of a coin (M2).
-
-    Parameters
-    ----------
-    y : (n,) uint8
-    score : (n,) float64
-    axes : matplotlib axes
-    label : str, optional
-        What the legend says.
-    """
-    x, t, _ = metrics.roc_curve(y, score)
-    axes.fill_between(x, t, color=VALID, alpha=0.08, linewidth=0)
-    axes.plot(x, t, color=VALID, label=label or None)
-    axes.plot([0, 1], [0, 1], color=TRAIN, linewidth=1, linestyle="--", label="a coin")
-    axes.set_title("ROC")
-    axes.set_xlabel("false positive rate")
-    axes.set_ylabel("true positive rate")
-    axes.set_aspect("equal")
-    axes.legend(loc="lower right")
-
-
-def scores(y: Labels, score: Floats, axes: Axes, *, threshold: float | None = None) -> None:
-    """Draw the distribution of the scores of each class.
-
-    Parameters
-    ----------
-    y : (n,) uint8
-    score : (n,) float64
-    axes : matplotlib axes
-    threshold : float, optional
-        A line.
-    """
-    edges = np.linspace(score.min(), score.max() + 1e-9, 41)
-    for value, colour in ((0, TRAIN), (1, VALID)):
-        of_class = score[y == value]
-        axes.hist(
-            of_class,
-            bins=list(edges),
-            density=True,
-            color=colour,
-            alpha=0.55,
-            label=f"label {value}: {len(of_class):,} rows",
-        )
-    if threshold is not None:
-        axes.axvline(threshold, color=REST, linewidth=1, linestyle="--", label=f"threshold {threshold:.3f}")
-    axes.set_ylim(top=1.3 * axes.get_ylim()[1])  # room for the legend
-    axes.set_title("scores by label")
-    axes.set_xlabel("score")
-    axes.set_ylabel("density")
-    axes.legend()
-
-
 def overview(
     history: History,
     y: Labels,
@@ -136,7 +83,7 @@ def overview(
         curves(
             history, "gauc" if grouped else "auc", axes[0, 1], title="gAUC" if grouped else "AUC", best=best
         )
-        roc(y, score, axes[1, 0], label=f"AUC {auc:.4f}")
+        roc(y, score, axes[1, 0], label=f"AUC {auc:.4f}", band=None)
         scores(y, score, axes[1, 1], threshold=threshold)
         made.canvas.draw()
     return made
