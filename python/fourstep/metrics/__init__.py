@@ -28,9 +28,12 @@ from fourstep.metrics.curves import (
     threshold_curve,
 )
 from fourstep.metrics.decomposition import Decomposition, decompose
+from fourstep.metrics.evaluation import evaluate
+from fourstep.metrics.gap import ClassGap
 from fourstep.metrics.lists import hit_rate, mrr, ndcg, precision_at, recall_at
 from fourstep.metrics.losses import brier, calibration_ratio, logloss, ne
 from fourstep.metrics.ranking import auc, gauc
+from fourstep.metrics.report import Report
 from fourstep.metrics.score import MetricWarning, Score, UndefinedMetricWarning
 from fourstep.metrics.shift import js, ks, psi
 from fourstep.metrics.slices import AucBy, auc_by
@@ -52,12 +55,14 @@ from fourstep.metrics.thresholds import (
 __all__ = [
     "AucBy",
     "CalibrationCurve",
+    "ClassGap",
     "Confusion",
     "Decomposition",
     "DetCurve",
     "GainCurve",
     "MetricWarning",
     "PrCurve",
+    "Report",
     "RocCurve",
     "Score",
     "Threshold",
@@ -75,6 +80,7 @@ __all__ = [
     "decompose",
     "det_curve",
     "ece",
+    "evaluate",
     "f1",
     "fbeta",
     "fpr",

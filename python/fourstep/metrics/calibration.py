@@ -123,9 +123,12 @@ def ece(
     0.21875 (ece: 2 positives, 2 negatives)
     """
     got = _probabilities(y, p, sample_weight, pos_label)
-    curve = _curve(got, p, number_of_bins(bins), strategy)
+    return _ece(got, _curve(got, p, number_of_bins(bins), strategy))
+
+
+def _ece(rows: Rows, curve: CalibrationCurve) -> Score:
     gaps = curve.share * np.abs(curve.observed - curve.predicted)
-    return Score(math.fsum(gaps.tolist()), "ece", counts=taken(got) | {"bins": len(gaps)})
+    return Score(math.fsum(gaps.tolist()), "ece", counts=taken(rows) | {"bins": len(gaps)})
 
 
 def bucket_error(
