@@ -468,7 +468,7 @@ def test_the_table_has_every_number() -> None:
     assert f"{report.class_gap.gap:.6f}" in text  # type: ignore[union-attr]
     assert "rows with NaN dropped" in text
     assert "rows of weight 0" in text
-    for heading in ("by position", "by time", "actual 1", "within groups", "F1 at 0.5"):
+    for heading in ("by position", "by time", "actual 1", "within groups", "at threshold 0.5"):
         assert heading in text
 
 

@@ -132,13 +132,13 @@ def evaluate(
     metric                       value
     prevalence                   0.500000
     AUC                          0.777778
-    AUC in groups                1.000000   by impressions, 2 groups kept, 0 dropped
+    gAUC                         1.000000   by impressions, 2 groups kept, 0 dropped
     AUC of pairs within groups   1.000000   44.44% of pairs
     AUC of pairs between groups  0.600000   55.56% of pairs
     average precision            0.805556
     KS                           0.666667
     class gap                    1.500000   1.273 standard deviations
-    F1 at 0                      0.666667
+    F1                           0.666667   at threshold 0
     precision                    0.666667
     recall                       0.666667
     specificity                  0.666667

@@ -105,25 +105,19 @@ class Report:
 
     def lines(self) -> list[tuple[str, float, str]]:
         """Return the metrics that there are, as the table has them: name, value, and what there is to say."""
-        named = [
-            (name, float(value), _said(value))
-            for key, name in _NAMES.items()
-            if (value := getattr(self, key)) is not None
-        ]
-        return [line for name in named for line in self._with_parts(name)]
+        there = {name: getattr(self, key) for key, name in _NAMES.items()}
+        lines = [(name, float(value), _said(value)) for name, value in there.items() if value is not None]
+        return [part for line in lines for part in self._with_parts(line)]
 
     def _with_parts(self, line: tuple[str, float, str]) -> Iterator[tuple[str, float, str]]:
         """Yield the line, and behind some what belongs there."""
         name, value, said = line
-        yield (
-            (f"{name} at {self.confusion.threshold:g}", value, said)
-            if name == "F1" and self.confusion
-            else line
-        )
+        at = f"at threshold {self.confusion.threshold:g}" if name == "F1" and self.confusion else said
+        yield name, value, at
         if name == "KS" and self.class_gap is not None:
             gap = self.class_gap
             yield "class gap", gap.gap, f"{gap.standardised:.4g} standard deviations"
-        if name == "AUC in groups" and self.decomposition is not None:
+        if name == "gAUC" and self.decomposition is not None:
             parts = self.decomposition
             yield "AUC of pairs within groups", parts.within, f"{parts.within_share:.2%} of pairs"
             yield "AUC of pairs between groups", parts.between, f"{parts.between_share:.2%} of pairs"
@@ -169,8 +163,8 @@ class Report:
         for head, justify in (("metric", "left"), ("value", "right"), ("", "left")):
             made.add_column(head, justify=justify)  # type: ignore[arg-type]
         for name, value, said in self.lines():
-            made.add_row(name, shown(value), said, style="bold" if name in ("AUC", "AUC in groups") else "")
-        rest = [Text(part) for part in self._tables()]
+            made.add_row(name, shown(value), said, style="bold" if name in ("AUC", "gAUC") else "")
+        rest = [Text(f"\n{part}") for part in self._tables()]
         remarks = [
             Text(each, style="yellow" if each.startswith("warning") else "dim") for each in self._remarks()
         ]
@@ -230,8 +224,8 @@ class Report:
 _NAMES = {
     "prevalence": "prevalence",
     "auc": "AUC",
-    "gauc": "AUC in groups",
-    "position_auc": "AUC in positions",
+    "gauc": "gAUC",
+    "position_auc": "gAUC by position",
     "average_precision": "average precision",
     "ks": "KS",
     "f1": "F1",
