@@ -307,6 +307,29 @@ def test_nan_ranked_lowest_takes_part_in_what_only_ranks() -> None:
     assert plain.confusion is not None, "without NaN the policy changes nothing"
 
 
+@pytest.mark.parametrize("nan", ["raise", "drop", "lowest"])
+def test_a_row_of_weight_zero_does_not_exist_whatever_its_score(nan: Any) -> None:
+    data = Data(n=60)
+    weight = np.where(np.arange(60) % 5 == 0, 0.0, data.weight + 0.5)
+    score = np.where(weight == 0, np.nan, data.score).astype(np.float32)
+    there = weight > 0
+    options: dict[str, Any] = {"expected": data.expected, "nan": nan}
+    slices = {"groups": data.groups % 4, "position": data.position, "time": data.day}
+    with_them = metrics.evaluate(data.y, score, sample_weight=weight, **slices, **options)
+    without = metrics.evaluate(
+        data.y[there],
+        score[there],
+        sample_weight=weight[there],
+        **{name: ids[there] for name, ids in slices.items()},
+        **options,
+    )
+    assert with_them.dropped == {"weight_zero": 12}
+    left, right = with_them.to_dict(), without.to_dict()
+    for made in (left, right):
+        del made["dropped"], made["decomposition"]["dropped"], made["gauc_groups"]
+    assert left == right
+
+
 def test_infinite_loss_is_said_with_its_index_among_all_rows() -> None:
     y, p = [0, 0, 1, 1], [np.nan, 0.5, 0.0, 1.0]
     with pytest.warns(metrics.MetricWarning, match="1 row certain and wrong, the first at index 2") as caught:

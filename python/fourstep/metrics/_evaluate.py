@@ -21,11 +21,19 @@ import numpy as np
 from fourstep import _core, exact_math
 from fourstep._runtime import execution
 from fourstep.metrics import losses, thresholds
+from fourstep.metrics._counts import count, edges
 from fourstep.metrics._groups import as_integers
 from fourstep.metrics._inputs import Array, Rows, same_index, same_length
 from fourstep.metrics._inputs import rows as checked_rows
 from fourstep.metrics._nan import Nan, taken
-from fourstep.metrics.calibration import CalibrationCurve, _curve, _ece, bucket_error
+from fourstep.metrics.calibration import (
+    MAX_RELATIVE_ERROR,
+    MAX_SPAN,
+    CalibrationCurve,
+    _binned,
+    _bucket_error,
+    _ece,
+)
 from fourstep.metrics.curves import average_precision
 from fourstep.metrics.decomposition import Decomposition, decompose
 from fourstep.metrics.ranking import GroupWeight, OneClass, auc, gauc
@@ -109,7 +117,7 @@ def by_order(data: Checked, ci: float | None, on_undefined: OnUndefined) -> ByOr
         for metric in (auc, average_precision, ks)
     ]
     for each in got:
-        each.dropped = data.dropped
+        each.dropped = dict(data.dropped)
     got[0].ci, got[0].se = auc_interval(data, ci)
     best = best_threshold(y, score, sample_weight=weight) if y.any() and not data.unranked else None
     return ByOrder(got[0], got[1], got[2], best)
@@ -243,8 +251,11 @@ class ByBin(NamedTuple):
 def by_bin(rows: Rows, p: Array, bins: int) -> ByBin:
     """Compare predictions with rates in bins of equal weight, and in buckets."""
     data = Rows(rows.y, p, rows.weight)
-    curve = _curve(data, p, bins, "quantile")
-    buckets = bucket_error(rows.y, p, on_undefined=math.nan) if rows.weight is None else None
+    counts = count(data)
+    curve = _binned(data, edges(counts, bins))
+    buckets = None
+    if rows.weight is None:
+        buckets = _bucket_error(data, counts, MAX_SPAN, MAX_RELATIVE_ERROR, math.nan)
     return ByBin(curve, _ece(data, curve), buckets)
 
 

@@ -65,10 +65,10 @@ def class_gap(rows: Rows) -> ClassGap | str:
         infinite = not (math.isfinite(lowest) and math.isfinite(highest))
         return "infinite scores have no mean" if infinite else "the scores span more than a float64 holds"
     t = score if width == 1.0 and lowest == 0.0 else (score - lowest) / (width or 1.0)
-    weight = np.ones(len(t)) if rows.weight is None else rows.weight
-    share = _mean(rows.y.astype(np.float64), weight)
+    share = _mean(rows.y.astype(np.float64), rows.weight)
     (mean, variance), (other, other_variance) = (
-        _moments(t[of_class], weight[of_class]) for of_class in (rows.y == 1, rows.y == 0)
+        _moments(t[of_class], None if rows.weight is None else rows.weight[of_class])
+        for of_class in (rows.y == 1, rows.y == 0)
     )
     gap = (mean - other) * width
     spread = math.sqrt(share * variance + (1.0 - share) * other_variance) * width
@@ -76,12 +76,12 @@ def class_gap(rows: Rows) -> ClassGap | str:
     return ClassGap(lowest + mean * width, lowest + other * width, gap, spread, standardised)
 
 
-def _moments(t: Floats, weight: Floats) -> tuple[float, float]:
+def _moments(t: Floats, weight: Floats | None) -> tuple[float, float]:
     mean = _mean(t, weight)
     return mean, _mean((t - mean) ** 2, weight)
 
 
-def _mean(values: Floats, weight: Floats) -> float:
+def _mean(values: Floats, weight: Floats | None) -> float:
     """Return the weighted mean of values in [0, 1], rounded once."""
     return _core.metrics_loss(
         np.zeros(len(values), np.uint8), values, weight, "prediction", 0.0, execution()
