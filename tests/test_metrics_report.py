@@ -314,7 +314,7 @@ def test_a_row_of_weight_zero_does_not_exist_whatever_its_score(nan: Any) -> Non
     score = np.where(weight == 0, np.nan, data.score).astype(np.float32)
     there = weight > 0
     options: dict[str, Any] = {"expected": data.expected, "nan": nan}
-    slices = {"groups": data.groups % 4, "position": data.position, "time": data.day}
+    slices: dict[str, Any] = {"groups": data.groups % 4, "position": data.position, "time": data.day}
     with_them = metrics.evaluate(data.y, score, sample_weight=weight, **slices, **options)
     without = metrics.evaluate(
         data.y[there],
