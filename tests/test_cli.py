@@ -515,6 +515,137 @@ def test_evaluate_counts_scores_that_are_certain_and_wrong_and_says_why_there_is
     assert said[2] == ""
 
 
+@pytest.fixture
+def scores(tmp_path: Path) -> tuple[str, dict[str, Any]]:
+    """Two models' scores with all that can be said of a row, in a file."""
+    rng = np.random.default_rng(1)
+    n = 300
+    y = (rng.random(n) < 0.4).astype(int)
+    columns: dict[str, Any] = {
+        "y": y,
+        "p": np.clip(rng.normal(0.4 + 0.2 * y, 0.2), 0.01, 0.99).round(3),
+        "old": np.clip(rng.normal(0.4 + 0.1 * y, 0.2), 0.01, 0.99).round(3),
+        "user": rng.integers(0, 20, n),
+        "w": rng.integers(0, 3, n) / 4,
+        "place": rng.integers(1, 12, n),
+        "day": rng.choice(["2024-05-01", "2024-05-02"], n),
+    }
+    return write_csv(tmp_path / "scores.csv", {k: v.tolist() for k, v in columns.items()}), columns
+
+
+def test_evaluate_prints_and_writes_the_report_of_the_library(
+    scores: tuple[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, data = scores
+    words = ["--label", "y", "--score", "p", "--groups", "user", "--weight", "w", "--position", "place"]
+    words += ["--time", "day", "--threshold", "0.5", "--json", str(tmp_path / "e.json")]
+    assert main(["evaluate", path, *words]) == 0
+    report = fs.metrics.evaluate(
+        data["y"],
+        data["p"],
+        groups=data["user"],
+        sample_weight=data["w"],
+        position=data["place"],
+        time=data["day"],
+        clip="eps",
+    )
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["report"] == json.loads(report.to_json())
+    assert (found["auc"], found["f1"], found["rows"]) == (report.auc, report.f1, report.counts["rows"])
+    assert found["base_rate"] == report.prevalence
+    assert found["report"]["position"]["slice"] == list(range(1, 12)), "positions are numbers, not texts"
+    assert found["calibration"]["predicted"] == pytest.approx(np.average(data["p"], weights=data["w"]))
+    text = capsys.readouterr().out
+    assert repr(report) in text
+    assert f"gAUC: mean over users weighted by impressions; {report.gauc.groups_kept}" in text  # type: ignore[union-attr]
+
+
+def test_evaluate_takes_the_threshold_that_is_best_for_weighted_rows(
+    scores: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    path, data = scores
+    words = ["--label", "y", "--score", "p", "--weight", "w", "--json", str(tmp_path / "e.json")]
+    assert main(["evaluate", path, *words]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    best = fs.metrics.best_threshold(data["y"], data["p"], sample_weight=data["w"])
+    assert (found["threshold"], found["f1"]) == (best, best.value)
+    assert best != fs.metrics.best_threshold(data["y"], data["p"])
+
+
+def test_evaluate_compares_two_columns(
+    scores: tuple[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, data = scores
+    words = ["--label", "y", "--score", "p", "--compare", "old", "--groups", "user", "--time", "day"]
+    assert main(["evaluate", path, *words, "--json", str(tmp_path / "e.json")]) == 0
+    text = capsys.readouterr().out
+    new, old = (float(fs.metrics.auc(data["y"], data[name])) for name in ("p", "old"))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["metric", "p", "old", "difference"] in lines
+    assert ["AUC", f"{new:.6f}", f"{old:.6f}", f"{new - old:.6f}"] in lines
+    on = data["day"] == "2024-05-01"
+    new_day, old_day = (float(fs.metrics.auc(data["y"][on], data[name][on])) for name in ("p", "old"))
+    day = ["AUC,", "time", "2024-05-01", f"{new_day:.6f}", f"{old_day:.6f}", f"{new_day - old_day:.6f}"]
+    assert day in lines
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert (found["auc"], found["compare"]["score"]) == (new, "old")
+    assert found["compare"]["report"]["auc"] == old
+    logits = write_csv(
+        tmp_path / "l.csv",
+        {"y": data["y"].tolist(), "p": data["p"].tolist(), "z": (9 * data["old"]).tolist()},
+    )
+    assert main(["evaluate", logits, "--label", "y", "--score", "p", "--compare", "z"]) == 0
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("Brier score"))
+    assert line.split()[-2:] == ["-", "-"], "what one of them does not have is a dash"
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_evaluate_draws(scores: tuple[str, Any], suffix: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: nothing was drawn")
+    out = tmp_path / f"figure.{suffix}"
+    assert main(["evaluate", scores[0], "--label", "y", "--score", "p", "--plot", str(out)]) == 0
+    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
+    assert out.read_bytes().startswith(start)
+
+
+def test_evaluate_refuses_columns_and_files_that_do_not_fit(
+    scores: tuple[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, data = scores
+    words = ["evaluate", path, "--label", "y", "--score", "p"]
+    for flag in ("--compare", "--groups", "--weight", "--position", "--time"):
+        assert "no column 'none'" in refused(capsys, *words, flag, "none")
+    assert "unknown suffix '.txt', need one of .png" in refused(capsys, *words, "--plot", "f.txt")
+    columns = {name: values.tolist() for name, values in data.items()}
+    columns |= {"minus": [-0.5, *columns["w"][1:]], "zero": [0] * 300, "hole": ["", *columns["day"][1:]]}
+    columns |= {"one": columns["y"]}
+    bad = write_csv(tmp_path / "bad.csv", columns)
+    words = ["evaluate", bad, "--label", "y", "--score", "p"]
+    assert "column 'minus': 1 row is negative (first: row 1, -0.5)" in refused(
+        capsys, *words, "--weight", "minus"
+    )
+    assert "column 'zero' is 0 in all 300 rows" in refused(capsys, *words, "--weight", "zero")
+    assert "column 'y' holds one class only: it is 1" in refused(capsys, *words, "--weight", "one")
+    for flag in ("--time", "--position"):
+        assert "column 'hole': 1 row is null (first: row 1)" in refused(capsys, *words, flag, "hole")
+    many = write_csv(
+        tmp_path / "many.csv", {"y": [0, 1] * 501, "p": [0.1, 0.2] * 501, "ts": list(range(1002))}
+    )
+    said = refused(capsys, "evaluate", many, "--label", "y", "--score", "p", "--time", "ts")
+    assert "column 'ts' has 1,002 values, need slices: at most 1,000" in said
+
+
+def test_evaluate_cuts_moments_to_days(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    polars = pytest.importorskip("polars", reason="polars is not installed: no dates were read")
+    moments = np.datetime64("2024-05-01T10", "ms") + np.arange(4) * np.timedelta64(10, "h")
+    path = tmp_path / "t.parquet"
+    polars.DataFrame({"y": [0, 1, 0, 1], "p": [0.1, 0.2, 0.3, 0.4], "at": moments}).write_parquet(path)
+    assert main(["evaluate", str(path), "--label", "y", "--score", "p", "--time", "at"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["2024-05-01", "1.000000", "2", "1"] in lines
+    assert ["2024-05-02", "1.000000", "2", "1"] in lines
+
+
 def test_score_says_what_is_unseen_and_that_a_run_is_not_finished(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -668,6 +799,9 @@ def test_without_any_extra_the_command_trains_scores_and_evaluates(tmp_path: Pat
     made = alone("evaluate", "scores.csv", *words, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert "gAUC" in made.stdout
+    made = alone("evaluate", "scores.csv", *words, "--plot", "f.png", cwd=tmp_path)
+    assert made.returncode == 2
+    assert "--plot needs matplotlib: pip install 'fourstep[plot]'" in made.stderr
     made = alone("train", "--out", "run", "--resume", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
 

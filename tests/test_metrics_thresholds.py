@@ -160,6 +160,32 @@ def test_every_threshold_is_tried(metric: str, data: st.DataObject) -> None:
     assert got.confusion.tp == int(((score >= want) & (y == 1)).sum())
 
 
+@pytest.mark.parametrize("metric", ["mcc", "fbeta", "f1", "accuracy", "youden"])
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_row_of_weight_three_is_three_rows(metric: str, data: st.DataObject) -> None:
+    n = data.draw(st.integers(2, 20))
+    y = np.array([0, 1, *data.draw(st.lists(st.integers(0, 1), min_size=n - 2, max_size=n - 2))], np.uint8)
+    values = st.one_of(st.integers(-3, 3).map(float), st.just(math.inf))
+    score = np.array(data.draw(st.lists(values, min_size=n, max_size=n)))
+    weight = np.array([1, 1, *data.draw(st.lists(st.integers(0, 3), min_size=n - 2, max_size=n - 2))])
+    weight[y == 0] *= data.draw(st.sampled_from([1, 64]))  # each class has a unit of its own
+    beta = 2.0 if metric == "fbeta" else None
+    want = metrics.best_threshold(np.repeat(y, weight), np.repeat(score, weight), metric, beta=beta)  # type: ignore[arg-type]
+    for scale in (1.0, 2.0**-40, 2.0**700):
+        got = metrics.best_threshold(y, score, metric, beta=beta, sample_weight=weight * scale)  # type: ignore[arg-type]
+        assert (got, got.value) == (want, want.value)
+        assert np.array_equal(np.asarray(got.confusion), np.asarray(want.confusion) * scale)
+
+
+def test_weighted_integers_that_no_float64_tells_apart() -> None:
+    score = np.array([2**60, 2**60 + 1, 2**60 + 2, 5])
+    with pytest.raises(ValueError, match="no float64 lies between"):
+        metrics.best_threshold([0, 1, 1, 0], score, sample_weight=[1.0, 2.0, 1.0, 1.0])
+    got = metrics.best_threshold([1, 1, 1, 0], score, sample_weight=[1.0, 2.0, 1.0, 1.0])
+    assert (got, got.value) == (2.0**60, 1.0)
+
+
 def test_floats_choose_and_integers_decide() -> None:
     """The largest of a·n − b·p, where nearly all of it cancels: floats alone would take the wrong one."""
     rng = np.random.default_rng(0)

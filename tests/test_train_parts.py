@@ -16,7 +16,7 @@ from fourstep.train import Config
 from fourstep.train.clock import PARTS, Clock
 from fourstep.train.errors import nearest
 from fourstep.train.interrupt import Interrupt
-from fourstep.train.measures import calibration, measure, watched
+from fourstep.train.measures import measure, watched
 from fourstep.train.progress import Bar, Line, Silent, Terminal, make
 from fourstep.train.report import report, shares
 from fourstep.train.search import Search
@@ -96,27 +96,6 @@ def test_gauc_of_one_group_is_auc() -> None:
     loss, auc, gauc = watched(y, p, np.full(len(y), 7))
     assert gauc == auc
     assert loss > 0
-
-
-def test_calibration_bins_hold_every_row_once_and_split_no_tie() -> None:
-    y, p, _ = example(1000)
-    found = calibration(y, p, bins=8)
-    assert sum(row["rows"] for row in found["bins"]) == len(y)
-    means = [row["predicted"] for row in found["bins"]]
-    assert means == sorted(means)
-    assert len(found["bins"]) <= 8
-    edges = np.cumsum([row["rows"] for row in found["bins"]])[:-1]
-    ordered = np.sort(p)
-    assert all(ordered[edge - 1] < ordered[edge] for edge in edges)
-    gap = sum(row["rows"] * abs(row["predicted"] - row["observed"]) for row in found["bins"]) / len(y)
-    assert found["ece"] == pytest.approx(gap)
-    assert found["ratio"] == pytest.approx(p.mean() / y.mean())
-
-
-def test_calibration_of_a_constant_has_one_bin() -> None:
-    found = calibration(np.array([0, 1, 1, 1], np.uint8), np.full(4, 0.75))
-    assert found["bins"] == [{"rows": 4, "predicted": 0.75, "observed": 0.75}]
-    assert found["ece"] == 0.0
 
 
 # ---- early stopping

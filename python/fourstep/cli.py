@@ -234,7 +234,7 @@ def _evaluate_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="evaluate scores of any model",
-        description="AUC, grouped AUC, log loss, F1 and calibration of the scores in a file. Nothing is trained.",
+        description="All metrics of the scores in a file: AUC, grouped AUC, log loss, F1, calibration and the rest.",
     )
     parser.set_defaults(run=_evaluate, parser=parser)
     parser.add_argument("data", metavar="FILE", help="CSV or Parquet file")
@@ -242,15 +242,20 @@ def _evaluate_parser(commands: Any) -> None:
     parser.add_argument(
         "--score", required=True, metavar="COLUMN", help="score; probabilities for log loss and calibration"
     )
+    parser.add_argument("--compare", metavar="COLUMN", help="another model's score, to be shown beside")
     parser.add_argument("--groups", metavar="COLUMN", help="user, for the grouped AUC")
+    parser.add_argument("--weight", metavar="COLUMN", help="weight of a row")
+    parser.add_argument("--position", metavar="COLUMN", help="position in the list, for AUC by position")
+    parser.add_argument("--time", metavar="COLUMN", help="day, for AUC by time; moments are cut to days")
     parser.add_argument(
         "--threshold", metavar="NUMBER", help="of F1 [the best on these rows, which flatters]"
     )
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON too")
+    parser.add_argument("--plot", metavar="FILE", help="draw ROC, precision and recall, calibration, scores")
 
 
 def _evaluate(given: argparse.Namespace) -> int:
-    from fourstep.train.evaluate import evaluate, print_evaluation
+    from fourstep.train.evaluate import measured, print_evaluation
     from fourstep.train.folder import json_text, write
     from fourstep.train.options import Number
 
@@ -260,15 +265,36 @@ def _evaluate(given: argparse.Namespace) -> int:
             threshold = Number().parse(given.threshold)
         except ValueError as needs:
             raise UsageError(f"--threshold needs {needs}, got {given.threshold}") from None
-    if given.json is not None and Path(given.json).exists() and Path(given.json).samefile(given.data):
-        raise UsageError(f"--json {given.json}: is the input; give another file")
-    figures = evaluate(
-        given.data, label=given.label, score=given.score, groups=given.groups, threshold=threshold
-    )
+    for flag, path in (("--json", given.json), ("--plot", given.plot)):
+        if path is not None and Path(path).exists() and Path(path).samefile(given.data):
+            raise UsageError(f"{flag} {path}: is the input; give another file")
+    if given.plot is not None:
+        _check_plot(given.plot)
+    columns = {name: getattr(given, name) for name in _COLUMNS}
+    found = measured(given.data, **columns, threshold=threshold)
     if given.json is not None:
-        write(given.json, json_text(figures))
-    print_evaluation(figures)
+        write(given.json, json_text(found.figures()))
+    if given.plot is not None:
+        from fourstep.train.pictures import write_picture
+
+        write_picture(found.report.plot(), Path(given.plot))
+    print_evaluation(found)
     return 0
+
+
+_COLUMNS = ("label", "score", "compare", "groups", "weight", "position", "time")
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def _check_plot(path: str) -> None:
+    from fourstep.plot import available
+
+    if Path(path).suffix not in _PICTURES:
+        raise UsageError(
+            f"--plot {path}: unknown suffix {Path(path).suffix!r}, need one of {', '.join(_PICTURES)}"
+        )
+    if not available():
+        raise UsageError("--plot needs matplotlib: pip install 'fourstep[plot]'")
 
 
 def _runtime(given: argparse.Namespace) -> int:

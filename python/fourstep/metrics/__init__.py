@@ -33,9 +33,12 @@ from fourstep.metrics.curves import (
 )
 from fourstep.metrics.decomposition import Decomposition, decompose
 from fourstep.metrics.delong import DelongTest, delong_test
+from fourstep.metrics.evaluation import evaluate
+from fourstep.metrics.gap import ClassGap
 from fourstep.metrics.lists import hit_rate, mrr, ndcg, precision_at, recall_at
 from fourstep.metrics.losses import brier, calibration_ratio, logloss, ne
 from fourstep.metrics.ranking import auc, gauc
+from fourstep.metrics.report import Report
 from fourstep.metrics.score import MetricWarning, Score, UndefinedMetricWarning
 from fourstep.metrics.shift import js, ks, psi
 from fourstep.metrics.slices import AucBy, auc_by
@@ -61,6 +64,7 @@ __all__ = [
     "CalibrationCurve",
     "Check",
     "Checks",
+    "ClassGap",
     "Comparison",
     "Confusion",
     "Decomposition",
@@ -70,6 +74,7 @@ __all__ = [
     "GainCurve",
     "MetricWarning",
     "PrCurve",
+    "Report",
     "RocCurve",
     "Score",
     "Threshold",
@@ -92,6 +97,7 @@ __all__ = [
     "delong_test",
     "det_curve",
     "ece",
+    "evaluate",
     "f1",
     "fbeta",
     "fpr",

@@ -17,7 +17,7 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._counts import count, edges, number_of_bins
+from fourstep.metrics._counts import Counts, count, edges, number_of_bins
 from fourstep.metrics._inputs import Array, Rows, choice, number, rows
 from fourstep.metrics._nan import taken
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, undefined
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 BINS = ("quantile", "width")
+#: Of buckets.
+MAX_SPAN, MAX_RELATIVE_ERROR = 0.01, 0.05
 
 
 class CalibrationCurve(NamedTuple):
@@ -123,17 +125,20 @@ def ece(
     0.21875 (ece: 2 positives, 2 negatives)
     """
     got = _probabilities(y, p, sample_weight, pos_label)
-    curve = _curve(got, p, number_of_bins(bins), strategy)
+    return _ece(got, _curve(got, p, number_of_bins(bins), strategy))
+
+
+def _ece(rows: Rows, curve: CalibrationCurve) -> Score:
     gaps = curve.share * np.abs(curve.observed - curve.predicted)
-    return Score(math.fsum(gaps.tolist()), "ece", counts=taken(got) | {"bins": len(gaps)})
+    return Score(math.fsum(gaps.tolist()), "ece", counts=taken(rows) | {"bins": len(gaps)})
 
 
 def bucket_error(
     y: ArrayLike,
     p: ArrayLike,
     *,
-    max_span: float = 0.01,
-    max_relative_error: float = 0.05,
+    max_span: float = MAX_SPAN,
+    max_relative_error: float = MAX_RELATIVE_ERROR,
     pos_label: Any = None,
     on_undefined: OnUndefined = "nan",
 ) -> Score:
@@ -180,13 +185,17 @@ def bucket_error(
     check_on_undefined(on_undefined)
     span, bound = _positive("max_span", max_span), _positive("max_relative_error", max_relative_error)
     got = _probabilities(y, p, None, pos_label)
-    errors, sizes = _buckets(got, span, bound)
+    return _bucket_error(got, count(got), span, bound, on_undefined)
+
+
+def _bucket_error(rows: Rows, found: Counts, span: float, bound: float, on_undefined: OnUndefined) -> Score:
+    errors, sizes = _buckets(found, span, bound)
     counted = sum(sizes)
     if counted:
         value = math.fsum(n * error for n, error in zip(sizes, errors, strict=True)) / counted
     else:
-        value = undefined("bucket_error", "no bucket has enough rows", on_undefined)
-    counts = taken(got)
+        value = undefined("bucket_error", "no bucket has enough rows", on_undefined, stacklevel=4)
+    counts = taken(rows)
     return Score(
         value,
         "bucket_error",
@@ -217,9 +226,14 @@ def _positive(name: str, value: float) -> float:
 def _curve(rows: Rows, p: ArrayLike, bins: int, strategy: str) -> CalibrationCurve:
     choice("strategy", strategy, BINS)
     starts = edges(count(rows), bins) if strategy == "quantile" else _width_edges(p, rows.score, bins)
+    return _binned(rows, starts)
+
+
+def _binned(rows: Rows, starts: Array) -> CalibrationCurve:
+    """Compare mean prediction and rate in bins that start at these predictions, and at 0."""
     bin_of = np.searchsorted(starts, rows.score, side="right")
     order = np.argsort(bin_of, kind="stable")
-    limits = np.searchsorted(bin_of[order], np.arange(bins + 1))
+    limits = np.searchsorted(bin_of[order], np.arange(len(starts) + 2))
     table = []
     for first, end in pairwise(limits.tolist()):
         part = _take(rows, order[first:end])
@@ -249,9 +263,8 @@ def _width_edges(p: ArrayLike, scores: Array, bins: int) -> Array:
     return exact.astype(dtype if dtype.kind in "fV" else np.float64).astype(scores.dtype)
 
 
-def _buckets(rows: Rows, span: float, bound: float) -> tuple[list[float], list[int]]:
+def _buckets(counts: Counts, span: float, bound: float) -> tuple[list[float], list[int]]:
     """Return the relative error and the rows of each bucket that is large enough."""
-    counts = count(rows)
     at = counts.thresholds[::-1].astype(np.float64).tolist()
     n, clicks = (np.diff(x, prepend=np.uint64(0))[::-1].tolist() for x in (counts.tp + counts.fp, counts.tp))
     errors, sizes = [], []

@@ -13,7 +13,7 @@ from fourstep import _core
 from fourstep._runtime import execution, limited
 from fourstep._table import table
 from fourstep.metrics._groups import as_integers
-from fourstep.metrics._inputs import Array, choice, column, rows, same_length
+from fourstep.metrics._inputs import Array, Rows, choice, column, rows, same_length
 from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics.ranking import _dropped
 from fourstep.metrics.score import Score
@@ -139,10 +139,15 @@ def auc_by(
         labels, scores, weights = rows(y, score, sample_weight, pos_label, extra=("slices", slices))
         ids, names = _slices(slices)
         same_length(labels, ids, "slices")
-        value, positives, negatives, _, left = _core.metrics_auc(labels, scores, weights, nan, execution())
-        _, _, _, _, _, each = _core.metrics_gauc(
-            labels, scores, ids, False, weights, "uniform", "drop", 0, nan, True, execution()
-        )
+        return _auc_by(Rows(labels, scores, weights), ids, names, nan)
+
+
+def _auc_by(rows: Rows, ids: Array, names: Array | np.dtype[Any] | None, nan: Nan) -> AucBy:
+    labels, scores, weights = rows
+    value, positives, negatives, _, left = _core.metrics_auc(labels, scores, weights, nan, execution())
+    _, _, _, _, _, each = _core.metrics_gauc(
+        labels, scores, ids, False, weights, "uniform", "drop", 0, nan, True, execution()
+    )
     assert each is not None
     numbers, auc, slice_rows, slice_positives, _ = each
     what: Array = np.asarray(numbers)
@@ -153,17 +158,17 @@ def auc_by(
     return AucBy(what, auc, slice_rows.view(np.int64), slice_positives.view(np.int64), overall)
 
 
-def _slices(slices: ArrayLike) -> tuple[Array, Array | np.dtype[Any] | None]:
+def _slices(slices: ArrayLike, name: str = "slices") -> tuple[Array, Array | np.dtype[Any] | None]:
     """Return ids, and their names, or the type of time that they are."""
     dtype = getattr(slices, "dtype", None)
     time = "date" in str(getattr(dtype, "name", dtype)).lower()  # NumPy, pandas and polars agree on that part
-    array = column(slices, "slices") if time else None
+    array = column(slices, name) if time else None
     if array is None or array.dtype.kind != "M":
-        return as_integers(slices, "slices")
+        return as_integers(slices, name)
     native = array.astype(array.dtype.newbyteorder("="), order="C")
     null = np.flatnonzero(np.isnat(native))
     if len(null):
         raise ValueError(
-            f"slices: got null at index {null[0]} ({len(null)} such of {len(array)} rows), need a slice for each row"
+            f"{name}: got null at index {null[0]} ({len(null)} such of {len(array)} rows), need a slice for each row"
         )
     return native.view(np.int64), native.dtype

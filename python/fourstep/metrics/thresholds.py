@@ -6,7 +6,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from fourstep.metrics._inputs import Array, Rows, choice, number, rows
 from fourstep.metrics.score import Score, UndefinedMetricWarning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
 #: Value of a quotient with nothing below the line: a number, or "warn" = 0.0 and a warning.
@@ -186,14 +188,24 @@ def confusion(
     >>> fs.metrics.confusion([0, 1, 1], [0.2, 0.5, 0.4]).tp
     1
     """
+    at = _threshold(threshold)
+    data = rows(y, score, sample_weight, pos_label)
+    return _confusion(data, at, _as_compared(at, score) if data.score.dtype == np.float32 else at)
+
+
+def _threshold(threshold: float) -> float:
     try:
         at = float(threshold)
     except (TypeError, ValueError):
         raise TypeError(f"threshold: got {threshold!r}, need a number") from None
     if math.isnan(at):
         raise ValueError("threshold: got nan, need a number")
-    labels, scores, weights = rows(y, score, sample_weight, pos_label)
-    cut = _as_compared(at, score) if scores.dtype == np.float32 else at
+    return at
+
+
+def _confusion(rows: Rows, at: float, cut: float) -> Confusion:
+    """Count rows at a threshold, which as the scores' type has it is `cut`."""
+    labels, scores, weights = rows
     cells, real = _core.metrics_confusion(labels, scores, weights, cut, execution())
     tp, fp, fn, tn = cells if weights is None else real
     return Confusion(tp, fp, fn, tn, at, cells)
@@ -525,6 +537,7 @@ def best_threshold(
     metric: Literal["f1", "accuracy", "mcc", "youden", "fbeta"] = "f1",
     *,
     beta: float | None = None,
+    sample_weight: ArrayLike | None = None,
     pos_label: Any = None,
 ) -> Threshold:
     """Return the threshold at which a metric is highest; of several, the highest threshold.
@@ -533,7 +546,7 @@ def best_threshold(
 
     Parameters
     ----------
-    y, score, pos_label
+    y, score, sample_weight, pos_label
         As for `auc`; NaN scores are an error.
     metric
         ``"f1"``; ``"accuracy"`` = (tp + tn)/n; ``"mcc"``, which is 0 where only one class is predicted; ``"youden"`` =
@@ -570,20 +583,20 @@ def best_threshold(
     if (beta is not None) != (metric == "fbeta"):
         raise TypeError(f"beta: got {beta!r} with metric={metric!r}; fbeta needs a number, the others none")
     square = Fraction(1) if beta is None else _square(beta)
-    labels, scores, _ = rows(y, score, None, pos_label)
-    if metric in ("mcc", "fbeta"):
-        threshold, tp, fp, positives, negatives = _best(Rows(labels, scores, None), metric, square)
+    data = rows(y, score, sample_weight, pos_label)
+    labels, scores, weights = data
+    if weights is not None or metric in ("mcc", "fbeta"):
+        threshold, positives, negatives = _best(data, metric, square)
     else:
-        threshold, tp, fp, positives, negatives = _core.metrics_best_threshold(
+        threshold, _, _, positives, negatives = _core.metrics_best_threshold(
             labels, scores, metric, execution()
         )
     if positives == 0 and metric in ("f1", "fbeta"):
         raise ValueError(f"y: {metric} has no value at any threshold, as there is no positive")
     if metric in ("mcc", "youden") and (positives == 0 or negatives == 0):
         raise ValueError(f"y: {metric} has no value at any threshold, as there is only one class")
-    cells = (tp, fp, positives - tp, negatives - fp)
-    at = math.inf if threshold is None else _float64(threshold, labels, scores, cells)
-    matrix = Confusion(*cells, at, cells)
+    at = math.inf if threshold is None else _float64(threshold, labels, scores)
+    matrix = _confusion(data, at, at)
     return Threshold(at, metric, _value(matrix, metric, beta), matrix)
 
 
@@ -594,47 +607,72 @@ def _value(matrix: Confusion, metric: str, beta: float | None) -> float:
     return 0.0 if math.isnan(value) and metric in ("mcc", "fbeta") else value
 
 
-def _best(rows: Rows, metric: str, square: Fraction) -> tuple[float | int | None, int, int, int, int]:
-    """Return the best threshold, None above all scores, and tp, fp, positives, negatives there.
+def _best(rows: Rows, metric: str, square: Fraction) -> tuple[float | int | None, int, int]:
+    """Return the best threshold, None above all scores; and positives and negatives, or their weights in one unit.
 
-    With k = tp + fp rows predicted positive, of n: MCC = (tp·N − fp·P)/√(k·(n − k)·P·N), and F-beta =
-    (1 + β²)·tp/(β²·P + k). Constants are left out; floats choose, and what they cannot tell apart fractions do.
+    With k = tp + fp rows predicted positive, of n: MCC = (tp·N − fp·P)/√(k·(n − k)·P·N), F-beta =
+    (1 + β²)·tp/(β²·P + k), accuracy = (tp − fp + N)/n, Youden's J = tp/P − fp/N. Constants are left out; floats choose,
+    and what they cannot tell apart fractions do.
     """
-    thresholds, tp, fp, positives, negatives, _ = count(rows)
-    above = [] if thresholds[0] == np.inf else [0]
-    tp, fp = (np.concatenate([np.array(above, np.uint64), x]) for x in (tp, fp))
-    real, false, total = tp.astype(np.float64), fp.astype(np.float64), positives + negatives
+    counts = count(rows)
+    above = [] if counts.thresholds[0] == np.inf else [0]
+    if above:
+        zero = np.zeros(1, np.uint64)
+        counts = counts._replace(tp=np.concatenate([zero, counts.tp]), fp=np.concatenate([zero, counts.fp]))
+    left = counts._replace(
+        tp=np.uint64(counts.positives) - counts.tp, fp=np.uint64(counts.negatives) - counts.fp
+    )
+    up, down = max(counts.shift, 0), max(-counts.shift, 0)
+    positives, negatives = counts.positives << up, counts.negatives << down
+
+    def cells(i: int) -> tuple[int, int]:
+        return int(counts.tp[i]) << up, int(counts.fp[i]) << down
 
     def squared_mcc(i: int) -> Fraction:
         """Return MCC²·P·N with the sign of MCC."""
-        part, k = int(tp[i]) * negatives - int(fp[i]) * positives, int(tp[i]) + int(fp[i])
-        return Fraction(part * abs(part), k * (total - k)) if 0 < k < total else Fraction(0)
+        tp, fp = cells(i)
+        part, k, rest = tp * negatives - fp * positives, tp + fp, positives + negatives - tp - fp
+        return Fraction(part * abs(part), k * rest) if k and rest else Fraction(0)
 
     def part_of_fbeta(i: int) -> Fraction:
-        whole = square * positives + int(tp[i]) + int(fp[i])
-        return int(tp[i]) / whole if whole else Fraction(0)
+        tp, fp = cells(i)
+        whole = square * positives + tp + fp
+        return tp / whole if whole else Fraction(0)
 
-    k = real + false
+    def part_of_accuracy(i: int) -> int:
+        tp, fp = cells(i)
+        return tp - fp
+
+    def part_of_youden(i: int) -> int:
+        tp, fp = cells(i)
+        return tp * negatives - fp * positives
+
+    tp, fp, p, n = counts.common()
+    real, false, exact = tp, fp, cast("Callable[[int], Fraction]", part_of_accuracy)
     if metric == "mcc":
-        root = np.sqrt(np.maximum(k * (total - k), 1.0))
-        up, down = real * (negatives / root), false * (positives / root)
-        best = first_largest(up - down, product_error(up, down), squared_mcc)
-    else:
-        up = real / np.maximum(float(square) * positives + k, np.finfo(np.float64).tiny)
-        best = first_largest(up, product_error(up), part_of_fbeta)
-    threshold = None if best < len(above) else thresholds[best - len(above)].item()
-    return threshold, int(tp[best]), int(fp[best]), positives, negatives
+        fn, tn, _, _ = left.common()
+        product = (tp + fp) * (fn + tn)
+        root = np.sqrt(np.where(product > 0, product, 1.0))
+        real, false, exact = tp * (n / root), fp * (p / root), squared_mcc
+    elif metric == "youden":
+        real, false, exact = tp * n, fp * p, cast("Callable[[int], Fraction]", part_of_youden)
+    elif metric in ("f1", "fbeta"):
+        whole = np.maximum(float(square) * p + tp + fp, np.finfo(np.float64).tiny)
+        real, false, exact = tp / whole, np.zeros(len(tp)), part_of_fbeta
+    best = first_largest(real - false, product_error(real, false), exact)
+    threshold = None if best < len(above) else counts.thresholds[best - len(above)].item()
+    return threshold, positives, negatives
 
 
-def _float64(threshold: float, labels: Array, scores: Array, cells: tuple[int, int, int, int]) -> float:
+def _float64(threshold: float, labels: Array, scores: Array) -> float:
     """Return a threshold that is a score as a float64 that splits the rows alike; an integer rounds down."""
     at = float(threshold)
     if at == threshold:
         return at
     if at > threshold:
         at = math.nextafter(at, -math.inf)
-    got, _ = _core.metrics_confusion(labels, scores, None, at, execution())
-    if got != cells:
+    (tp, fp, _, _), _ = _core.metrics_confusion(labels, scores, None, at, execution())
+    if tp + fp != np.count_nonzero(scores >= scores.dtype.type(threshold)):
         raise ValueError(
             f"score: the best threshold is {threshold}, and no float64 lies between it and the next lower score; need"
             " scores that differ as float64, such as their ranks"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,28 +15,65 @@ from fourstep import metrics
 from fourstep._table import table
 from fourstep.data import DataError, read_frame
 from fourstep.data.errors import counted
-from fourstep.train.measures import calibration, measure
+from fourstep.data.frame import Frame
+from fourstep.metrics.report import Report, finite, shown
+from fourstep.train.measures import WEIGHT, Floats, Labels
 from fourstep.train.report import gauc_line, number, print_table
 
-__all__ = ["evaluate", "print_evaluation"]
+__all__ = ["Evaluation", "evaluate", "measured", "print_evaluation"]
+
+MOST_SLICES = 1000  # of a time or position column: more are no slices
 
 
-def evaluate(
-    path: str | Path,
-    *,
-    label: str,
-    score: str,
-    groups: str | None = None,
-    threshold: float | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Evaluation:
+    """Reports of the scores in a file, and what only the file can tell.
+
+    Attributes
+    ----------
+    score, report
+        The column, and its metrics.
+    compare, other
+        The column it is compared with, and its metrics.
+    threshold_from
+        "given" or "these rows".
+    certain_and_wrong
+        Rows whose score is 1 and label 0, or the other way round.
+    """
+
+    score: str
+    report: Report
+    threshold_from: str
+    certain_and_wrong: int
+    compare: str | None = None
+    other: Report | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """Return what ``--json`` writes: no NaN and no infinity, None instead."""
+        made = _figures(self.report) | {
+            "threshold_from": self.threshold_from,
+            "certain_and_wrong": self.certain_and_wrong,
+            "calibration": _calibration(self.report),
+            "report": self.report.to_dict(),
+        }
+        if self.other is not None:
+            made["compare"] = {"score": self.compare, "report": self.other.to_dict()}
+        cleaned: dict[str, Any] = finite(made)
+        return cleaned
+
+
+def evaluate(path: str | Path, **columns: Any) -> dict[str, Any]:
     """Measure the scores in a file.
 
     Parameters
     ----------
     path : str or Path
         CSV or Parquet.
-    label, score, groups : str
+    label, score : str
         Columns. Scores outside [0, 1] are no probabilities: then there is no log loss and no calibration.
+    groups, weight, position, time, compare : str, optional
+        Columns: the user; the weight of a row; its position in the list that was shown; its day (a date, or anything of
+        few values; moments are cut to days); another model's scores.
     threshold : float, optional
         Of F1; by default the one that is best on these very rows, which flatters.
 
@@ -41,14 +81,14 @@ def evaluate(
     -------
     dict
         The keys of a part of ``metrics.json``, ``threshold_from`` ("given" or "these rows"), ``certain_and_wrong``
-        (rows whose score is 1 and label 0, or the other way round) and ``calibration``
-        (see `fourstep.train.measures.calibration`; None where scores are no probabilities).
+        (rows whose score is 1 and label 0, or the other way round), ``calibration`` (None where scores are no
+        probabilities), ``report`` (`fourstep.metrics.evaluate`) and with `compare` the same of the other scores.
 
     Raises
     ------
     data.DataError
-        A missing column; a label that is not 0 or 1, a score that is no finite number, a null group: with its
-        first row and count; one class only.
+        A missing column; a label that is not 0 or 1, a score that is no finite number, a null group or slice, a negative
+        weight: with its first row and count; one class only.
 
     Examples
     --------
@@ -56,48 +96,175 @@ def evaluate(
     >>> path = os.path.join(tempfile.mkdtemp(), "scores.csv")
     >>> with open(path, "w") as file:
     ...     _ = file.write("click,p\\n0,0.1\\n0,0.4\\n1,0.35\\n1,0.8\\n")
-    >>> evaluate(path, label="click", score="p")["auc"]
-    0.75
+    >>> figures = evaluate(path, label="click", score="p")
+    >>> figures["auc"], figures["report"]["ks"]
+    (0.75, 0.5)
     """
-    columns = list(dict.fromkeys(name for name in (label, score, groups) if name is not None))
-    frame = read_frame(path, columns)
+    return measured(path, **columns).figures()
+
+
+def measured(
+    path: str | Path,
+    *,
+    label: str,
+    score: str,
+    groups: str | None = None,
+    weight: str | None = None,
+    position: str | None = None,
+    time: str | None = None,
+    compare: str | None = None,
+    threshold: float | None = None,
+) -> Evaluation:
+    """Measure as `evaluate` does, and return the reports."""
+    named = (label, score, groups, weight, position, time, compare)
+    frame = read_frame(path, list(dict.fromkeys(name for name in named if name is not None)))
     y, p = frame.labels(label), frame.numbers(score)
-    group = None if groups is None else frame.groups(groups)
-    if group is not None and (group < 0).any():
-        null = np.flatnonzero(group < 0)
-        first, rows = int(null[0]) + 1, "1 row is" if len(null) == 1 else f"{len(null):,} rows are"
+    w = None if weight is None else _weights(frame, weight)
+    _refuse_one_class(frame, label, y if w is None else y[w > 0])
+    settings: dict[str, Any] = {
+        "sample_weight": w,
+        "groups": None if groups is None else _not_null(frame, groups, frame.groups(groups)),
+        "position": None if position is None else _slices(frame, position),
+        "time": None if time is None else _slices(frame, time),
+        "group_weight": WEIGHT,
+        "on_undefined": math.nan,  # what has no value is a dash, and the report says why
+    }
+
+    def report(p: Floats) -> Report:
+        cut = float(metrics.best_threshold(y, p, sample_weight=w)) if threshold is None else threshold
+        clip = "eps" if p.min() >= 0 and p.max() <= 1 else None
+        return metrics.evaluate(y, p, threshold=cut, clip=clip, **settings)  # type: ignore[arg-type]
+
+    found = report(p)
+    return Evaluation(
+        score=score,
+        report=found,
+        threshold_from="these rows" if threshold is None else "given",
+        certain_and_wrong=0 if found.logloss is None else _certain_and_wrong(y, p, w),
+        compare=compare,
+        other=None if compare is None else report(frame.numbers(compare)),
+    )
+
+
+def _weights(frame: Frame, name: str) -> Floats:
+    w = frame.numbers(name)
+    negative = np.flatnonzero(w < 0)
+    if len(negative):
         raise DataError(
-            f"{path}: column {groups!r}: {rows} null (first: row {first:,}); rows are counted from 1"
+            f"{frame.name}: column {name!r}: {_are(len(negative))} negative (first: row {negative[0] + 1:,},"
+            f" {w[negative[0]]:g}); rows are counted from 1"
         )
+    if not w.any():
+        raise DataError(f"{frame.name}: column {name!r} is 0 in all {len(w):,} rows: none counts")
+    return w
+
+
+def _refuse_one_class(frame: Frame, label: str, y: Labels) -> None:
     if y.min() == y.max():
-        raise DataError(f"{path}: column {label!r} holds one class only: it is {y[0]} in all {len(y):,} rows")
-    probability = bool(p.min() >= 0 and p.max() <= 1)
-    cut = float(metrics.best_threshold(y, p, metric="f1")) if threshold is None else threshold
-    figures: dict[str, Any] = dict(measure(y, p, group, cut, probability=probability))
-    figures["threshold_from"] = "these rows" if threshold is None else "given"
-    wrong = np.count_nonzero(np.where(y == 1, p, 1 - p) == 0) if probability else 0
-    figures["certain_and_wrong"] = int(wrong)
-    figures["calibration"] = calibration(y, p) if probability else None
-    return figures
+        raise DataError(
+            f"{frame.name}: column {label!r} holds one class only: it is {y[0]} in all {len(y):,} rows"
+        )
 
 
-def print_evaluation(figures: dict[str, Any], stream: TextIO | None = None) -> None:
-    """Print what `evaluate` found as tables."""
+def _not_null(frame: Frame, name: str, codes: Any) -> Any:
+    null = np.flatnonzero(codes < 0)
+    if len(null):
+        raise DataError(
+            f"{frame.name}: column {name!r}: {_are(len(null))} null (first: row {null[0] + 1:,}); rows are counted"
+            " from 1"
+        )
+    return codes
+
+
+def _are(rows: int) -> str:
+    return "1 row is" if rows == 1 else f"{rows:,} rows are"
+
+
+def _slices(frame: Frame, name: str) -> Any:
+    """Return whole numbers, days, or texts."""
+    factor = frame.column(name).factor()
+    codes, distinct = _not_null(frame, name, factor.codes), len(factor.texts)
+    if frame.column(name).kind == "date":
+        return frame[name].astype("datetime64[D]")
+    if distinct > MOST_SLICES:
+        raise DataError(
+            f"{frame.name}: column {name!r} has {distinct:,} values, need slices: at most {MOST_SLICES:,}; cut moments to"
+            " days first"
+        )
+    texts = np.asarray(factor.texts)
+    try:
+        numbers = texts.astype(np.int64)
+    except (ValueError, OverflowError):
+        return texts[codes]
+    return numbers[codes] if (numbers.astype(str) == texts).all() else texts[codes]  # 007 is no 7
+
+
+def _certain_and_wrong(y: Labels, p: Floats, w: Floats | None) -> int:
+    wrong = np.where(y == 1, p, 1 - p) == 0
+    return int(np.count_nonzero(wrong if w is None else wrong & (w > 0)))
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    """Return the keys of a part of ``metrics.json``."""
+    gauc, f1, matrix = report.gauc, report.f1, report.confusion
+    assert f1 is not None
+    assert matrix is not None
+    return {
+        "auc": float(report.auc),
+        "gauc": None if gauc is None or math.isnan(gauc) else float(gauc),
+        "gauc_weight": None if gauc is None else WEIGHT,
+        "groups_kept": 0 if gauc is None else gauc.groups_kept,
+        "groups_dropped": 0 if gauc is None else gauc.groups_dropped,
+        "logloss": None if report.logloss is None else float(report.logloss),
+        "f1": float(f1),
+        "threshold": matrix.threshold,
+        "base_rate": float(report.prevalence),
+        "rows": report.counts["rows"],
+    }
+
+
+def _calibration(report: Report) -> dict[str, Any] | None:
+    """Return predicted and observed means, overall and bin by bin: ``share`` is that of the rows or of their weight."""
+    curve, ece, ratio = report.calibration, report.ece, report.calibration_ratio
+    if curve is None or ece is None or ratio is None:
+        return None
+    lines = zip(*(x.tolist() for x in (curve.share, curve.predicted, curve.observed)), strict=True)
+    return {
+        "predicted": math.fsum((curve.share * curve.predicted).tolist()),
+        "observed": float(report.prevalence),
+        "ratio": float(ratio),
+        "ece": float(ece),
+        "bins": [dict(zip(("share", "predicted", "observed"), line, strict=True)) for line in lines],
+    }
+
+
+def print_evaluation(found: Evaluation, stream: TextIO | None = None) -> None:
+    """Print what `measured` found: the report, or two side by side; and what the file tells beside it."""
     stream = stream or sys.stdout
-    row = [number(figures[key]) for key in ("auc", "gauc", "logloss", "f1")]
-    print_table(f"{figures['rows']:,} rows", ("AUC", "gAUC", "log loss", "F1"), [row], stream)
-    flatters = ", the best on these rows, which flatters" if figures["threshold_from"] == "these rows" else ""
-    print(gauc_line(figures, "no --groups was given"), file=stream)
-    if figures["certain_and_wrong"]:
-        wrong = counted(figures["certain_and_wrong"], "row")
+    figures = found.figures()
+    if found.other is not None:
+        _print_side_by_side(found, stream)
+    elif stream.isatty() and importlib.util.find_spec("rich") is not None:
+        from rich.console import Console
+
+        Console(file=stream).print(found.report)
+    else:
+        print(f"\n{found.report!r}", file=stream)
+    print(f"\n{gauc_line(figures, 'no --groups was given')}", file=stream)
+    if found.certain_and_wrong:
+        wrong = counted(found.certain_and_wrong, "row")
         print(
             f"log loss: {wrong} certain and wrong (p is 0 or 1): infinite but for the clip at ε", file=stream
         )
+    flatters = ", the best on these rows, which flatters" if found.threshold_from == "these rows" else ""
     print(
         f"F1 at threshold {figures['threshold']:.4f}{flatters}; base rate {figures['base_rate']:.4f}",
         file=stream,
     )
-    found = figures["calibration"]
+    _print_calibration(figures["calibration"], stream)
+
+
+def _print_calibration(found: dict[str, Any] | None, stream: TextIO) -> None:
     if found is None:
         print("no log loss and no calibration: scores outside [0, 1] are no probabilities", file=stream)
         return
@@ -106,6 +273,34 @@ def print_evaluation(figures: dict[str, Any], stream: TextIO | None = None) -> N
         file=stream,
     )
     rows = [
-        [f"{each['rows']:,}", number(each["predicted"]), number(each["observed"])] for each in found["bins"]
+        [f"{each['share']:.2%}", number(each["predicted"]), number(each["observed"])]
+        for each in found["bins"]
     ]
-    print(table(("rows", "predicted", "observed"), rows), file=stream)
+    print(table(("share", "predicted", "observed"), rows), file=stream)
+
+
+def _print_side_by_side(found: Evaluation, stream: TextIO) -> None:
+    """Print a line a metric: both values and their difference."""
+    assert found.other is not None
+    assert found.compare is not None
+    first, second = map(_lines, (found.report, found.other))
+    rows = [_compared(name, first.get(name, math.nan), second.get(name, math.nan)) for name in first | second]
+    head = ("metric", found.score, found.compare, "difference")
+    print_table(f"{found.report.counts['rows']:,} rows", head, rows, stream)
+    for name, report in ((found.score, found.report), (found.compare, found.other)):
+        for text in report.warnings:
+            print(f"warning: {name}: {text}", file=stream)
+
+
+def _lines(report: Report) -> dict[str, float]:
+    """Return what can differ between two scores of the same rows: metrics, and AUC of each slice."""
+    lines = {name: value for name, value, _ in report.lines() if name != "prevalence"}
+    for kind, slices in (("position", report.position), ("time", report.time)):
+        if slices is not None:
+            lines |= {f"AUC, {kind} {line.slice}": line.auc for line in slices}
+    return lines
+
+
+def _compared(name: str, first: float, second: float) -> list[str]:
+    """Make a line of the table. The paired interval of `metrics.compare` belongs behind the difference."""
+    return [name, shown(first), shown(second), shown(first - second)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fourstep.train.job import Outcome
 
-__all__ = ["draw"]
+__all__ = ["draw", "write_picture"]
 
 
 def draw(outcome: Outcome, out: Path) -> list[Path]:
@@ -37,12 +37,13 @@ def draw(outcome: Outcome, out: Path) -> list[Path]:
             else:
                 title = {"loss": "log loss", "gauc": "gAUC", "auc": "AUC"}[name]
                 plot.curves(history, name, axes, title=title, best=best)
-        return [_write(drawn, out / f"{name}.png") for name, drawn in made.items()]
+        return [write_picture(drawn, out / f"{name}.png") for name, drawn in made.items()]
 
 
-def _write(drawn: Figure, path: Path) -> Path:
+def write_picture(drawn: Figure, path: Path) -> Path:
+    """Write a figure, in the format of the suffix, whole or not at all."""
     image = io.BytesIO()
-    drawn.savefig(image, format="png")
+    drawn.savefig(image, format=path.suffix[1:])
     with atomic_file(path) as file:
         file.write(image.getvalue())
     return path
