@@ -14,7 +14,7 @@ from fourstep.metrics import losses
 from fourstep.metrics._counts import number_of_bins
 from fourstep.metrics._inputs import choice
 from fourstep.metrics._nan import NAN, Nan, taken
-from fourstep.metrics._resample import level
+from fourstep.metrics._interval import level
 from fourstep.metrics.gap import class_gap
 from fourstep.metrics.ranking import GroupWeight, OneClass, _one_class
 from fourstep.metrics.report import Report
