@@ -13,6 +13,7 @@ definitions, and where other libraries differ.
 
 from __future__ import annotations
 
+from fourstep.metrics import feval
 from fourstep.metrics.calibration import CalibrationCurve, bucket_error, calibration_curve, ece
 from fourstep.metrics.curves import (
     DetCurve,
@@ -77,6 +78,7 @@ __all__ = [
     "ece",
     "f1",
     "fbeta",
+    "feval",
     "fpr",
     "gain_curve",
     "gauc",
