@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -293,6 +295,24 @@ def test_folds_of_lightgbm_have_the_groups_of_their_rows() -> None:
         want.append(float(fs.metrics.gauc(TRAIN.y[test], p, TRAIN.user[test])))
     assert got["valid auc_by_group-mean"][-1] == pytest.approx(np.mean(want), rel=1e-15)
     assert len(set(want)) == 3
+
+
+def test_the_code_of_the_page() -> None:
+    lgb = pytest.importorskip("lightgbm", reason="lightgbm is not installed: its feval was not tested")
+    page = Path(__file__).parents[1] / "docs" / "metrics.md"
+    (code,) = re.findall(r"```python\n(valid = .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    given: dict[str, Any] = {
+        "lightgbm": lgb,
+        "fs": fs,
+        "train": lgb.Dataset(TRAIN.x, TRAIN.y, params={"verbose": -1}),
+        "x_valid": VALID.x,
+        "y_valid": VALID.y,
+        "user_valid": VALID.user,
+    }
+    exec(code, given)
+    p = given["model"].predict(VALID.x)
+    best = given["model"].best_score["valid_0"]["auc_by_group"]
+    assert best == fs.metrics.gauc(VALID.y, p, VALID.user, group_weight="pairs") > 0.6
 
 
 def test_folds_of_xgboost() -> None:
