@@ -375,6 +375,13 @@ def test_bad_options_are_refused_before_the_training(
         make(**options)
 
 
+def test_xgboost_is_given_no_name_that_it_would_minimise() -> None:
+    with pytest.raises(ValueError, match='name: got "gauc", need one that begins with "auc"'):
+        feval.xgboost(groups=[1, 2], name="gauc")
+    assert feval.xgboost(name="auc_valid").__name__ == "auc_valid"
+    assert feval.lightgbm(name="gauc").__name__ == "gauc"
+
+
 @pytest.mark.parametrize("kind", ["list", "numpy", "pandas", "categorical", "polars"])
 def test_groups_of_any_kind(kind: str) -> None:
     pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")

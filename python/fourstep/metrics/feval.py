@@ -105,9 +105,8 @@ def xgboost(
         As for `lightgbm`; the data sets of a mapping are DMatrix objects. ``xgboost.cv`` does not say which rows a
         fold has, so it can have AUC, not groups.
     name
-        What the library calls the metric; None: ``"auc_exact"`` or ``"auc_by_group"``. XGBoost takes a metric whose name
-        begins with "auc" as one to maximise, and others as one to minimise: with a name of another beginning, early
-        stopping needs ``maximize=True``.
+        What the library calls the metric; None: ``"auc_exact"`` or ``"auc_by_group"``. It must begin with "auc": early
+        stopping takes such a metric as one to maximise, and minimises others.
 
     Returns
     -------
@@ -117,7 +116,7 @@ def xgboost(
     Raises
     ------
     TypeError, ValueError
-        As `lightgbm`.
+        As `lightgbm`; a name that does not begin with "auc".
 
     Notes
     -----
@@ -133,6 +132,10 @@ def xgboost(
     >>> fs.metrics.feval.xgboost(max_fpr=0.1)
     feval.xgboost(auc_exact: auc, max_fpr=0.1)
     """
+    if name is not None and not name.startswith("auc"):
+        raise ValueError(
+            f'name: got "{name}", need one that begins with "auc": XGBoost\'s early stopping minimises any other'
+        )
     return XGBoost(groups, name, weighted, options)
 
 
