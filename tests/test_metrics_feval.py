@@ -341,6 +341,16 @@ def test_a_set_without_groups_is_an_error_that_says_so(boost: Any) -> None:
         boost.train(train, {"valid": valid}, boost.make(groups={valid: TEST.user}))
 
 
+def test_two_sets_of_one_length_do_not_share_a_column(boost: Any) -> None:
+    """It is said in the second round; a column may serve the next training, whose data set is another object."""
+    metric = boost.make(groups=VALID.user)
+    train = boost.data(TRAIN)
+    with pytest.raises(ValueError, match="got one column of 150 rows, and two data sets of that length"):
+        boost.train(train, {"valid": boost.data(VALID), "same": boost.data(SAME)}, metric)
+    again = [boost.train(boost.data(TRAIN), {"valid": boost.data(VALID)}, metric)[1] for _ in range(2)]
+    assert again[0] == again[1]
+
+
 def test_several_classes_are_refused(boost: Any) -> None:
     options = {
         "objective": {"lightgbm": "multiclass", "xgboost": "multi:softprob"}[boost.name],
@@ -413,7 +423,18 @@ def test_one_weight_a_group_and_errors_that_name_groups() -> None:
 
 @pytest.mark.parametrize("make", [feval.lightgbm, feval.xgboost])
 def test_copies_and_pickles(make: Any) -> None:
+    """Also after a training, when the metric knows the library's objects."""
+
+    class Data:
+        def get_label(self) -> Array:
+            return VALID.y
+
+        def get_weight(self) -> None:
+            return None
+
     metric = make(groups=VALID.names, group_weight="pairs")
+    data = Data()
+    metric(VALID.x[:, 0], data)
     for twin in (copy.deepcopy(metric), pickle.loads(pickle.dumps(metric))):
         assert repr(twin) == repr(metric)
         assert twin.__name__ == "auc_by_group"

@@ -17,6 +17,7 @@ feval.xgboost(auc_by_group: gauc, group_weight='uniform')
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -72,8 +73,8 @@ def lightgbm(
     TypeError
         An option that the metric does not have.
     ValueError
-        Two columns of one length in a list; later, from the training: no column of the length of a data set, and what
-        `auc` and `gauc` refuse, such as the predictions of several classes.
+        Two columns of one length in a list; later, from the training: no column of the length of a data set, two data
+        sets of its length, and what `auc` and `gauc` refuse, such as the predictions of several classes.
 
     Notes
     -----
@@ -150,6 +151,7 @@ class Feval:
         self.weighted = weighted
         self.options = options
         by_name = isinstance(options.get("group_weight", ""), str) and options.get("one_class") != "raise"
+        self._seen: dict[int, list[weakref.ref[Any]]] = {}
         self._columns = None if groups is None else _columns(groups, numbered=by_name)
 
     def __repr__(self) -> str:
@@ -173,6 +175,7 @@ class Feval:
                 return ids
         for owner, ids in columns:
             if owner is None and len(ids) == rows:
+                self._one_in_turn(rows, data)
                 return ids
         taken = getattr(data, "used_indices", None)  # LightGBM: a fold knows its rows
         if taken is not None and len(columns) == 1 and columns[0][0] is None:
@@ -189,6 +192,27 @@ class Feval:
             f"groups: got ids for data sets of {lengths} rows, need some for one of {rows} rows, which is evaluated too:"
             " a list of columns, or a mapping from the data set to its column"
         )
+
+    def _one_in_turn(self, rows: int, data: Any) -> None:
+        """Refuse two data sets that take turns with one column: both have its length, and whose it is nobody said.
+
+        One after the other is fine: the next training makes a data set anew.
+        """
+        if data is None:
+            return
+        seen = self._seen.setdefault(rows, [])
+        seen[:] = [one for one in seen if one() is not None]
+        if any(one() is data for one in seen[:-1]):
+            raise ValueError(
+                f"groups: got one column of {rows} rows, and two data sets of that length are evaluated; need a mapping"
+                " from the data set to its column"
+            )
+        if not seen or seen[-1]() is not data:
+            seen.append(weakref.ref(data))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out which data sets were seen: they are those of one process."""
+        return {**self.__dict__, "_seen": {}}
 
 
 class LightGBM(Feval):
