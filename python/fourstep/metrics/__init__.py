@@ -13,6 +13,7 @@ definitions, and where other libraries differ.
 
 from __future__ import annotations
 
+from fourstep.metrics import feval
 from fourstep.metrics.blend import BlendPoint, BlendSweep, blend_sweep
 from fourstep.metrics.bootstrap import bootstrap
 from fourstep.metrics.calibration import CalibrationCurve, bucket_error, calibration_curve, ece
@@ -100,6 +101,7 @@ __all__ = [
     "evaluate",
     "f1",
     "fbeta",
+    "feval",
     "fpr",
     "gain_curve",
     "gauc",
