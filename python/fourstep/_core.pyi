@@ -20,15 +20,15 @@ __all__ = [
     "identical",
     "layouts",
     "metrics_auc",
-    "metrics_best_threshold",
     "metrics_bootstrap",
+    "metrics_buckets",
     "metrics_confusion",
     "metrics_draws",
     "metrics_gauc",
     "metrics_labels",
     "metrics_loss",
+    "metrics_order",
     "metrics_placement_products",
-    "metrics_placement_sums",
     "metrics_placements",
     "metrics_roc",
     "metrics_steps",
@@ -100,9 +100,6 @@ def metrics_roc(
     corners: bool,
     exec: Exec,
 ) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.uint64], int, int]: ...
-def metrics_best_threshold(
-    y: NDArray[np.uint8], score: NDArray[Any], metric: str, exec: Exec
-) -> tuple[float | int | None, int, int, int, int]: ...
 def metrics_confusion(
     y: NDArray[np.uint8],
     score: NDArray[Any],
@@ -115,21 +112,34 @@ def metrics_loss(
     p: NDArray[np.float32] | NDArray[np.float64],
     sample_weight: NDArray[np.float64] | None,
     loss: str,
-    clip: float,
+    constant: float,
     exec: Exec,
 ) -> tuple[float, float | None, int, int, int, int | None]: ...
+
+_Steps: TypeAlias = tuple[
+    NDArray[Any],
+    NDArray[np.uint64],
+    NDArray[np.uint64],
+    NDArray[np.uint64],
+    int,
+    int,
+    tuple[int, int],
+    tuple[int, int, int, int] | None,
+]
+
 def metrics_steps(
     y: NDArray[np.uint8],
     score: NDArray[Any],
     sample_weight: NDArray[np.float64] | None,
     nan: str,
     exec: Exec,
-) -> tuple[
-    NDArray[Any], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64], int, int, tuple[int, int]
-]: ...
-def metrics_placement_sums(
-    y: NDArray[np.uint8], score: NDArray[Any], nan: str, exec: Exec
-) -> tuple[tuple[int, int, int, int], int, int, tuple[int, int]]: ...
+) -> _Steps: ...
+def metrics_order(
+    y: NDArray[np.uint8], score: NDArray[Any], exec: Exec
+) -> tuple[NDArray[Any], NDArray[Any], _Steps]: ...
+def metrics_buckets(
+    positives: NDArray[Any], negatives: NDArray[Any], span: float, bound: float
+) -> tuple[NDArray[np.float64], NDArray[np.uint64]]: ...
 def metrics_placements(
     y: NDArray[np.uint8], score: NDArray[Any], nan: str, exec: Exec
 ) -> NDArray[np.uint64]: ...

@@ -1,5 +1,9 @@
 """What every threshold counts: tp and fp at each distinct score, from the top down. The curves are quotients of these.
 
+    counts      at each distinct score                              what draws a curve
+    steps       at each distinct score of a positive                what needs the curve's area, corners or best point
+    order       both classes sorted, and the steps                  what needs ranks of all rows too: bins, buckets
+
 Without weights they are numbers of rows. With weights each class has its own unit, a power of two, in which its weights
 are integers: rates (tp/P, fp/N) need no common unit, and what mixes the classes (precision, gain) shifts one of them.
 """
@@ -10,7 +14,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 from operator import index
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _Exact = TypeVar("_Exact", int, Fraction)
+#: How many are below a value, and how many up to it.
+SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -53,18 +59,73 @@ class Counts(NamedTuple):
         return (int(self.tp[point]) << max(self.shift, 0)) + (int(self.fp[point]) << max(-self.shift, 0))
 
 
+class Steps(NamedTuple):
+    """Weight at and above each distinct score of a positive, falling; between two of them only negatives come.
+
+    ``above`` is the negatives' weight above the score, ``fp`` with those that equal it; units as in `Counts`. Without
+    weights ``sums`` has those of placements and their squares, and the tied pairs.
+    """
+
+    thresholds: Array
+    tp: NDArray[np.uint64]
+    above: NDArray[np.uint64]
+    fp: NDArray[np.uint64]
+    positives: int
+    negatives: int
+    shift: int
+    sums: tuple[int, int, int, int] | None
+
+    def counts(self) -> Counts:
+        """Return the points at the scores of positives alone."""
+        return Counts(self.thresholds, self.tp, self.fp, self.positives, self.negatives, self.shift)
+
+    def corners(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Return (fp, tp) from (0, 0) to (N, P) where the ROC curve may bend."""
+        fp, tp = np.zeros((2, 2 * len(self.tp) + 2), np.uint64)
+        fp[1:-1:2], fp[2::2] = self.above, self.fp
+        tp[2::2], tp[3:-1:2] = self.tp, self.tp[:-1]
+        fp[-1], tp[-1] = self.negatives, self.positives
+        return fp, tp
+
+
+class Order(NamedTuple):
+    """Scores of both classes, rising, and the steps: one sort for many questions. No weights, no NaN."""
+
+    positives: Array
+    negatives: Array
+    steps: Steps
+
+
 def count(rows: Rows, *, corners: bool = False) -> Counts:
     """Count at each distinct score; with `corners` only where the ROC curve bends. NaN scores are an error."""
     y, score, weight = rows
     thresholds, tp, fp, positives, negatives = _core.metrics_roc(y, score, weight, corners, execution())
-    shift = 0
-    if weight is not None:
-        shift = _unit(negatives, weight[y == 0]) - _unit(positives, weight[y == 1])
-        lost = int(
-            np.count_nonzero((tp == 0) & (fp == 0))
-        )  # weights below 2^-62 of the sum are integers of 0
-        thresholds, tp, fp = thresholds[lost:], tp[lost:], fp[lost:]
-    return Counts(thresholds, tp, fp, positives, negatives, shift)
+    # Weights below 2^-62 of the sum are integers of 0.
+    lost = 0 if weight is None else int(np.count_nonzero((tp == 0) & (fp == 0)))
+    shift = _shift(rows, positives, negatives)
+    return Counts(thresholds[lost:], tp[lost:], fp[lost:], positives, negatives, shift)
+
+
+def steps(rows: Rows, nan: str = "raise") -> tuple[Steps, dict[str, int]]:
+    """Count at each distinct score of a positive; and who was left out."""
+    *columns, positives, negatives, left, sums = _core.metrics_steps(*rows, nan, execution())
+    lost = 0 if rows.weight is None else int(np.count_nonzero(columns[1] == 0))
+    thresholds, tp, above, fp = (column[lost:] for column in columns)
+    shift = _shift(rows, positives, negatives)
+    found = Steps(thresholds, tp, above, fp, positives, negatives, shift, sums)
+    return found, {"nan": left[0], "weight_zero": left[1]}
+
+
+def order(rows: Rows) -> Order:
+    """Sort both classes; rows have no weights, and NaN scores are an error."""
+    of_positives, of_negatives, found = _core.metrics_order(rows.y, rows.score, execution())
+    return Order(of_positives, of_negatives, Steps(*found[:6], shift=0, sums=found[7]))
+
+
+def _shift(rows: Rows, positives: int, negatives: int) -> int:
+    if rows.weight is None:
+        return 0
+    return _unit(negatives, rows.weight[rows.y == 0]) - _unit(positives, rows.weight[rows.y == 1])
 
 
 def _unit(total: int, weights: NDArray[np.float64]) -> int:
@@ -119,6 +180,26 @@ def edges(counts: Counts, bins: int) -> Array:
 
     starts = sorted({start(k) for k in range(1, bins)} - {0, distinct})
     return counts.thresholds[[distinct - 1 - i for i in starts]]
+
+
+def edges_of_order(ordered: Order, bins: int) -> Array:
+    """Return the edges of `edges` from sorted classes."""
+    classes = (ordered.positives, ordered.negatives)
+    all_of_it = sum(map(len, classes))
+
+    def twice_the_middle(value: Any) -> int:
+        return sum(int(np.searchsorted(x, value, side)) for x in classes for side in SIDES)
+
+    def first(x: Array, k: int) -> int:
+        return _first(len(x), lambda i: twice_the_middle(x[i]) * bins >= 2 * k * all_of_it)
+
+    def start(k: int) -> Any:
+        """Return the lowest value whose middle is at or above k/bins; none is None."""
+        found = [x[first(x, k) :][:1] for x in classes]
+        return min((x[0] for x in found if len(x)), default=None)
+
+    lowest = min(x[0] for x in classes if len(x))
+    return np.array(sorted({start(k) for k in range(1, bins)} - {None, lowest}), classes[0].dtype)
 
 
 def _first(n: int, holds: Callable[[int], bool]) -> int:

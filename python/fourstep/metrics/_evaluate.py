@@ -1,6 +1,7 @@
 """What a `Report` holds, computed from rows that are checked once.
 
     check                who takes part: labels, scores and weights; NaN and weights of 0 are settled here
+    sort                 one sort of both classes, where there are no weights; with weights each metric has its own
     by_order             what the order of the scores says: AUC, average precision, KS, best threshold
     by_threshold         what one threshold says: the confusion matrix and its quotients
     by_loss              what is a mean over rows: log loss, NE, Brier score, calibration ratio
@@ -20,27 +21,28 @@ import numpy as np
 
 from fourstep import _core, exact_math
 from fourstep._runtime import execution
-from fourstep.metrics import losses, thresholds
-from fourstep.metrics._counts import count, edges
+from fourstep.metrics import _interval, losses, thresholds
+from fourstep.metrics._counts import Order, count, edges, edges_of_order, order, steps
 from fourstep.metrics._groups import as_integers
 from fourstep.metrics._inputs import Array, Rows, same_index, same_length
 from fourstep.metrics._inputs import rows as checked_rows
-from fourstep.metrics._nan import Nan, taken
+from fourstep.metrics._nan import Nan
 from fourstep.metrics.calibration import (
     MAX_RELATIVE_ERROR,
     MAX_SPAN,
     CalibrationCurve,
     _binned,
+    _binned_in_order,
     _bucket_error,
     _ece,
 )
-from fourstep.metrics.curves import average_precision
+from fourstep.metrics.curves import _score_of_precision
 from fourstep.metrics.decomposition import Decomposition, decompose
-from fourstep.metrics.ranking import GroupWeight, OneClass, auc, gauc
+from fourstep.metrics.ranking import GroupWeight, OneClass, auc, auc_of, gauc
 from fourstep.metrics.score import OnUndefined, Score, plural
-from fourstep.metrics.shift import ks
+from fourstep.metrics.shift import _ks
 from fourstep.metrics.slices import AucBy, _auc_by, _slices
-from fourstep.metrics.thresholds import Confusion, Threshold, best_threshold
+from fourstep.metrics.thresholds import Confusion, Threshold
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -63,6 +65,10 @@ class Checked(NamedTuple):
         """What a metric is to do with NaN in `rows`."""
         return "lowest" if self.unranked else "raise"
 
+    def sort(self) -> Order | None:
+        """Sort the rows once for all; None where weights or NaN ask for what each metric does by itself."""
+        return None if self.rows.weight is not None or self.unranked else order(self.rows)
+
 
 def check(
     y: ArrayLike,
@@ -76,6 +82,8 @@ def check(
     same_index({"y": y, "score": score, "sample_weight": sample_weight} | others)
     given = checked_rows(y, score, sample_weight, pos_label)
     labels, scores, weights = given
+    if weights is None and nan == "raise":
+        return Checked(given, given, None, {}, 0)  # the sort refuses NaN
     if weights is not None:  # a bad weight is named before it is compared with 0
         _core.metrics_loss(labels, np.zeros(len(labels)), weights, "prediction", 0.0, execution())
     exists = np.ones(len(labels), bool) if weights is None else weights > 0
@@ -92,12 +100,9 @@ def check(
     return Checked(given, rows, np.flatnonzero(there), dropped, n if nan == "lowest" else 0)
 
 
-def prevalence(rows: Rows) -> Score:
+def prevalence(rows: Rows, counts: dict[str, int]) -> Score:
     """Return the share of the positives, of their weight where there are weights; rounded once."""
-    share = _core.metrics_loss(
-        rows.y, rows.y.astype(np.float64), rows.weight, "prediction", 0.0, execution()
-    )[0]
-    return Score(share, "prevalence", counts=taken(rows))
+    return Score(losses._share(rows.y, rows.weight, counts), "prevalence", counts=counts)
 
 
 class ByOrder(NamedTuple):
@@ -109,23 +114,26 @@ class ByOrder(NamedTuple):
     best_threshold: Threshold | None
 
 
-def by_order(data: Checked, ci: float | None, on_undefined: OnUndefined) -> ByOrder:
-    """Rank. This is the one place that needs the rows sorted by score; one scan can fill it."""
+def by_order(
+    data: Checked, ordered: Order | None, counts: dict[str, int], ci: float | None, on_undefined: OnUndefined
+) -> ByOrder:
+    """Rank. With weights AUC has no interval."""
     y, score, weight = data.rows
-    got = [
-        metric(y, score, sample_weight=weight, nan=data.nan, on_undefined=on_undefined)
-        for metric in (auc, average_precision, ks)
-    ]
-    for each in got:
-        each.dropped = dict(data.dropped)
-    got[0].ci, got[0].se = auc_interval(data, ci)
-    best = best_threshold(y, score, sample_weight=weight) if y.any() and not data.unranked else None
-    return ByOrder(got[0], got[1], got[2], best)
-
-
-def auc_interval(data: Checked, ci: float | None) -> tuple[tuple[float, float] | None, float | None]:
-    """Return interval and standard error of AUC: `auc(ci=…)` goes here."""
-    return None, None
+    if ordered is None:
+        found = steps(data.rows, data.nan)[0]
+        area = auc(y, score, sample_weight=weight, nan=data.nan, on_undefined=on_undefined)
+    else:
+        found = ordered.steps
+        area = auc_of(found, {}, None, _interval.method("delong"), on_undefined, stacklevel=5)
+        if min(found.positives, found.negatives) > 1:
+            area = auc_of(found, {}, ci, _interval.method("delong"), on_undefined, stacklevel=5)
+    area.dropped = dict(data.dropped)
+    precision = _score_of_precision(found, counts, data.dropped, on_undefined)
+    distance = _ks(found, counts, data.dropped, on_undefined)
+    best = None
+    if found.positives and not data.unranked:
+        best = thresholds._best_threshold(data.rows, found, "f1", None)
+    return ByOrder(area, precision, distance, best)
 
 
 class ByThreshold(NamedTuple):
@@ -183,6 +191,7 @@ class ByLoss(NamedTuple):
 def by_loss(
     rows: Rows,
     p: Array,
+    taken: dict[str, int],
     limit: float,
     from_logits: bool,
     base_rate: float | None,
@@ -198,7 +207,7 @@ def by_loss(
     counts = losses._counts(n, positives) | ({"infinite": infinite} if infinite else {})
     if negative_sampling_rate == 1.0 and (base_rate is not None or 0 < positives < n):
         base = None if base_rate is None else losses._rate("base_rate", base_rate, below_one=True)
-        entropy = losses._entropy_of(y, weight) if base is None else losses._entropy(base)
+        entropy = losses._entropy_of(y, weight, taken) if base is None else losses._entropy(base)
         normalised = Score(mean / entropy, "ne", counts=counts)
     else:
         normalised = losses.ne(
@@ -220,7 +229,7 @@ def by_loss(
     )
 
 
-def probabilities(data: Checked, from_logits: bool) -> tuple[Array | None, str]:
+def probabilities(data: Checked, ordered: Order | None, from_logits: bool) -> tuple[Array | None, str]:
     """Return the scores as probabilities, of logits σ(z) in float64; or why they are none."""
     score = data.rows.score
     if data.unranked:
@@ -230,7 +239,8 @@ def probabilities(data: Checked, from_logits: bool) -> tuple[Array | None, str]:
         p = np.empty_like(logits)
         _core.elementary("sigmoid", logits, p, execution())
         return p, ""
-    if score.min() < 0 or score.max() > 1:
+    ends = [score] if ordered is None else [x[[0, -1]] for x in ordered[:2] if len(x)]
+    if min(x.min() for x in ends) < 0 or max(x.max() for x in ends) > 1:
         wrong = np.flatnonzero((score < 0) | (score > 1))
         at = int(wrong[0] if data.place is None else data.place[wrong[0]])
         return None, (
@@ -248,15 +258,16 @@ class ByBin(NamedTuple):
     bucket_error: Score | None
 
 
-def by_bin(rows: Rows, p: Array, bins: int) -> ByBin:
-    """Compare predictions with rates in bins of equal weight, and in buckets."""
+def by_bin(rows: Rows, p: Array, ordered: Order | None, bins: int) -> ByBin:
+    """Compare predictions with rates in bins of equal weight, and in buckets. `ordered` is the order of the scores."""
     data = Rows(rows.y, p, rows.weight)
-    counts = count(data)
-    curve = _binned(data, edges(counts, bins))
-    buckets = None
-    if rows.weight is None:
-        buckets = _bucket_error(data, counts, MAX_SPAN, MAX_RELATIVE_ERROR, math.nan)
-    return ByBin(curve, _ece(data, curve), buckets)
+    if rows.weight is not None:
+        curve = _binned(data, edges(count(data), bins))
+        return ByBin(curve, _ece(data, curve), None)
+    if ordered is None or p is not rows.score:
+        ordered = order(data)
+    curve = _binned_in_order(ordered, edges_of_order(ordered, bins))
+    return ByBin(curve, _ece(data, curve), _bucket_error(ordered, MAX_SPAN, MAX_RELATIVE_ERROR, math.nan))
 
 
 class ByGroup(NamedTuple):

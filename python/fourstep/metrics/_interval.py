@@ -11,16 +11,16 @@ Sums of placements are integers (Rust), and variances are fractions of them: exa
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from fourstep.metrics._inputs import choice, number
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 CiMethod: TypeAlias = Literal["delong", "logit"]
+#: Of an AUC, its standard error and a level.
+IntervalOf: TypeAlias = Callable[[float, float, float], tuple[float, float]]
 
 
 def level(ci: float, name: str = "ci") -> float:
@@ -32,8 +32,8 @@ def level(ci: float, name: str = "ci") -> float:
     return float(ci)
 
 
-def method(name: str) -> Callable[[float, float, float], tuple[float, float]]:
-    """Return what makes an interval of an AUC, its standard error and a level."""
+def method(name: str) -> IntervalOf:
+    """Return what makes an interval."""
     choice("ci_method", name, ("delong", "logit"))
     return _plain if name == "delong" else _logit
 

@@ -14,10 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fourstep import _core
-from fourstep._runtime import execution
+from fourstep.metrics._counts import steps
 from fourstep.metrics._inputs import Array, Rows, number
-from fourstep.metrics._order import keys
 
 
 class Region(NamedTuple):
@@ -51,33 +49,18 @@ def _real(name: str, value: float) -> float:
     return float(value)
 
 
-def partial(rows: Rows, part: Region) -> float:
-    """Partial AUC of rows that have both classes and no NaN score."""
-    labels, scores, weights = rows
-    _, tp, fp, positives, negatives = _core.metrics_roc(labels, scores, weights, True, execution())
-    x, y = _from_origin(fp), _from_origin(tp)
+def partial(rows: Rows, nan: str, part: Region) -> float:
+    """Partial AUC of rows that have both classes."""
+    found, _ = steps(rows, nan)
+    positives, negatives = found.positives, found.negatives
+    # Counts are below 2^63 (weights sum to less than 2^62), so differences have room for a sign.
+    x, y = (counts.view(np.int64) for counts in found.corners())
     if part.mirrored:
         x, y = (positives - y)[::-1], (negatives - x)[::-1]
         positives, negatives = negatives, positives
     area = _twice_area(x, y, part.width * negatives) / (2 * positives * negatives)
     least = part.width**2 / 2
     return float((1 + (area - least) / (part.width - least)) / 2)
-
-
-def countable(rows: Rows, nan: str) -> Rows:
-    """Return rows without NaN scores: left out, or with all scores as integers that rank them lowest."""
-    labels, scores, weights = rows
-    if scores.dtype.kind != "f" or not (missing := np.isnan(scores)).any():
-        return rows
-    if nan == "lowest":
-        return Rows(labels, keys(scores), weights)
-    stays = ~missing
-    return Rows(labels[stays], scores[stays], None if weights is None else weights[stays])
-
-
-def _from_origin(counts: Array) -> Array:
-    """Counts are below 2^63 (weights sum to less than 2^62), so differences have room for a sign."""
-    return np.concatenate([np.zeros(1, np.int64), counts.view(np.int64)])
 
 
 def _twice_area(x: Array, y: Array, limit: Fraction) -> Fraction:

@@ -25,6 +25,7 @@ from fourstep.metrics._inputs import (
     same_index,
     same_length,
 )
+from fourstep.metrics._nan import taken
 from fourstep.metrics.losses import _entropy, _entropy_of, _logits, _rate
 from fourstep.metrics.ranking import GroupWeight, OneClass, _one_class, gauc
 from fourstep.metrics.score import MetricWarning, OnUndefined, Score, check_on_undefined, plural, undefined
@@ -323,12 +324,11 @@ class _Sweep:
     def __init__(self, rows: Rows, base_rate: float | None, sampled: float) -> None:
         self.y, _, self.weight = rows
         self.sampled = sampled
-        self.entropy = _entropy_of(self.y, self.weight) if base_rate is None else _entropy(base_rate)
+        self.counts = taken(rows)
+        entropy = _entropy_of(self.y, self.weight, self.counts) if base_rate is None else _entropy(base_rate)
+        self.entropy = entropy
         #: Shares at which NE is infinite, and how many rows make it so.
         self.infinite: list[tuple[float, int]] = []
-        exists = self.y if self.weight is None else self.y[self.weight > 0]
-        positives = int(np.count_nonzero(exists))
-        self.counts = {"rows": len(exists), "positives": positives, "negatives": len(exists) - positives}
 
     def auc(self, score: Array) -> float | None:
         return _core.metrics_auc(self.y, score, self.weight, "raise", execution())[0]

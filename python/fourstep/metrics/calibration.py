@@ -17,7 +17,7 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._counts import Counts, count, edges, number_of_bins
+from fourstep.metrics._counts import Order, count, edges, number_of_bins, order
 from fourstep.metrics._inputs import Array, Rows, choice, number, rows
 from fourstep.metrics._nan import taken
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, undefined
@@ -185,23 +185,20 @@ def bucket_error(
     check_on_undefined(on_undefined)
     span, bound = _positive("max_span", max_span), _positive("max_relative_error", max_relative_error)
     got = _probabilities(y, p, None, pos_label)
-    return _bucket_error(got, count(got), span, bound, on_undefined)
+    return _bucket_error(order(got), span, bound, on_undefined)
 
 
-def _bucket_error(rows: Rows, found: Counts, span: float, bound: float, on_undefined: OnUndefined) -> Score:
-    errors, sizes = _buckets(found, span, bound)
-    counted = sum(sizes)
+def _bucket_error(ordered: Order, span: float, bound: float, on_undefined: OnUndefined) -> Score:
+    errors, sizes = _core.metrics_buckets(ordered.positives, ordered.negatives, span, bound)
+    counted = int(sizes.sum())
     if counted:
-        value = math.fsum(n * error for n, error in zip(sizes, errors, strict=True)) / counted
+        value = math.fsum((sizes * errors).tolist()) / counted
     else:
         value = undefined("bucket_error", "no bucket has enough rows", on_undefined, stacklevel=4)
-    counts = taken(rows)
-    return Score(
-        value,
-        "bucket_error",
-        counts=counts | {"buckets": len(sizes)},
-        dropped={"rows": counts["rows"] - counted},
-    )
+    positives, negatives = len(ordered.positives), len(ordered.negatives)
+    rows = positives + negatives
+    counts = {"rows": rows, "positives": positives, "negatives": negatives, "buckets": len(sizes)}
+    return Score(value, "bucket_error", counts=counts, dropped={"rows": rows - counted})
 
 
 def _probabilities(y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None, pos_label: Any) -> Rows:
@@ -227,6 +224,20 @@ def _curve(rows: Rows, p: ArrayLike, bins: int, strategy: str) -> CalibrationCur
     choice("strategy", strategy, BINS)
     starts = edges(count(rows), bins) if strategy == "quantile" else _width_edges(p, rows.score, bins)
     return _binned(rows, starts)
+
+
+def _binned_in_order(ordered: Order, starts: Array) -> CalibrationCurve:
+    """Do the same with sorted classes, where a bin is a piece of each."""
+    classes = (ordered.positives, ordered.negatives)
+    limits = [[0, *np.searchsorted(x, starts, side="left").tolist(), len(x)] for x in classes]
+    rows, table = sum(map(len, classes)), []
+    for (p, p_end), (n, n_end) in zip(*map(pairwise, limits), strict=True):
+        size = p_end - p + n_end - n
+        if size:
+            scores = np.concatenate([classes[0][p:p_end], classes[1][n:n_end]])
+            predicted = _mean(Rows(np.zeros(size, np.uint8), scores, None), scores)
+            table.append((predicted, (p_end - p) / size, size / rows))
+    return CalibrationCurve(*np.array(table).T)
 
 
 def _binned(rows: Rows, starts: Array) -> CalibrationCurve:
@@ -261,21 +272,3 @@ def _width_edges(p: ArrayLike, scores: Array, bins: int) -> Array:
     exact = np.arange(1, bins) / bins
     dtype = np.asarray(p).dtype
     return exact.astype(dtype if dtype.kind in "fV" else np.float64).astype(scores.dtype)
-
-
-def _buckets(counts: Counts, span: float, bound: float) -> tuple[list[float], list[int]]:
-    """Return the relative error and the rows of each bucket that is large enough."""
-    at = counts.thresholds[::-1].astype(np.float64).tolist()
-    n, clicks = (np.diff(x, prepend=np.uint64(0))[::-1].tolist() for x in (counts.tp + counts.fp, counts.tp))
-    errors, sizes = [], []
-    start, size, promised, observed = -math.inf, 0, 0.0, 0
-    for here, these, found in zip(at, n, clicks, strict=True):
-        if here - start > span:
-            start, size, promised, observed = here, 0, 0.0, 0
-        size, promised, observed = size + these, promised + here * these, observed + found
-        # √((1 − p̄)/(p̄·n)) < bound with p̄ = promised/size, without the division by 0.
-        if size - promised < bound * bound * promised * size:
-            errors.append(abs(observed - promised) / promised)
-            sizes.append(size)
-            start = -math.inf
-    return errors, sizes

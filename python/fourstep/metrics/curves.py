@@ -20,9 +20,9 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._counts import Counts, count
+from fourstep.metrics._counts import Counts, Steps, count, steps
 from fourstep.metrics._inputs import Array, choice, rows
-from fourstep.metrics._nan import NAN, Nan, settle_nan, taken
+from fourstep.metrics._nan import NAN, Nan, taken
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, undefined
 
 if TYPE_CHECKING:
@@ -367,13 +367,19 @@ def average_precision(
     """
     check_on_undefined(on_undefined)
     choice("nan", nan, NAN)
-    settled, dropped = settle_nan(rows(y, score, sample_weight, pos_label), nan)
-    counts = count(settled)
-    if counts.positives:
-        value = _average_precision(counts)
+    data = rows(y, score, sample_weight, pos_label)
+    found, dropped = steps(data, nan)
+    return _score_of_precision(found, taken(data, nan), dropped, on_undefined)
+
+
+def _score_of_precision(
+    found: Steps, counts: dict[str, int], dropped: dict[str, int], on_undefined: OnUndefined
+) -> Score:
+    if found.positives:
+        value = _average_precision(found.counts())
     else:
-        value = undefined("average_precision", "there is no positive", on_undefined)
-    return Score(value, "average_precision", counts=taken(settled), dropped=dropped)
+        value = undefined("average_precision", "there is no positive", on_undefined, stacklevel=4)
+    return Score(value, "average_precision", counts=counts, dropped=dropped)
 
 
 def threshold_curve(

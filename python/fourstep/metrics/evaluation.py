@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from fourstep._runtime import limited
 from fourstep.metrics import _evaluate as compute
 from fourstep.metrics import losses
-from fourstep.metrics._counts import number_of_bins
+from fourstep.metrics._counts import Order, number_of_bins
 from fourstep.metrics._inputs import choice
-from fourstep.metrics._nan import NAN, Nan, taken
 from fourstep.metrics._interval import level
+from fourstep.metrics._nan import NAN, Nan, taken
 from fourstep.metrics.gap import class_gap
 from fourstep.metrics.ranking import GroupWeight, OneClass, _one_class
 from fourstep.metrics.report import Report
@@ -164,7 +164,8 @@ def evaluate(
         others = {"groups": groups, "position": position, "time": time}
         data = compute.check(y, score, sample_weight, pos_label, nan, others)
         draft = _Draft(data)
-        draft.add(compute.by_order(data, ci, quiet))
+        ordered = data.sort()
+        draft.add(compute.by_order(data, ordered, draft.counts, ci, quiet))
         if groups is not None:
             parts = compute.by_group(
                 data,
@@ -182,14 +183,14 @@ def evaluate(
             draft.values |= {"position": each, "position_auc": mean}
         if time is not None:
             draft.values["time"] = compute.by_slice(data, time, "time", nan, quiet, mean=False).each
-        draft.at_threshold(*compute.cuts(threshold, score, data.rows.score, from_logits))
-        p, why = compute.probabilities(data, from_logits)
+        draft.at_threshold(ordered, *compute.cuts(threshold, score, data.rows.score, from_logits))
+        p, why = compute.probabilities(data, ordered, from_logits)
         if p is None:
             draft.leave_out(_PROBABILITIES, why)
         else:
             draft.calibrated(
-                compute.by_loss(data.rows, p, limit, from_logits, base, kept, quiet),
-                compute.by_bin(data.rows, p, most),
+                compute.by_loss(data.rows, p, draft.counts, limit, from_logits, base, kept, quiet),
+                compute.by_bin(data.rows, p, ordered, most),
             )
         if expected is not None:
             draft.moved(expected, nan)
@@ -209,7 +210,7 @@ class _Draft:
         self.absent: dict[str, str] = {}
         self.warnings: list[str] = []
         self.notes = [TASKS]
-        self.values["prevalence"] = compute.prevalence(data.rows)
+        self.values["prevalence"] = compute.prevalence(data.rows, self.counts)
         self.unranked = (
             f"{plural(data.unranked, 'row')} with NaN ranked lowest, which has no place on the scale"
         )
@@ -225,7 +226,7 @@ class _Draft:
         """Warn the caller of `evaluate`."""
         warnings.warn(text, category, stacklevel=3)
 
-    def at_threshold(self, at: float, cut: float) -> None:
+    def at_threshold(self, ordered: Order | None, at: float, cut: float) -> None:
         """Take what a threshold says, and the gap between the classes."""
         if self.data.unranked:
             return self.leave_out(_AT_THRESHOLD, self.unranked)
@@ -233,7 +234,7 @@ class _Draft:
         self.warnings += [f"{name} is 0.0: {why}" for name, why in found.empty.items()]
         self.add(found)
         if self.counts["positives"] and self.counts["negatives"]:
-            gap = class_gap(self.data.rows)
+            gap = class_gap(self.data.rows, float(self.values["prevalence"]), ordered)
             self.values["class_gap"] = None if isinstance(gap, str) else gap
             self.absent |= {"class_gap": gap} if isinstance(gap, str) else {}
         return None

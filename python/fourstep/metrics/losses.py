@@ -200,7 +200,7 @@ def ne(
     mean, _, n, positives, infinite, first = _core.metrics_loss(
         labels, values, weights, loss, limit, execution()
     )
-    entropy = _entropy(base) if base is not None else _entropy_of(labels, weights)
+    entropy = _entropy(base) if base is not None else _entropy_of(labels, weights, _counts(n, positives))
     if entropy == 0.0:
         why = f"it needs both classes or a base_rate, and all rows are of class {int(positives > 0)}"
         value = undefined("ne", why, on_undefined)
@@ -246,13 +246,19 @@ def _entropy(rate: float, rest: float | None = None) -> float:
     return -b * exact_math.log(b) - c * float(log[0])
 
 
-def _entropy_of(labels: NDArray[np.uint8], weights: NDArray[np.float64] | None) -> float:
+def _entropy_of(
+    labels: NDArray[np.uint8], weights: NDArray[np.float64] | None, counts: dict[str, int]
+) -> float:
     """Return the entropy of the share of positives and that of negatives, each rounded once."""
-    share, rest = (
-        _core.metrics_loss(labels, x.astype(np.float64), weights, "prediction", 0.0, execution())[0]
-        for x in (labels, 1 - labels)
-    )
-    return _entropy(share, rest)
+    swapped = counts | {"positives": counts["negatives"]}
+    return _entropy(_share(labels, weights, counts), _share(1 - labels, weights, swapped))
+
+
+def _share(labels: NDArray[np.uint8], weights: NDArray[np.float64] | None, counts: dict[str, int]) -> float:
+    """Return the share of the positives, or of their weight."""
+    if weights is None:
+        return counts["positives"] / counts["rows"]
+    return _core.metrics_loss(labels, labels.astype(np.float64), weights, "prediction", 0.0, execution())[0]
 
 
 def brier(

@@ -11,10 +11,11 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution, limited
 from fourstep.metrics import _interval, _partial, _resample
+from fourstep.metrics._counts import Steps, steps
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
 from fourstep.metrics._inputs import Array, Rows, choice, column, ready, rows, same_length
-from fourstep.metrics._interval import CiMethod
+from fourstep.metrics._interval import CiMethod, IntervalOf
 from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics.score import (
     OnUndefined,
@@ -125,7 +126,6 @@ def auc(
     check_on_undefined(on_undefined)
     choice("nan", nan, NAN)
     part = _partial.region(max_fpr, min_tpr)
-    interval, se = None, None
     between = _interval.method(ci_method)
     if ci is not None:
         level = _interval.level(ci)
@@ -136,41 +136,59 @@ def auc(
                 " bootstrap() gives an interval"
             )
     with limited(threads):
-        labels, scores, weights = rows(y, score, sample_weight, pos_label)
+        data = rows(y, score, sample_weight, pos_label)
         if ci is not None:
-            sums, positives, negatives, left = _core.metrics_placement_sums(labels, scores, nan, execution())
-            won, *squares, tied = sums
-            pairs = positives * negatives
-            value = won / (2 * pairs) if pairs else None
-        else:
-            got = _core.metrics_auc(labels, scores, weights, nan, execution())
-            value, positives, negatives, (_, tied, pairs), left = got
+            found, dropped = steps(data, nan)
+            return auc_of(found, dropped, level, between, on_undefined, stacklevel=4)
+        got = _core.metrics_auc(*data, nan, execution())
+        value, positives, negatives, (_, tied, pairs), left = got
         if value is not None and part is not None:
-            value = _partial.partial(_partial.countable(Rows(labels, scores, weights), nan), part)
+            value = _partial.partial(data, nan, part)
     name = "auc" if part is None else part.name
     counts = {"rows": positives + negatives, "positives": positives, "negatives": negatives}
-    if weights is None:
+    if data.weight is None:
         counts |= {"pairs": pairs, "tied_pairs": tied}
     if value is None:
         value = undefined("auc", _one_class(positives, negatives), on_undefined)
-    elif ci is not None:
-        if min(positives, negatives) > 1:
-            se = _interval.root(
-                _interval.covariance(won, won, positives, negatives, (squares[0], squares[1]))
-            )
-            interval = between(value, se, level)
-        _warn_of_no_interval(se)
+    return Score(value, name, counts=counts, dropped=_dropped(left), tied=tied / pairs if pairs else None)
+
+
+def auc_of(
+    found: Steps,
+    dropped: dict[str, int],
+    level: float | None,
+    between: IntervalOf,
+    on_undefined: OnUndefined,
+    *,
+    stacklevel: int,
+) -> Score:
+    """Return AUC, with an interval if there is a level, from the steps of rows without weights."""
+    assert found.sums is not None, "there are no weights"
+    (won, *squares, tied), positives, negatives = found.sums, found.positives, found.negatives
+    pairs, interval, se = positives * negatives, None, None
+    if not pairs:
+        value = undefined("auc", _one_class(positives, negatives), on_undefined, stacklevel=stacklevel)
+    else:
+        value = won / (2 * pairs)
+        if level is not None:
+            if min(positives, negatives) > 1:
+                of_both = (squares[0], squares[1])
+                se = _interval.root(_interval.covariance(won, won, positives, negatives, of_both))
+                interval = between(value, se, level)
+            _warn_of_no_interval(se, stacklevel)
+    counts = {"rows": positives + negatives, "positives": positives, "negatives": negatives}
+    counts |= {"pairs": pairs, "tied_pairs": tied}
     share = tied / pairs if pairs else None
-    return Score(value, name, counts=counts, dropped=_dropped(left), tied=share, ci=interval, se=se)
+    return Score(value, "auc", counts=counts, dropped=dropped, tied=share, ci=interval, se=se)
 
 
-def _warn_of_no_interval(se: float | None) -> None:
+def _warn_of_no_interval(se: float | None, stacklevel: int) -> None:
     if se:
         return
     why = "a single row of a class does not say how the class varies"
     if se is not None:
         why = "the classes do not overlap or all is tied, so its variance is 0, and the interval is a point"
-    warnings.warn(f"auc has no interval to speak of: {why}", UndefinedMetricWarning, stacklevel=3)
+    warnings.warn(f"auc has no interval to speak of: {why}", UndefinedMetricWarning, stacklevel=stacklevel)
 
 
 def _one_class(positives: int, negatives: int) -> str:

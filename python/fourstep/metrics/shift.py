@@ -17,9 +17,17 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._counts import count, edges, first_largest, number_of_bins, product_error
+from fourstep.metrics._counts import (
+    Steps,
+    edges_of_order,
+    first_largest,
+    number_of_bins,
+    order,
+    product_error,
+    steps,
+)
 from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, rows
-from fourstep.metrics._nan import NAN, Nan, settle_nan, taken
+from fourstep.metrics._nan import NAN, Nan, taken
 from fourstep.metrics.score import MetricWarning, OnUndefined, Score, check_on_undefined, plural, undefined
 
 if TYPE_CHECKING:
@@ -69,8 +77,14 @@ def ks(
     """
     check_on_undefined(on_undefined)
     choice("nan", nan, NAN)
-    settled, dropped = settle_nan(rows(y, score, sample_weight, pos_label), nan)
-    _, tp, fp, positives, negatives, _ = count(settled, corners=True)
+    data = rows(y, score, sample_weight, pos_label)
+    found, dropped = steps(data, nan)
+    return _ks(found, taken(data, nan), dropped, on_undefined)
+
+
+def _ks(found: Steps, counts: dict[str, int], dropped: dict[str, int], on_undefined: OnUndefined) -> Score:
+    positives, negatives = found.positives, found.negatives
+    fp, tp = found.corners()
 
     def distance(i: int) -> int:
         return abs(int(tp[i]) * negatives - int(fp[i]) * positives)
@@ -80,8 +94,8 @@ def ks(
         at = first_largest(np.abs(up - down), product_error(up, down), distance)
         value = distance(at) / (positives * negatives)
     else:
-        value = undefined("ks", "it needs both classes, and there is only one", on_undefined)
-    return Score(value, "ks", counts=taken(settled), dropped=dropped)
+        value = undefined("ks", "it needs both classes, and there is only one", on_undefined, stacklevel=4)
+    return Score(value, "ks", counts=counts, dropped=dropped)
 
 
 def psi(
@@ -214,7 +228,7 @@ def _shares(
     then, dropped = _sample(expected, "expected", nan)
     now, also = _sample(actual, "actual", nan)
     zeros = np.zeros(len(then), np.uint8)
-    starts = edges(count(Rows(zeros, then, None)), most)
+    starts = edges_of_order(order(Rows(zeros, then, None)), most)
     n = len(starts) + 1
     held = [
         np.bincount(np.searchsorted(starts, _like(x, starts), side="right"), minlength=n) for x in (then, now)

@@ -12,7 +12,7 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._counts import count, first_largest, product_error
+from fourstep.metrics._counts import Counts, Steps, count, first_largest, product_error, steps
 from fourstep.metrics._inputs import Array, Rows, choice, number, rows
 from fourstep.metrics.score import Score, UndefinedMetricWarning
 
@@ -582,15 +582,14 @@ def best_threshold(
     choice("metric", metric, ("f1", "accuracy", "mcc", "youden", "fbeta"))
     if (beta is not None) != (metric == "fbeta"):
         raise TypeError(f"beta: got {beta!r} with metric={metric!r}; fbeta needs a number, the others none")
-    square = Fraction(1) if beta is None else _square(beta)
     data = rows(y, score, sample_weight, pos_label)
-    labels, scores, weights = data
-    if weights is not None or metric in ("mcc", "fbeta"):
-        threshold, positives, negatives = _best(data, metric, square)
-    else:
-        threshold, _, _, positives, negatives = _core.metrics_best_threshold(
-            labels, scores, metric, execution()
-        )
+    return _best_threshold(data, steps(data)[0], metric, beta)
+
+
+def _best_threshold(data: Rows, found: Steps, metric: str, beta: float | None) -> Threshold:
+    square = Fraction(1) if beta is None else _square(beta)
+    labels, scores, _ = data
+    threshold, positives, negatives = _best(_candidates(data, found), metric, square)
     if positives == 0 and metric in ("f1", "fbeta"):
         raise ValueError(f"y: {metric} has no value at any threshold, as there is no positive")
     if metric in ("mcc", "youden") and (positives == 0 or negatives == 0):
@@ -607,15 +606,14 @@ def _value(matrix: Confusion, metric: str, beta: float | None) -> float:
     return 0.0 if math.isnan(value) and metric in ("mcc", "fbeta") else value
 
 
-def _best(rows: Rows, metric: str, square: Fraction) -> tuple[float | int | None, int, int]:
+def _best(counts: Counts, metric: str, square: Fraction) -> tuple[float | int | None, int, int]:
     """Return the best threshold, None above all scores; and positives and negatives, or their weights in one unit.
 
     With k = tp + fp rows predicted positive, of n: MCC = (tp·N − fp·P)/√(k·(n − k)·P·N), F-beta =
     (1 + β²)·tp/(β²·P + k), accuracy = (tp − fp + N)/n, Youden's J = tp/P − fp/N. Constants are left out; floats choose,
     and what they cannot tell apart fractions do.
     """
-    counts = count(rows)
-    above = [] if counts.thresholds[0] == np.inf else [0]
+    above = [] if len(counts.tp) and counts.thresholds[0] == np.inf else [0]
     if above:
         zero = np.zeros(1, np.uint64)
         counts = counts._replace(tp=np.concatenate([zero, counts.tp]), fp=np.concatenate([zero, counts.fp]))
@@ -662,6 +660,16 @@ def _best(rows: Rows, metric: str, square: Fraction) -> tuple[float | int | None
     best = first_largest(real - false, product_error(real, false), exact)
     threshold = None if best < len(above) else counts.thresholds[best - len(above)].item()
     return threshold, positives, negatives
+
+
+def _candidates(rows: Rows, found: Steps) -> Counts:
+    """Return where the best threshold may be: at the score of a positive, as one lower only adds false positives.
+
+    (Where MCC is above 0 they lower it too: with tp fixed its derivative has the sign of a − 2·P·(fn + tn),
+    a = tp·tn − fp·fn <= P·tn; and 0 is what predicting nothing has.) But a score of +inf is at every threshold.
+    """
+    infinite = rows.score.dtype.kind == "f" and rows.score.max() == np.inf
+    return count(rows) if infinite else found.counts()
 
 
 def _float64(threshold: float, labels: Array, scores: Array) -> float:

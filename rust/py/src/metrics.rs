@@ -3,8 +3,9 @@
 use fourstep::metrics::MetricError;
 use fourstep::metrics::auc::{self, Left, Nan, Pairs, Rows};
 use fourstep::metrics::bootstrap;
+use fourstep::metrics::bucket;
 use fourstep::metrics::confusion::{self, Cells};
-use fourstep::metrics::curve::{self, Purpose};
+use fourstep::metrics::curve;
 use fourstep::metrics::gauc::{self, Fate, GroupWeight, Groups, OneClass, Options};
 use fourstep::metrics::key::Score;
 use fourstep::metrics::label;
@@ -248,31 +249,6 @@ pub(crate) fn metrics_roc<'py>(
     })
 }
 
-/// `(threshold, tp, fp, positives, negatives)`; no threshold = above every score.
-#[pyfunction]
-#[allow(clippy::type_complexity, reason = "a tuple of counts is what Python gets")]
-pub(crate) fn metrics_best_threshold<'py>(
-    py: Python<'py>,
-    y: &Bound<'py, PyAny>,
-    score: &Bound<'py, PyAny>,
-    metric: &str,
-    exec: ExecArgs,
-) -> PyResult<(Option<Bound<'py, PyAny>>, u64, u64, u64, u64)> {
-    let (exec, held) = (resolve(exec)?, Held::new(y, None)?);
-    let purpose = match metric {
-        "f1" => Purpose::F1,
-        "accuracy" => Purpose::Accuracy,
-        "youden" => Purpose::Youden,
-        _ => return Err(unknown("metric", metric, "f1, accuracy, youden")),
-    };
-    with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
-        let rows = held.rows(scores)?;
-        let got = py.detach(|| curve::best(&exec, &rows, purpose)).map_err(|e| value_error(&e))?;
-        let threshold = got.threshold.map(|t| t.into_pyobject(py).map(Bound::into_any)).transpose();
-        Ok((threshold?, got.tp, got.fp, got.positives, got.negatives))
-    })
-}
-
 /// `((tp, fp, fn, tn), the same as real weights)`: counts are integers in one unit.
 #[pyfunction]
 #[allow(clippy::type_complexity, reason = "two tuples of cells are what Python gets")]
@@ -294,7 +270,8 @@ pub(crate) fn metrics_confusion<'py>(
     })
 }
 
-/// `(mean, sum over the positives' weight, rows, positives, rows of infinite loss, the first of them)`.
+/// `(mean, sum over the positives' weight, rows, positives, rows of infinite loss, the first of them)`; `constant` is the
+/// clip of the log loss, and what a spread is about.
 #[pyfunction]
 #[allow(clippy::type_complexity, reason = "a tuple is what Python gets")]
 pub(crate) fn metrics_loss<'py>(
@@ -303,16 +280,17 @@ pub(crate) fn metrics_loss<'py>(
     p: &Bound<'py, PyAny>,
     sample_weight: Option<&Bound<'py, PyAny>>,
     loss: &str,
-    clip: f64,
+    constant: f64,
     exec: ExecArgs,
 ) -> PyResult<(f64, Option<f64>, u64, u64, u64, Option<usize>)> {
     let (exec, held) = (resolve(exec)?, Held::new(y, sample_weight)?);
     let loss = match loss {
-        "log" => Loss::Log { clip },
+        "log" => Loss::Log { clip: constant },
         "logits" => Loss::LogOfLogits,
         "brier" => Loss::Brier,
+        "spread" => Loss::Spread { about: constant },
         "prediction" => Loss::Prediction,
-        _ => return Err(unknown("loss", loss, "log, logits, brier, prediction")),
+        _ => return Err(unknown("loss", loss, "log, logits, brier, spread, prediction")),
     };
     with_elements!(p, "p", [f32, f64], |p| {
         let (labels, weights) = held.of_length(p.len(), "p")?;
@@ -322,7 +300,11 @@ pub(crate) fn metrics_loss<'py>(
     })
 }
 
-/// The steps of the ROC curve as arrays `(thresholds, tp, above, fp)`, the whole weights, and rows left out.
+/// `(Σ v, Σ v² of positives, Σ v² of negatives, tied pairs)`, v the placements, in halves.
+type SumsOut = (u128, u128, u128, u128);
+
+/// The steps of the ROC curve as arrays `(thresholds, tp, above, fp)`, the whole weights, rows left out, and without weights the
+/// sums of placements.
 type StepsOut<'py> = (
     Bound<'py, PyAny>,
     Bound<'py, PyArray1<u64>>,
@@ -331,9 +313,18 @@ type StepsOut<'py> = (
     u64,
     u64,
     LeftOut,
+    Option<SumsOut>,
 );
 
-/// `(thresholds, tp, above, fp, positives, negatives, left)`: a step for each distinct score of a positive, falling.
+fn steps_out<'py, S: numpy::Element>(py: Python<'py>, steps: Steps<S>, sums: Option<Sums>) -> StepsOut<'py> {
+    let sums = sums.map(|s| (s.v, s.positives, s.negatives, s.tied));
+    let Steps { thresholds, tp, above, fp, positives, negatives, left } = steps;
+    let thresholds = thresholds.into_pyarray(py).into_any();
+    let [tp, above, fp] = [tp, above, fp].map(|column| column.into_pyarray(py));
+    (thresholds, tp, above, fp, positives, negatives, left_out(left), sums)
+}
+
+/// `(thresholds, tp, above, fp, positives, negatives, left, sums)`: a step for each distinct score of a positive, falling.
 #[pyfunction]
 pub(crate) fn metrics_steps<'py>(
     py: Python<'py>,
@@ -347,31 +338,45 @@ pub(crate) fn metrics_steps<'py>(
     with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
         let rows = held.rows(scores)?;
         let got = py.detach(|| steps::steps(&exec, &rows, nan)).map_err(|e| value_error(&e))?;
-        let Steps { thresholds, tp, above, fp, positives, negatives, left } = got;
-        let thresholds = thresholds.into_pyarray(py).into_any();
-        let [tp, above, fp] = [tp, above, fp].map(|column| column.into_pyarray(py));
-        Ok((thresholds, tp, above, fp, positives, negatives, left_out(left)))
+        let sums = sample_weight.is_none().then(|| got.placements());
+        Ok(steps_out(py, got, sums))
     })
 }
 
-/// `(Σ v, Σ v² of positives, Σ v² of negatives, tied pairs)`, v the placements, in halves.
-type SumsOut = (u128, u128, u128, u128);
-
-/// `(sums, positives, negatives, left)`.
+/// `(scores of the positives, of the negatives, both rising, the steps)`.
 #[pyfunction]
-pub(crate) fn metrics_placement_sums<'py>(
+pub(crate) fn metrics_order<'py>(
     py: Python<'py>,
     y: &Bound<'py, PyAny>,
     score: &Bound<'py, PyAny>,
-    nan: &str,
     exec: ExecArgs,
-) -> PyResult<(SumsOut, u64, u64, LeftOut)> {
-    let (exec, nan, held) = (resolve(exec)?, nan_policy(nan)?, Held::new(y, None)?);
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, StepsOut<'py>)> {
+    let (exec, held) = (resolve(exec)?, Held::new(y, None)?);
     with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
         let rows = held.rows(scores)?;
-        let got = py.detach(|| steps::steps(&exec, &rows, nan)).map_err(|e| value_error(&e))?;
-        let Sums { v, positives, negatives, tied } = got.placements();
-        Ok(((v, positives, negatives, tied), got.positives, got.negatives, left_out(got.left)))
+        let got = py.detach(|| steps::order(&exec, &rows)).map_err(|e| value_error(&e))?;
+        let [positives, negatives] = [got.positives, got.negatives].map(|class| class.into_pyarray(py).into_any());
+        let sums = got.steps.placements();
+        Ok((positives, negatives, steps_out(py, got.steps, Some(sums))))
+    })
+}
+
+/// `(errors, rows)` of the buckets of two rising classes of probabilities of one type.
+#[pyfunction]
+#[allow(clippy::type_complexity, reason = "two arrays are what Python gets")]
+pub(crate) fn metrics_buckets<'py>(
+    py: Python<'py>,
+    positives: &Bound<'py, PyAny>,
+    negatives: &Bound<'py, PyAny>,
+    span: f64,
+    bound: f64,
+) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<u64>>)> {
+    with_elements!(positives, "positives", [f32, f64], |positives| {
+        let held = reading(negatives, "negatives")?;
+        let negatives = elements(&held, "negatives")?;
+        let got = py.detach(|| bucket::buckets(positives, negatives, span, bound));
+        let (errors, rows): (Vec<f64>, Vec<u64>) = got.iter().map(|b| (b.error, b.rows)).unzip();
+        Ok((errors.into_pyarray(py), rows.into_pyarray(py)))
     })
 }
 

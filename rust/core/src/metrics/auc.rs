@@ -118,7 +118,7 @@ fn split_and_count<S: Score, M: Member<Key = S::Key>>(
 pub(crate) struct Counts {
     positives: usize,
     negatives: usize,
-    nan: usize,
+    pub(crate) nan: usize,
     weightless: usize,
 }
 

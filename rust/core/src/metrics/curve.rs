@@ -1,4 +1,4 @@
-//! The ROC curve, and the threshold that serves a purpose best: one scan over the sorted classes, from the top down.
+//! The ROC curve: one scan over the sorted classes, from the top down.
 //!
 //! After all scores >= t: tp(t) positives and fp(t) negatives are predicted positive. There is one point for each distinct
 //! score; ties move both counts at once. A point on the straight line between its neighbours says nothing, and is left out on
@@ -98,69 +98,6 @@ fn take_equal<M: Member>(members: &mut &[M], key: M::Key) -> u64 {
     weight
 }
 
-/// What the best threshold is best at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Purpose {
-    /// F1 = 2·tp / (2·tp + fp + fn).
-    F1,
-    /// (tp + tn) / all.
-    Accuracy,
-    /// tp/P − fp/N.
-    Youden,
-}
-
-/// The best threshold, and the counts there.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Best<S> {
-    /// A score; `None` = above every score.
-    pub threshold: Option<S>,
-    /// Positives at or above it.
-    pub tp: u64,
-    /// Negatives at or above it.
-    pub fp: u64,
-    /// All positives.
-    pub positives: u64,
-    /// All negatives.
-    pub negatives: u64,
-}
-
-/// The best threshold; of several, the highest. Weights are not used; NaN scores are an error. Above every score is a
-/// threshold too, unless one of them is +inf.
-///
-/// # Panics
-/// When the lengths differ.
-pub fn best<S: Score>(exec: &Exec, rows: &Rows<'_, S>, purpose: Purpose) -> Result<Best<S>, MetricError> {
-    let rows = Rows { weights: None, ..*rows };
-    let (counts, _) = rows.check(exec, Nan::Raise)?;
-    let mut classes = Classes::<S::Key>::split(exec, &rows, Nan::Raise, &counts);
-    let (positives, negatives) = (classes.positives.len() as u64, classes.negatives.len() as u64);
-    let mut best = Best { threshold: None, tp: 0, fp: 0, positives, negatives };
-    scan(exec, &mut classes, |key, tp, fp| {
-        let score = S::from_key(key);
-        let candidate = Best { threshold: Some(score), tp, fp, ..best };
-        if better(purpose, &candidate, &best) || score.is_infinite_above() {
-            best = candidate;
-        }
-    });
-    Ok(best)
-}
-
-/// Whether `a` is better than `b`, compared in integers: quotients are multiplied out.
-fn better<S>(purpose: Purpose, a: &Best<S>, b: &Best<S>) -> bool {
-    let wide = |x: u64| i128::from(x);
-    match purpose {
-        Purpose::F1 => {
-            let all = |x: &Best<S>| wide(x.positives) + wide(x.tp) + wide(x.fp);
-            wide(a.tp) * all(b) > wide(b.tp) * all(a)
-        }
-        Purpose::Accuracy => wide(a.tp) - wide(a.fp) > wide(b.tp) - wide(b.fp),
-        Purpose::Youden => {
-            let gain = |x: &Best<S>| wide(x.tp) * wide(x.negatives) - wide(x.fp) * wide(x.positives);
-            gain(a) > gain(b)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,22 +124,6 @@ mod tests {
         assert_eq!((&got.tp[..], &got.fp[..]), (&[2, 2, 3][..], &[0, 2, 2][..]), "counts");
     }
 
-    #[test]
-    fn the_highest_of_equally_good_thresholds() {
-        let exec = executions().next().unwrap_or_else(|| unreachable!("the baseline is always there"));
-        let rows = Rows { labels: &[1, 0, 1, 0], scores: &[4.0f64, 3.0, 2.0, 1.0], weights: None };
-        let found = |purpose| best(&exec, &rows, purpose).map(|b| (b.threshold, b.tp, b.fp));
-        assert_eq!(found(Purpose::F1), Ok((Some(2.0), 2, 1)), "F1 = 0.8");
-        assert_eq!(found(Purpose::Accuracy), Ok((Some(4.0), 1, 0)), "3 of 4, there and at 2");
-        assert_eq!(found(Purpose::Youden), Ok((Some(4.0), 1, 0)), "1/2, there and at 2");
-        let rows = Rows { labels: &[0, 0, 1], scores: &[4.0f64, 3.0, 2.0], weights: None };
-        let none = best(&exec, &rows, Purpose::Accuracy).map(|b| b.threshold);
-        assert_eq!(none, Ok(None), "predicting no positive is right most often");
-        let rows = Rows { labels: &[0, 0, 1], scores: &[f64::INFINITY, 3.0, 2.0], weights: None };
-        let some = best(&exec, &rows, Purpose::Accuracy).map(|b| b.threshold);
-        assert_eq!(some, Ok(Some(f64::INFINITY)), "no threshold is above inf");
-    }
-
     proptest! {
         #[test]
         fn the_area_is_auc_and_counts_are_the_confusion(
@@ -224,16 +145,6 @@ mod tests {
                     prop_assert_eq!((tp, fp), (got.tp[i], got.fp[i]));
                 }
                 prop_assert_eq!(area, 2 * pairs.below + pairs.tied);
-            }
-            for purpose in [Purpose::F1, Purpose::Accuracy, Purpose::Youden] {
-                let found: Vec<_> = executions().map(|exec| best(&exec, &rows, purpose)).collect();
-                prop_assert!(found.windows(2).all(|w| w[0] == w[1]));
-                let found = found[0].clone().unwrap_or_else(|e| panic!("{e}"));
-                let all = check(&rows, false);
-                for i in 0..all.tp.len() {
-                    let other = Best { threshold: Some(all.thresholds[i]), tp: all.tp[i], fp: all.fp[i], ..found };
-                    prop_assert!(!better(purpose, &other, &found), "{:?}: {:?} over {:?}", purpose, other, found);
-                }
             }
         }
     }

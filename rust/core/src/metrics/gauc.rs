@@ -5,8 +5,10 @@
 //! ```
 //!
 //! 1. Group the rows. Ids that do not fall are used where they lie, and so are rows cut by offsets; others are sorted by
-//!    id together with their key, label and weight: the one pass that moves rows.
-//! 2. Count the pairs of each group: every pair in a small one, by sorting in a larger one, on all threads in a giant one.
+//!    id together with their key, label and weight: the one pass that moves rows, packed into a word where id, key and class
+//!    fit one.
+//! 2. Count the pairs of each group: of few positives each against all rows of the group, every pair in a small one, by
+//!    sorting in a larger one, on all threads in a giant one.
 //!    Work is handed out by rows, not by groups.
 //! 3. Weigh the groups that count. The unit of sample weights is taken over their rows alone: a row that is left out decides
 //!    nothing, however heavy.
@@ -17,10 +19,11 @@
 //! A group that has one class only has no AUC. It is dropped and counted, or takes part with ½.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::auc::{Classes, Left, Member, Nan, Pairs, Rows, Weighted};
 use super::exact::Exact;
-use super::key::Score;
+use super::key::{Key, Score};
 use super::ratio::ratio;
 use super::sort::{self, Item};
 use super::weight::Unit;
@@ -107,6 +110,14 @@ pub struct Group {
     pub fate: Fate,
 }
 
+impl Group {
+    /// Before it is judged and weighed.
+    fn of(rows: u64, positives: u64, pairs: Pairs) -> Self {
+        let auc = pairs.auc().unwrap_or(f64::NAN);
+        Self { rows, positives, pairs, positive_weight: 0, negative_weight: 0, auc, fate: Fate::Kept }
+    }
+}
+
 /// Groups of one fate.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Tally {
@@ -163,10 +174,12 @@ pub fn gauc<S: Score>(
     groups: Groups<'_>,
     options: &Options,
 ) -> Result<Gauc, MetricError> {
-    let (_, left) = rows.check(exec, options.nan)?;
+    let (counts, left) = rows.check(exec, options.nan)?;
+    let any_nan = counts.iter().any(|c| c.nan > 0);
+    let source = InPlace { rows, nan: options.nan, any_nan };
     let (groups, ids) = match rows.weights {
-        None => counted::<S, S::Key>(exec, rows, groups, options)?,
-        Some(_) => counted::<S, Weighted<S::Key>>(exec, rows, groups, options)?,
+        None => counted::<S, S::Key>(exec, &source, groups, options)?,
+        Some(_) => counted::<S, Weighted<S::Key>>(exec, &source, groups, options)?,
     };
     let value = mean(&groups, options.group_weight, rows.weights.is_some());
     Ok(Gauc { value, groups, ids, left })
@@ -223,17 +236,16 @@ fn weigh<'a>(groups: impl Iterator<Item = &'a Group>, omega: impl Fn(&Group) -> 
 /// Counts the pairs of every group, and lists the groups' ids.
 fn counted<S: Score, M: Member<Key = S::Key>>(
     exec: &Exec,
-    rows: &Rows<'_, S>,
+    source: &InPlace<'_, S>,
     groups: Groups<'_>,
     options: &Options,
 ) -> Result<(Vec<Group>, Vec<u64>), MetricError> {
-    let source = InPlace { rows, nan: options.nan };
     match groups {
-        Groups::Signed(ids) => Ok(by_id::<S, M, _>(exec, &source, ids, options)),
-        Groups::Unsigned(ids) => Ok(by_id::<S, M, _>(exec, &source, ids, options)),
+        Groups::Signed(ids) => Ok(by_id::<S, M, _>(exec, source, ids, options)),
+        Groups::Unsigned(ids) => Ok(by_id::<S, M, _>(exec, source, ids, options)),
         Groups::Offsets(offsets) => {
-            let starts = checked(offsets, rows.labels.len())?;
-            Ok((each_group::<M>(exec, &starts, &source, options), Vec::new()))
+            let starts = checked(offsets, source.rows.labels.len())?;
+            Ok((each_group::<M>(exec, &starts, source, options), Vec::new()))
         }
     }
 }
@@ -271,6 +283,20 @@ fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
         let names = starts[..starts.len() - 1].iter().map(|&i| ids[i].key()).collect();
         return (each_group::<M>(exec, &starts, source, options), names);
     }
+    if let Some((least, _)) = Packed::<M::Key>::fits(exec, ids).filter(|_| !M::WEIGHTED) {
+        let mut packed = vec![Packed::<M::Key>::default(); ids.len()];
+        let mut tasks: Vec<_> = packed.chunks_mut(ROWS).enumerate().collect();
+        pool::for_each(exec.threads_for(ids.len()), &mut tasks, |(i, packed)| {
+            for (i, row) in (*i * ROWS..).zip(packed.iter_mut()) {
+                let (member, class): (M, u8) = source.row(i);
+                *row = Packed::new(ids[i].key() - least, member.key(), class);
+            }
+        });
+        sort::sort(exec, &mut packed);
+        let starts = starts(exec, packed.len(), |i| packed[i].key());
+        let names = starts[..starts.len() - 1].iter().map(|&i| least + packed[i].key()).collect();
+        return (each_group::<M>(exec, &starts, &&packed[..], options), names);
+    }
     let mut moved = vec![Moved::<M>::default(); ids.len()];
     let mut tasks: Vec<_> = moved.chunks_mut(ROWS).enumerate().collect();
     pool::for_each(exec.threads_for(ids.len()), &mut tasks, |(i, moved)| {
@@ -300,6 +326,68 @@ fn starts(exec: &Exec, rows: usize, id: impl Fn(usize) -> u64 + Sync + Send) -> 
 trait Source<M>: Sync {
     /// Row i, and its class: 0, 1, or [`OUT`] if it does not count.
     fn row(&self, i: usize) -> (M, u8);
+
+    /// The pairs of these rows of one group, if they are simple to count.
+    #[inline(always)]
+    fn simple(&self, _: Range<usize>) -> Option<Simple> {
+        None
+    }
+}
+
+/// A group whose rows all count and have no weight, and that has few positives.
+struct Simple {
+    positives: u64,
+    below: u64,
+    tied: u64,
+}
+
+impl Simple {
+    /// Each positive is compared with all rows: Σ [s < x] and Σ [s <= x], which vectorise. What the positives add among
+    /// themselves is taken off. `None` where sorting is faster.
+    #[inline(always)]
+    fn count<T: PartialOrd>(
+        rows: usize,
+        positives: u64,
+        is_positive: impl Fn(usize) -> bool,
+        score: impl Fn(usize) -> T,
+    ) -> Option<Self> {
+        let (mut below, mut tied) = (0u64, 0u64);
+        if positives as usize * rows > FEW {
+            return None;
+        }
+        if positives > 0 && (positives as usize) < rows {
+            for i in (0..rows).filter(|&i| is_positive(i)) {
+                let x = score(i);
+                let (mut less, mut up_to) = (0u32, 0u32);
+                for j in 0..rows {
+                    less += u32::from(score(j) < x);
+                    up_to += u32::from(score(j) <= x);
+                }
+                below += u64::from(less);
+                tied += u64::from(up_to - less);
+            }
+            if positives == 1 {
+                tied -= 1;
+            } else {
+                for i in (0..rows).filter(|&i| is_positive(i)) {
+                    for j in (0..rows).filter(|&j| is_positive(j)) {
+                        below -= u64::from(score(j) < score(i));
+                        tied -= u64::from(score(j) == score(i));
+                    }
+                }
+            }
+        }
+        Some(Self { positives, below, tied })
+    }
+
+    fn group(&self, rows: u64) -> Group {
+        let all = self.positives * (rows - self.positives);
+        Group::of(
+            rows,
+            self.positives,
+            Pairs { below: self.below.into(), tied: self.tied.into(), all: all.into() },
+        )
+    }
 }
 
 /// The class of rows that do not count.
@@ -309,6 +397,7 @@ const OUT: u8 = 2;
 struct InPlace<'a, S> {
     rows: &'a Rows<'a, S>,
     nan: Nan,
+    any_nan: bool,
 }
 
 impl<S: Score, M: Member<Key = S::Key>> Source<M> for InPlace<'_, S> {
@@ -321,6 +410,16 @@ impl<S: Score, M: Member<Key = S::Key>> Source<M> for InPlace<'_, S> {
         };
         let counts = weight > 0.0 && !(score.is_nan() && self.nan != Nan::Lowest);
         (M::new(score.key(), weight), if counts { label } else { OUT })
+    }
+
+    #[inline(always)]
+    fn simple(&self, rows: Range<usize>) -> Option<Simple> {
+        if self.any_nan || self.rows.weights.is_some() {
+            return None;
+        }
+        let (labels, scores) = (&self.rows.labels[rows.clone()], &self.rows.scores[rows]);
+        let positives = labels.iter().map(|&y| u64::from(y & 1)).sum();
+        Simple::count(labels.len(), positives, |i| labels[i] & 1 == 1, |i| scores[i])
     }
 }
 
@@ -344,6 +443,63 @@ impl<M: Member> Source<M> for &[Moved<M>] {
     #[inline(always)]
     fn row(&self, i: usize) -> (M, u8) {
         (self[i].member, self[i].class)
+    }
+}
+
+/// A row of no weight on its way to its group, in a word: id above the lowest one, key, class.
+#[derive(Clone, Copy, Default)]
+struct Packed<K> {
+    word: u64,
+    key: PhantomData<K>,
+}
+
+impl<K: Key> Packed<K> {
+    /// Where the id starts: above the key and two bits of the class.
+    const ID: u32 = K::BITS + 2;
+
+    /// The lowest and the highest id, if they fit.
+    fn fits<G: Score<Key = u64>>(exec: &Exec, ids: &[G]) -> Option<(u64, u64)> {
+        let room = 64u32.checked_sub(Self::ID)?;
+        let ends = pool::map(exec.threads_for(ids.len()), ids.len().div_ceil(ROWS), |i| {
+            let piece = &ids[i * ROWS..ids.len().min((i + 1) * ROWS)];
+            piece.iter().fold((u64::MAX, 0), |(least, most), id| (id.key().min(least), id.key().max(most)))
+        });
+        let (least, most) = ends.into_iter().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        (most - least < 1 << room).then_some((least, most))
+    }
+
+    #[inline(always)]
+    fn new(id: u64, key: K, class: u8) -> Self {
+        Self { word: id << Self::ID | key.wide() << 2 | u64::from(class), key: PhantomData }
+    }
+}
+
+impl<K: Key> Item for Packed<K> {
+    type Key = u64;
+    #[inline(always)]
+    fn key(&self) -> u64 {
+        self.word >> Self::ID
+    }
+}
+
+impl<M: Member> Source<M> for &[Packed<M::Key>] {
+    #[inline(always)]
+    fn row(&self, i: usize) -> (M, u8) {
+        let word = self[i].word;
+        (M::new(M::Key::narrow(word >> 2), 1.0), (word & 3) as u8)
+    }
+
+    #[inline(always)]
+    fn simple(&self, rows: Range<usize>) -> Option<Simple> {
+        let rows = &self[rows];
+        let classes =
+            rows.iter().fold((0, 0), |(positives, out), r| (positives + (r.word & 1), out | (r.word & 2)));
+        if classes.1 != 0 {
+            return None;
+        }
+        // In a group the words without their class have the order of the keys.
+        let is_positive = |i: usize| rows[i].word & 1 == 1;
+        Simple::count(rows.len(), classes.0, is_positive, |i| rows[i].word >> 2)
     }
 }
 
@@ -458,8 +614,12 @@ impl<M: Member, R: Source<M>> Kernel for Piece<'_, M, R> {
         let mut groups = Vec::with_capacity(self.starts.len() - 1);
         for start in self.starts.windows(2) {
             let rows = if start[1] - start[0] > GIANT { 0..0 } else { start[0]..start[1] };
-            gather(&mut classes, self.source, rows);
-            groups.push(count(&alone, &mut classes));
+            groups.push(if let Some(simple) = self.source.simple(rows.clone()) {
+                simple.group(rows.len() as u64)
+            } else {
+                gather(&mut classes, self.source, rows);
+                count(&alone, &mut classes)
+            });
         }
         groups
     }
@@ -467,7 +627,7 @@ impl<M: Member, R: Source<M>> Kernel for Piece<'_, M, R> {
 
 /// Fills `classes` with these rows.
 #[inline(always)]
-fn gather<M: Member>(classes: &mut Classes<M>, source: &impl Source<M>, rows: std::ops::Range<usize>) {
+fn gather<M: Member>(classes: &mut Classes<M>, source: &impl Source<M>, rows: Range<usize>) {
     classes.positives.clear();
     classes.negatives.clear();
     for i in rows {
@@ -495,15 +655,7 @@ fn count<M: Member>(exec: &Exec, classes: &mut Classes<M>) -> Group {
         classes.settle(exec);
         classes.pairs(exec)
     };
-    Group {
-        rows: positive_rows + negative_rows,
-        positives: positive_rows,
-        pairs,
-        positive_weight: 0,
-        negative_weight: 0,
-        auc: pairs.auc().unwrap_or(f64::NAN),
-        fate: Fate::Kept,
-    }
+    Group::of(positive_rows + negative_rows, positive_rows, pairs)
 }
 
 /// How many pairs have the negative below, and up to, the positive.

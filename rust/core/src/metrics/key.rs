@@ -11,26 +11,40 @@ use std::fmt::Debug;
 
 /// An unsigned integer that is sorted by.
 pub trait Key: Copy + Ord + Debug + Default + Send + Sync + 'static {
+    /// How many bits it has.
+    const BITS: u32;
     /// The same number, widened.
     fn wide(self) -> u64;
+    /// The number of these low bits.
+    fn narrow(wide: u64) -> Self;
 }
 
 impl Key for u32 {
+    const BITS: u32 = 32;
     #[inline(always)]
     fn wide(self) -> u64 {
         u64::from(self)
     }
+    #[inline(always)]
+    fn narrow(wide: u64) -> Self {
+        wide as u32
+    }
 }
 
 impl Key for u64 {
+    const BITS: u32 = 64;
     #[inline(always)]
     fn wide(self) -> u64 {
         self
     }
+    #[inline(always)]
+    fn narrow(wide: u64) -> Self {
+        wide
+    }
 }
 
 /// A score: `f32`, `f64`, `i64` or `u64`. Narrower types widen without loss before they come here.
-pub trait Score: Copy + Debug + std::fmt::Display + Send + Sync + 'static {
+pub trait Score: Copy + PartialOrd + Debug + std::fmt::Display + Send + Sync + 'static {
     /// Its ordered integer.
     type Key: Key;
     /// A threshold as scores are compared with it.
@@ -38,8 +52,6 @@ pub trait Score: Copy + Debug + std::fmt::Display + Send + Sync + 'static {
 
     /// The ordered integer; that of NaN is 0.
     fn key(self) -> Self::Key;
-    /// Whether no score is above it, so that no threshold is either.
-    fn is_infinite_above(self) -> bool;
     /// The score of a key. −0.0 comes back as 0.0.
     fn from_key(key: Self::Key) -> Self;
     /// Whether it is not a number.
@@ -77,10 +89,6 @@ macro_rules! float {
             #[inline(always)]
             fn is_nan(self) -> bool {
                 self != self
-            }
-
-            fn is_infinite_above(self) -> bool {
-                self == $float::INFINITY
             }
 
             fn cut(threshold: f64) -> $float {
@@ -121,10 +129,6 @@ macro_rules! integer {
 
             #[inline(always)]
             fn is_nan(self) -> bool {
-                false
-            }
-
-            fn is_infinite_above(self) -> bool {
                 false
             }
 

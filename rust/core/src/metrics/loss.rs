@@ -3,6 +3,7 @@
 //! ```text
 //! log loss      ℓ = −ln p for a positive, −ln(1 − p) for a negative      of a logit z: ln(1 + e^−z), ln(1 + e^z)
 //! Brier         ℓ = (p − y)²
+//! spread        ℓ = (p − c)²                                             about a constant c: a variance
 //! mean          Σ q_i·ℓ_i / Σ q_i                                       q: 1, or the sample weight as an integer
 //! calibration   Σ q_i·p_i / Σ q_i·y_i
 //! ```
@@ -32,6 +33,11 @@ pub enum Loss {
     LogOfLogits,
     /// Brier score of probabilities.
     Brier,
+    /// Squares of the probabilities about a number.
+    Spread {
+        /// The number.
+        about: f64,
+    },
     /// The probabilities themselves.
     Prediction,
 }
@@ -163,6 +169,11 @@ impl<T: Real> Kernel for Add<'_, T> {
                     let d = p - f64::from(u8::from(positive));
                     d * d
                 },
+            ),
+            Loss::Spread { about } => self.add(
+                in_range,
+                #[inline(always)]
+                |p, _| (p - about) * (p - about),
             ),
             Loss::Prediction => self.add(
                 in_range,

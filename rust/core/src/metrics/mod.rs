@@ -11,11 +11,12 @@
 //! | `rank` | where keys stand among a few sorted ones |
 //! | [`auc`] | pairs of a positive and a negative, counted |
 //! | [`gauc`] | the same by group |
-//! | [`curve`] | the ROC curve and the best threshold |
+//! | [`curve`] | the ROC curve |
 //! | [`steps`] | the ROC curve at the positives' scores, from which most follows |
 //! | [`placement`] | where a row stands in the other class: the variance of AUC |
 //! | [`bootstrap`] | AUC of rows drawn anew |
 //! | [`confusion`] | counts at a threshold |
+//! | [`bucket`] | calibration in buckets that grow |
 //! | [`loss`] | log loss, Brier score, calibration |
 //!
 //! Counts are integers and are divided once. Reals are rounded once each and then added exactly. So no result here
@@ -23,6 +24,7 @@
 
 pub mod auc;
 pub mod bootstrap;
+pub mod bucket;
 pub mod confusion;
 pub mod curve;
 pub mod exact;

@@ -14,12 +14,13 @@
 //!
 //! Otherwise, and with weights, both classes are sorted and walked from the top.
 
-use super::MetricError;
 use super::auc::{Classes, Counts, Left, Member, Nan, Rows, Weighted, total};
 use super::key::Score;
 use super::rank;
 use super::sort;
+use super::{MetricError, ROWS};
 use crate::exec::Exec;
+use crate::pool;
 
 /// The steps of the ROC curve, from the highest; counts in units of each class's weight.
 #[derive(Clone, PartialEq, Debug)]
@@ -82,33 +83,83 @@ fn by_sorting<S: Score, M: Member<Key = S::Key>>(
     nan: Nan,
     counts: &[Counts],
 ) -> Steps<S> {
+    walk(&mut sorted::<S, M>(exec, rows, nan, counts))
+}
+
+fn sorted<S: Score, M: Member<Key = S::Key>>(
+    exec: &Exec,
+    rows: &Rows<'_, S>,
+    nan: Nan,
+    counts: &[Counts],
+) -> Classes<M> {
     let mut classes = Classes::<M>::split(exec, rows, nan, counts);
     classes.settle(exec);
     sort::sort(exec, &mut classes.positives);
     sort::sort(exec, &mut classes.negatives);
-    let weight = |members: &[M]| members.iter().map(M::weight).sum::<u64>();
-    let mut steps = Steps::with_room_for(0);
-    let (mut tp, mut fp, mut rest) = (0, 0, &classes.negatives[..]);
-    let mut take = |is_in: &dyn Fn(&M) -> bool| {
-        let out = rest.iter().rev().take_while(|m| is_in(m)).count();
-        let (below, taken) = rest.split_at(rest.len() - out);
-        rest = below;
-        weight(taken)
-    };
+    classes
+}
+
+/// The steps of sorted classes, from the top.
+fn walk<S: Score, M: Member<Key = S::Key>>(classes: &mut Classes<M>) -> Steps<S> {
+    let negatives = M::accumulate(&mut classes.negatives);
+    let (rest, mut end) = (&classes.negatives[..], classes.negatives.len());
+    let (mut steps, mut tp) = (Steps::with_room_for(0), 0);
     for ties in classes.positives.chunk_by(|a, b| a.key() == b.key()).rev() {
         let key = ties[0].key();
-        tp += weight(ties);
-        let above = fp + take(&|m| m.key() > key);
-        fp = above + take(&|m| m.key() == key);
-        steps.push(S::from_key(key), tp, above, fp);
+        tp += ties.iter().map(M::weight).sum::<u64>();
+        let up_to = retreat(&rest[..end], |m| m.key() > key);
+        end = retreat(&rest[..up_to], |m| m.key() == key);
+        let not_in = |n: usize| negatives - M::sum_of(rest, n);
+        steps.push(S::from_key(key), tp, not_in(up_to), not_in(end));
     }
-    Steps { positives: tp, negatives: fp + weight(rest), ..steps }
+    Steps { positives: tp, negatives, ..steps }
+}
+
+/// How many items are before those at the end that are `in_it`: by leaps that double, then by halves.
+#[inline(always)]
+fn retreat<M>(items: &[M], in_it: impl Fn(&M) -> bool) -> usize {
+    let (mut end, mut leap) = (items.len(), 1);
+    while leap <= end && in_it(&items[end - leap]) {
+        end -= leap;
+        leap *= 2;
+    }
+    let start = end.saturating_sub(leap);
+    start + items[start..end].partition_point(|m| !in_it(m))
+}
+
+/// Both classes in order, without weights, and the steps: one sort for any number of questions.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Order<S> {
+    /// Scores of the positives, rising; −0.0 is 0.0.
+    pub positives: Vec<S>,
+    /// Scores of the negatives, rising.
+    pub negatives: Vec<S>,
+    /// The steps of the ROC curve.
+    pub steps: Steps<S>,
+}
+
+/// Sorts both classes. Weights are not used; NaN scores are an error.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn order<S: Score>(exec: &Exec, rows: &Rows<'_, S>) -> Result<Order<S>, MetricError> {
+    let rows = Rows { weights: None, ..*rows };
+    let (counts, _) = rows.check(exec, Nan::Raise)?;
+    let mut classes = sorted::<S, S::Key>(exec, &rows, Nan::Raise, &counts);
+    let steps = walk(&mut classes);
+    let scores = |keys: Vec<S::Key>| {
+        let pieces = pool::map(exec.threads_for(keys.len()), keys.len().div_ceil(ROWS), |i| {
+            let piece = &keys[i * ROWS..keys.len().min((i + 1) * ROWS)];
+            piece.iter().map(|&k| S::from_key(k)).collect::<Vec<_>>()
+        });
+        pieces.concat()
+    };
+    Ok(Order { positives: scores(classes.positives), negatives: scores(classes.negatives), steps })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::ROWS;
     use crate::metrics::naive::tests::{executions, noise};
     use proptest::prelude::*;
 
@@ -143,6 +194,14 @@ mod tests {
             let counts = rows.check(&exec, Nan::Raise).unwrap().0;
             let sorted = by_sorting::<f64, u64>(&exec, &rows, Nan::Raise, &counts);
             assert_eq!(sorted, want, "{exec:?}, by sorting");
+            let got = order(&exec, &rows).unwrap();
+            assert_eq!(got.steps, want, "{exec:?}, with both classes");
+            for (class, got) in [(0, got.negatives), (1, got.positives)] {
+                let mut scores: Vec<f64> =
+                    scores.iter().zip(labels).filter(|x| *x.1 == class).map(|x| x.0 + 0.0).collect();
+                scores.sort_by(f64::total_cmp);
+                assert_eq!(got, scores, "{exec:?}, class {class} in order");
+            }
             if want.positives > 0 {
                 assert_eq!(rank::steps_of(&exec, &rows, total(&counts), 0), want, "{exec:?}, by looking up");
             }
