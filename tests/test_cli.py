@@ -19,6 +19,7 @@ import pytest
 
 import fourstep as fs
 from fourstep.cli import main
+from fourstep.data import read_frame
 from fourstep.state import load
 from fourstep.train.folder import checkpoint
 
@@ -581,8 +582,18 @@ def test_evaluate_compares_two_columns(
     text = capsys.readouterr().out
     new, old = (float(fs.metrics.auc(data["y"], data[name])) for name in ("p", "old"))
     lines = [line.split() for line in text.splitlines()]
-    assert ["metric", "p", "old", "difference"] in lines
-    assert ["AUC", f"{new:.6f}", f"{old:.6f}", f"{new - old:.6f}"] in lines
+    assert ["metric", "p", "old", "difference", "95", "%", "interval"] in lines
+    users = read_frame(path, ["user"]).groups("user")  # in the order of the draws
+    paired = fs.metrics.compare({"old": data["old"], "p": data["p"]}, data["y"], users)
+    for name, value, of in (
+        ("AUC", new - old, paired.auc_difference),
+        ("gAUC", None, paired.gauc_difference),
+    ):
+        low, high = of["p"].ci
+        words = next(x for x in lines if x[:1] == [name])
+        assert words[-3:] == [f"{low:+.6f}", "to", f"{high:+.6f}"]
+        if value is not None:
+            assert words[1:4] == [f"{new:.6f}", f"{old:.6f}", f"{new - old:.6f}"]
     on = data["day"] == "2024-05-01"
     new_day, old_day = (float(fs.metrics.auc(data["y"][on], data[name][on])) for name in ("p", "old"))
     day = ["AUC,", "time", "2024-05-01", f"{new_day:.6f}", f"{old_day:.6f}", f"{new_day - old_day:.6f}"]
@@ -590,6 +601,7 @@ def test_evaluate_compares_two_columns(
     found = json.loads((tmp_path / "e.json").read_text())
     assert (found["auc"], found["compare"]["score"]) == (new, "old")
     assert found["compare"]["report"]["auc"] == old
+    assert found["compare"]["paired"]["auc"]["p"]["difference"]["value"] == paired.auc_difference["p"].value
     logits = write_csv(
         tmp_path / "l.csv",
         {"y": data["y"].tolist(), "p": data["p"].tolist(), "z": (9 * data["old"]).tolist()},

@@ -14,9 +14,12 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 from statistics import NormalDist
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from fourstep.metrics._inputs import choice, number
+
+if TYPE_CHECKING:
+    from fourstep.metrics._counts import Steps
 
 CiMethod: TypeAlias = Literal["delong", "logit"]
 #: Of an AUC, its standard error and a level.
@@ -48,6 +51,22 @@ def covariance(v_a: int, v_b: int, positives: int, negatives: int, products: tup
     of_positives = (products[0] - Fraction(v_a * v_b, p)) / ((p - 1) * p * 4 * n * n)
     of_negatives = (products[1] - Fraction(v_a * v_b, n)) / ((n - 1) * n * 4 * p * p)
     return of_positives + of_negatives
+
+
+def spread(found: Steps, *, of_negatives: bool) -> Fraction:
+    """Return the variance of the share of the other class that a row of one class wins against; of two rows at least."""
+    assert found.sums is not None, "there are no weights"
+    won, *squares, _ = found.sums
+    rows, others = (found.positives, found.negatives)[:: -1 if of_negatives else 1]
+    return (squares[of_negatives] - Fraction(won * won, rows)) / ((rows - 1) * 4 * others * others)
+
+
+def standard_error(found: Steps) -> float | None:
+    """Return that of AUC; None where a class has a single row."""
+    p, n = found.positives, found.negatives
+    if min(p, n) < 2:
+        return None
+    return root(spread(found, of_negatives=False) / p + spread(found, of_negatives=True) / n)
 
 
 def root(variance: Fraction) -> float:

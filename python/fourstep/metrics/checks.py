@@ -23,7 +23,8 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution, limited
 from fourstep._table import table
-from fourstep.metrics._counts import Counts, count
+from fourstep.metrics import _interval
+from fourstep.metrics._counts import Counts, Steps, count, steps
 from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, rows, same_length
 from fourstep.metrics._order import keys
 from fourstep.metrics.score import MetricWarning, Score, plural
@@ -241,8 +242,9 @@ def check(
     added = 1.0 if constant is None else _finite("constant", constant)
     with limited(threads):
         data, dropped, mine = _prepared(y, score, kept, pos_label, nan)
-        parts = _parts(data.positives, data.negatives)
-        error = _standard_error(*parts)
+        every = _steps(data.positives, data.negatives)
+        error = _interval.standard_error(every)
+        spread = float(_interval.spread(every, of_negatives=True)) if every.negatives > 1 else 0.0
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what comes of it is said below
             lines = [
                 _area(data, start),
@@ -264,10 +266,10 @@ def check(
                 len(data.negatives), size, replace=False, shuffle=False
             )
             lines.append(
-                _sampled(data, parts[1], f"negatives at rate {rate:g}", np.sort(data.negatives[drawn]), wide)
+                _sampled(data, spread, f"negatives at rate {rate:g}", np.sort(data.negatives[drawn]), wide)
             )
         if mine is not None:
-            lines.append(_sampled(data, parts[1], "negatives kept", mine, wide))
+            lines.append(_sampled(data, spread, "negatives kept", mine, wide))
         lines += [_chance(data, error), _diagonal(data.counts)]
     for line in lines:
         if line.status == "warned":
@@ -525,43 +527,26 @@ def _negation(data: _Data) -> Check:
     return Check("negation", "warned", found, values)
 
 
-def _parts(positives: Array, negatives: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return of each positive the share of negatives that it wins against, of each negative that it loses against."""
-    p, n = len(positives), len(negatives)
-    below = np.searchsorted(negatives, positives, "left") + np.searchsorted(negatives, positives, "right")
-    under = np.searchsorted(positives, negatives, "left") + np.searchsorted(positives, negatives, "right")
-    return below / (2 * n), (2 * p - under) / (2 * p)
+def _steps(positives: Array, negatives: Array) -> Steps:
+    """Return the steps of rows of these scores."""
+    y = np.repeat(np.array([1, 0], np.uint8), [len(positives), len(negatives)])
+    return steps(Rows(y, np.concatenate([positives, negatives]), None))[0]
 
 
-def _variance(parts: NDArray[np.float64]) -> float:
-    mean = _mean(parts)
-    return _mean((parts - mean) ** 2) * (len(parts) / (len(parts) - 1))
-
-
-def _standard_error(of_positives: NDArray[np.float64], of_negatives: NDArray[np.float64]) -> float | None:
-    """√(S₊/P + S₋/N), the standard error of AUC (DeLong et al. 1988); None for a class of one row."""
-    if min(len(of_positives), len(of_negatives)) < 2:
-        return None
-    return math.sqrt(sum(_variance(x) / len(x) for x in (of_positives, of_negatives)))
-
-
-def _sampled(data: _Data, of_negatives: NDArray[np.float64], name: str, sample: Array, level: float) -> Check:
-    """Compare AUC with that of all positives and some negatives, whose parts of AUC have a variance that is known."""
+def _sampled(data: _Data, spread: float, name: str, sample: Array, level: float) -> Check:
+    """Compare AUC with that of all positives and some negatives; `spread` is how a negative's part of AUC varies."""
     k = len(sample)
-    parts = _parts(data.positives, sample)
-    y = np.repeat(np.array([1, 0], np.uint8), [len(data.positives), k])
-    won, _, pairs = _pairs(y, np.concatenate([data.positives, sample]))
-    auc = won / (2 * pairs)
-    error = _standard_error(*parts)
-    spread = _variance(of_negatives) if len(of_negatives) > 1 else 0.0
+    part = _steps(data.positives, sample)
+    assert part.sums is not None
+    auc = part.sums[0] / (2 * part.positives * part.negatives)
+    error = _interval.standard_error(part)
     values: dict[str, Any] = {"negatives": k, "auc": auc, "ci": None, "within": None}
     found = f"{plural(k, 'negative')}: AUC {auc:.6f}"
     holds = True
     if error is None:
         found += ", too few rows for an interval"
     else:
-        z = NormalDist().inv_cdf((1 + level) / 2)
-        low, high = max(auc - z * error, 0.0), min(auc + z * error, 1.0)
+        low, high = _interval.method("delong")(auc, error, level)
         holds = low <= data.auc <= high
         values |= {"ci": (low, high), "within": holds}
         found += f", interval {low:.6f} to {high:.6f} {'holds' if holds else 'does not hold'} {data.auc:.6f}"

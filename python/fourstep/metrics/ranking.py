@@ -164,17 +164,15 @@ def auc_of(
 ) -> Score:
     """Return AUC, with an interval if there is a level, from the steps of rows without weights."""
     assert found.sums is not None, "there are no weights"
-    (won, *squares, tied), positives, negatives = found.sums, found.positives, found.negatives
+    (won, _, _, tied), positives, negatives = found.sums, found.positives, found.negatives
     pairs, interval, se = positives * negatives, None, None
     if not pairs:
         value = undefined("auc", _one_class(positives, negatives), on_undefined, stacklevel=stacklevel)
     else:
         value = won / (2 * pairs)
         if level is not None:
-            if min(positives, negatives) > 1:
-                of_both = (squares[0], squares[1])
-                se = _interval.root(_interval.covariance(won, won, positives, negatives, of_both))
-                interval = between(value, se, level)
+            se = _interval.standard_error(found)
+            interval = None if se is None else between(value, se, level)
             _warn_of_no_interval(se, stacklevel)
     counts = {"rows": positives + negatives, "positives": positives, "negatives": negatives}
     counts |= {"pairs": pairs, "tied_pairs": tied}

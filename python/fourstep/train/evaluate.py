@@ -33,8 +33,9 @@ class Evaluation:
     ----------
     score, report
         The column, and its metrics.
-    compare, other
-        The column it is compared with, and its metrics.
+    compare, other, paired
+        The column it is compared with, its metrics, and intervals of the differences of AUC and gAUC (None for rows with
+        weights, of which there is no DeLong interval).
     threshold_from
         "given" or "these rows".
     certain_and_wrong
@@ -47,6 +48,7 @@ class Evaluation:
     certain_and_wrong: int
     compare: str | None = None
     other: Report | None = None
+    paired: metrics.Comparison | None = None
 
     def figures(self) -> dict[str, Any]:
         """Return what ``--json`` writes: no NaN and no infinity, None instead."""
@@ -58,6 +60,8 @@ class Evaluation:
         }
         if self.other is not None:
             made["compare"] = {"score": self.compare, "report": self.other.to_dict()}
+        if self.paired is not None:
+            made["compare"]["paired"] = self.paired.to_dict()
         cleaned: dict[str, Any] = finite(made)
         return cleaned
 
@@ -135,14 +139,19 @@ def measured(
         clip = "eps" if p.min() >= 0 and p.max() <= 1 else None
         return metrics.evaluate(y, p, threshold=cut, clip=clip, **settings)  # type: ignore[arg-type]
 
-    found = report(p)
+    found, old = report(p), None if compare is None else frame.numbers(compare)
+    paired = None
+    if compare is not None and compare != score and w is None and min(np.bincount(y)) > 1:
+        both = {compare: frame.numbers(compare), score: p}
+        paired = metrics.compare(both, y, settings["groups"], group_weight=WEIGHT)
     return Evaluation(
         score=score,
         report=found,
         threshold_from="these rows" if threshold is None else "given",
         certain_and_wrong=0 if found.logloss is None else _certain_and_wrong(y, p, w),
         compare=compare,
-        other=None if compare is None else report(frame.numbers(compare)),
+        other=None if old is None else report(old),
+        paired=paired,
     )
 
 
@@ -284,12 +293,28 @@ def _print_side_by_side(found: Evaluation, stream: TextIO) -> None:
     assert found.other is not None
     assert found.compare is not None
     first, second = map(_lines, (found.report, found.other))
-    rows = [_compared(name, first.get(name, math.nan), second.get(name, math.nan)) for name in first | second]
-    head = ("metric", found.score, found.compare, "difference")
+    intervals = _intervals(found)
+    rows = [
+        [*_compared(name, first.get(name, math.nan), second.get(name, math.nan)), intervals.get(name, "")]
+        for name in first | second
+    ]
+    head = ("metric", found.score, found.compare, "difference", "95 % interval" if intervals else "")
     print_table(f"{found.report.counts['rows']:,} rows", head, rows, stream)
     for name, report in ((found.score, found.report), (found.compare, found.other)):
         for text in report.warnings:
             print(f"warning: {name}: {text}", file=stream)
+
+
+def _intervals(found: Evaluation) -> dict[str, str]:
+    """Return the intervals of the differences, by line of the table."""
+    if found.paired is None:
+        return {}
+    each = {"AUC": found.paired.auc_difference, "gAUC": found.paired.gauc_difference}
+    return {
+        name: f"{of[found.score].ci[0]:+.6f} to {of[found.score].ci[1]:+.6f}"
+        for name, of in each.items()
+        if found.score in of
+    }
 
 
 def _lines(report: Report) -> dict[str, float]:
@@ -302,5 +327,5 @@ def _lines(report: Report) -> dict[str, float]:
 
 
 def _compared(name: str, first: float, second: float) -> list[str]:
-    """Make a line of the table. The paired interval of `metrics.compare` belongs behind the difference."""
+    """Make a line of the table."""
     return [name, shown(first), shown(second), shown(first - second)]
