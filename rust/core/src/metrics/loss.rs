@@ -12,7 +12,7 @@
 //! probability. Each ℓ is rounded once, the sum is exact, and one division rounds it. A prediction that is certain and
 //! wrong has an infinite loss: it is counted and told, not clipped in silence.
 
-use super::exact::Exact;
+use super::exact::{BLOCK, Exact};
 use super::weight::{self, Unit};
 use super::{Found, MetricError};
 use crate::elementary::{ln_plus, softplus};
@@ -199,7 +199,6 @@ fn log_loss(p: f64, positive: bool) -> f64 {
 impl<T: Real> Add<'_, T> {
     #[inline(always)]
     fn add(self, valid: impl Fn(f64) -> bool, loss: impl Fn(f64, bool) -> f64) -> Option<Sum> {
-        const BLOCK: usize = 512;
         let Predictions { labels, p, weights } = *self.predictions;
         let mut sum = Sum {
             sum: Exact::new(),
@@ -224,24 +223,28 @@ impl<T: Real> Add<'_, T> {
             if !good && (start..end).any(|i| exists(i) && !valid(p[i].to_f64())) {
                 return None;
             }
+            let terms = &terms[..end - start];
+            if weights.is_none() && terms.iter().fold(true, |finite, &x| finite & (x < f64::INFINITY)) {
+                let positives: u64 = labels[start..end].iter().map(|&y| u64::from(y & 1)).sum();
+                sum.rows += terms.len() as u64;
+                sum.positives += positives;
+                sum.total += terms.len() as u128;
+                sum.positive += u128::from(positives);
+                sum.sum.add_block(terms);
+                continue;
+            }
             for i in (start..end).filter(|&i| exists(i)) {
-                let q = match weights {
-                    None => 1,
-                    Some(weights) => self.unit.integer(weights[i]),
-                };
+                let q = weights.map_or(1, |w| self.unit.integer(w[i]));
                 let positive = u64::from(labels[i] & 1);
                 sum.rows += 1;
                 sum.positives += positive;
                 sum.total += u128::from(q);
                 sum.positive += u128::from(q * positive);
-                let term = terms[i - start];
-                if term == f64::INFINITY {
+                if terms[i - start] == f64::INFINITY {
                     sum.infinite += 1;
                     sum.first_infinite = sum.first_infinite.or(Some(i));
-                } else if weights.is_none() {
-                    sum.sum.add(term);
                 } else {
-                    sum.sum.add_times(term, q);
+                    sum.sum.add_times(terms[i - start], q);
                 }
             }
         }
