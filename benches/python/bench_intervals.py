@@ -8,12 +8,12 @@ replicate are timed for a few, and theirs must be within five standard errors of
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from clicks import ROWS_A_USER, clicks, delong_error, exact_auc, tallies, users
+from clicks import ROWS_A_USER, clicks, count_pairs, delong_error, exact_auc, tallies, users
 from harness import Array, Case, Ready, Rival, measure, module, once
 from sorts import sorts
 
@@ -113,7 +113,13 @@ def _resampled(rows: int, metric: Number, error: Number) -> Ready:
 def _by_user(rows: int) -> Case:
     count = rows // ROWS_A_USER
     some = min(_SOME_USERS, count)
-    metric, error = partial(_gauc, rows), partial(_gauc_error, rows)
+
+    def metric() -> float:
+        return tallies("scattered", rows).gauc()
+
+    def error() -> float:
+        return tallies("scattered", rows).error()
+
     rivals = (
         Rival("fourstep", partial(_bootstrap_users, rows, metric, error), lambda: (True, True)),
         Rival("numpy, AUCs counted once", partial(_drawn, rows, metric, error), lambda: (True, True)),
@@ -128,20 +134,6 @@ def _by_user(rows: int) -> Case:
     return Case(f"bootstrap_gauc/{rows}/2", rivals, 2, rows, 13 * rows)
 
 
-def _gauc(rows: int) -> float:
-    return tallies("scattered", rows).gauc()
-
-
-@lru_cache(maxsize=1)
-def _gauc_error(rows: int, first: int | None = None) -> float:
-    """Return the standard error of a mean of AUCs weighted by rows, users being drawn: a quotient's, to first order."""
-    auc, weight = type(tallies("scattered", rows))(
-        *(column[:first] for column in tallies("scattered", rows))
-    ).aucs()
-    mean = (auc * weight).sum() / weight.sum()
-    return float(np.sqrt(np.square(weight * (auc - mean)).sum()) / weight.sum())
-
-
 def _bootstrap_users(rows: int, metric: Number, error: Number) -> Ready:
     data = users("scattered", rows)
     m = module("fourstep.metrics")
@@ -154,8 +146,7 @@ def _drawn(rows: int, metric: Number, error: Number) -> Ready:
     data = users("scattered", rows)
 
     def bootstrap() -> Array:
-        tallies.cache_clear()
-        auc, weight = tallies("scattered", rows).aucs()
+        auc, weight = count_pairs(data).aucs()
         rng = np.random.default_rng(0)
         replicates = [float((auc * weight).sum() / weight.sum())]
         for _ in range(REPLICATES):
@@ -165,7 +156,6 @@ def _drawn(rows: int, metric: Number, error: Number) -> Ready:
         return np.array(replicates)
 
     ready = once(bootstrap)
-    assert len(data.y) == rows  # the rows are made before the clock starts
     return Ready(
         ready.call, lambda: _holds(ready.answer()[0], ready.answer()[1:].std(ddof=1), metric(), error())
     )
@@ -188,5 +178,5 @@ def _resampled_users(rows: int, some: int) -> Ready:
         return total / weight
 
     ready = once(replicate)
-    expected, error = tallies("scattered", rows).gauc(some), _gauc_error(rows, some)
-    return Ready(ready.call, lambda: bool(abs(ready.answer() - expected) < 5 * error))
+    exact = tallies("scattered", rows).first(some)
+    return Ready(ready.call, lambda: bool(abs(ready.answer() - exact.gauc()) < 5 * exact.error()))

@@ -135,21 +135,35 @@ class Tallies(NamedTuple):
         rows, positives = self.rows[both], self.positives[both]
         return self.twice[both] / (2 * positives * (rows - positives)), rows
 
-    def gauc(self, first: int | None = None) -> float:
-        """Return the mean AUC, weighted by rows; of the `first` users only, if it is given."""
-        auc, rows = Tallies(*(column[:first] for column in self)).aucs()
+    def first(self, count: int) -> Tallies:
+        """Return those of the first users."""
+        return Tallies(*(column[:count] for column in self))
+
+    def gauc(self) -> float:
+        """Return the mean AUC, weighted by rows."""
+        auc, rows = self.aucs()
         return float((auc * rows).sum() / rows.sum())
+
+    def error(self) -> float:
+        """Return its standard error, users being drawn: that of a quotient of two means, to first order."""
+        auc, rows = self.aucs()
+        return float(np.sqrt(np.square(rows * (auc - self.gauc())).sum()) / rows.sum())
 
 
 @lru_cache(maxsize=1)
 def tallies(kind: str, rows: int) -> Tallies:
+    """Return the tallies of the users."""
+    return count_pairs(users(kind, rows))
+
+
+def count_pairs(data: Users) -> Tallies:
     """Count each user's pairs along rows that are sorted by user and score; equal ones are a run."""
-    y, score, user, _ = users(kind, rows)
+    y, score, user, _ = data
     order = np.lexsort((score, user))
     user, score, y = user[order], score[order], y[order].astype(np.int64)
     starts = np.flatnonzero(np.append(True, (user[1:] != user[:-1]) | (score[1:] != score[:-1])))
     positives = np.add.reduceat(y, starts)
-    negatives = np.diff(starts, append=rows) - positives
+    negatives = np.diff(starts, append=len(y)) - positives
     below, owner = np.cumsum(negatives) - negatives, user[starts]
     # less the negatives of the users before
     below -= below[np.searchsorted(owner, owner, "left")]

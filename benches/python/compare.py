@@ -1,7 +1,8 @@
 """Time all rivals of each case in turn, in this process; print a table; append it to ``benches/record/``.
 
-    python benches/python/compare.py                            # everything: some 20 minutes
+    python benches/python/compare.py                            # everything: about an hour
     python benches/python/compare.py --only 'adam_f32/1x16Mi/*'
+    python benches/python/compare.py --only 'auc_*' --large     # also what takes GBs of memory
     python benches/python/compare.py --small --rounds 2         # whether everything runs; nothing is recorded
 
 Columns: the median of the rounds and its spread (the distance of the quartiles), ns an element, GB/s of the bytes that
@@ -56,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     cases = [case for case in cases if case.id not in large]
     if large:
         print(f"left out without --large: {', '.join(large)}", file=sys.stderr)
-    if not cases and not large:
+    if large and not cases:
+        return 0
+    if not cases:
         print(
             f"--only: no case is called {' or '.join(options.only)}; --list prints them all", file=sys.stderr
         )

@@ -115,9 +115,10 @@ def module(name: str) -> Any:
     """Import a rival's library, at its best.
 
     NumPy asks the kernel for huge pages, torch only when told to: without them its steps would be slower by the cost
-    of small pages, which is not what is compared here.
+    of small pages, which is not what is compared here. polars settles its threads when it is imported.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    os.environ.setdefault("POLARS_MAX_THREADS", "2")
     return importlib.import_module(name)
 
 
