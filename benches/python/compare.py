@@ -1,7 +1,8 @@
 """Time all rivals of each case in turn, in this process; print a table; append it to ``benches/record/``.
 
-    python benches/python/compare.py                            # everything: some 20 minutes
+    python benches/python/compare.py                            # everything: about an hour
     python benches/python/compare.py --only 'adam_f32/1x16Mi/*'
+    python benches/python/compare.py --only 'auc_*' --large     # also what takes GBs of memory
     python benches/python/compare.py --small --rounds 2         # whether everything runs; nothing is recorded
 
 Columns: the median of the rounds and its spread (the distance of the quartiles), ns an element, GB/s of the bytes that
@@ -23,19 +24,25 @@ from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import bench_auc
 import bench_compile
-import bench_metrics
+import bench_gauc
+import bench_intervals
 import bench_norm
 import bench_optim
 import bench_pass
+import bench_report
 import bench_rows
+import bench_sklearn
 import fourstep as fs
 from harness import Case, Timing, WrongAnswerError, time_in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "benches" / "record"
-PARTS = (bench_optim, bench_pass, bench_compile, bench_metrics, bench_norm, bench_rows)
-LIBRARIES = ("numpy", "torch", "optax", "scikit-learn")
+OPTIMIZERS = (bench_optim, bench_pass, bench_compile)
+METRICS = (bench_auc, bench_gauc, bench_report, bench_intervals, bench_sklearn)
+PARTS = (*OPTIMIZERS, *METRICS, bench_norm, bench_rows)
+LIBRARIES = ("numpy", "torch", "optax", "scikit-learn", "polars", "pandas", "scipy", "numba")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     cases = [case for part in PARTS for case in part.cases(small=options.small)]
     cases = [case for case in cases if any(fnmatch(case.id, pattern) for pattern in options.only)]
     if options.list:
-        print("\n".join(case.id for case in cases))
+        print("\n".join(f"{case.id}{' (--large)' if case.large else ''}" for case in cases))
+        return 0
+    large = [case.id for case in cases if case.large and not options.large]
+    cases = [case for case in cases if case.id not in large]
+    if large:
+        print(f"left out without --large: {', '.join(large)}", file=sys.stderr)
+    if large and not cases:
         return 0
     if not cases:
         print(
@@ -70,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if path is not None:
             _append(path, case, rows, options.rounds)
     if path is not None:
-        print(f"\nappended to {path.relative_to(ROOT)}")
+        print(f"\nappended to {path.parent.relative_to(ROOT)}")
     print(*wrong, sep="\n", file=sys.stderr, end="\n" if wrong else "")
     return 1 if wrong else 0
 
@@ -87,6 +100,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--small", action="store_true", help="few elements: only whether everything runs, and is right"
     )
+    parser.add_argument("--large", action="store_true", help="also the cases that take GBs of memory")
     parser.add_argument("--no-record", action="store_true", help="print only")
     parser.add_argument("--list", action="store_true", help="print the ids")
     options = parser.parse_args(argv)
@@ -155,15 +169,26 @@ def _append(path: Path, case: Case, rows: Sequence[Row], rounds: int) -> None:
         "threads": case.threads,
         "rounds": rounds,
     }
+    columns = [*now, *rows[0]]
+    path = _of_columns(path, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*now, *rows[0]])
+        writer = csv.DictWriter(file, columns)
         if new:
             writer.writeheader()
         for row in rows:
             short = {key: f"{x:.4g}" if isinstance(x, float) else x for key, x in row.items()}
             writer.writerow({**now, **short})
+
+
+def _of_columns(path: Path, columns: Sequence[str]) -> Path:
+    """Return the file, or, where it has other columns, one beside it: ``2026-11-29-2.csv``."""
+    start, number = path, 1
+    while path.exists() and path.read_text(encoding="utf-8").partition("\n")[0].strip() != ",".join(columns):
+        number += 1
+        path = start.with_stem(f"{start.stem}-{number}")
+    return path
 
 
 def _record_path() -> Path:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import pytest
 
+from harness import Case, Rival
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--small``."""
+    """Add ``--small`` and ``--large``."""
     parser.addoption(
         "--small", action="store_true", help="few elements: only whether everything runs, and is right"
     )
+    parser.addoption("--large", action="store_true", help="also the cases that take GBs of memory")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -24,9 +27,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 case,
                 rival,
                 id=f"{case.id}-{rival.name}",
-                marks=pytest.mark.skipif(rival.missing is not None, reason=rival.missing or ""),
+                marks=_skipped(case, rival, large=metafunc.config.getoption("--large")),
             )
             for case in cases
             for rival in (*case.rivals, *case.limits)
         ]
         metafunc.parametrize(("case", "rival"), pairs)
+
+
+def _skipped(case: Case, rival: Rival, *, large: bool) -> pytest.MarkDecorator:
+    """Skip what cannot run here, or was not asked for."""
+    why = "takes GBs of memory: --large runs it" if case.large and not large else rival.missing
+    return pytest.mark.skipif(why is not None, reason=why or "")

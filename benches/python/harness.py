@@ -30,6 +30,10 @@ _SETTLE = 0.02
 #: Seconds of a call above which what is in cache when it starts does not matter.
 _LONG = 0.25
 
+#: Seconds of a call above which a rival has its turn in every `_SELDOM`-th round only.
+_SLOW = 2.0
+_SELDOM = 5
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -51,17 +55,19 @@ class Rival:
     expected: Callable[[], Any]
     #: Largest difference over the largest magnitude of each result; 0 = equal.
     tolerance: float = 0.0
-    #: A module that may be missing.
+    #: Modules that may be missing, with spaces between them.
     needs: str | None = None
     #: Bytes that one call moves, where they are not the case's.
     bytes: int | None = None
+    #: The part of the case's work that a call does, where all of it would take hours: times are extrapolated from it.
+    #: The rival's name says so.
+    share: float = 1.0
 
     @property
     def missing(self) -> str | None:
         """Why this rival cannot run here; None if it can."""
-        if self.needs is None or find_spec(self.needs) is not None:
-            return None
-        return f"{self.needs} is not installed: {self.name} is skipped"
+        missing = [name for name in (self.needs or "").split() if find_spec(name) is None]
+        return f"{', '.join(missing)} not installed: {self.name} is skipped" if missing else None
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class Case:
     limits: tuple[Rival, ...] = ()
     #: Calls before the answer is checked.
     calls: int = 1
+    #: Whether it takes GBs of memory, and so runs only when asked.
+    large: bool = False
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -89,6 +97,16 @@ class Case:
             yield
 
 
+def once(call: Callable[[], Any]) -> Ready:
+    """Set up a call whose last result is the answer."""
+    last: list[Any] = [float("nan")]
+
+    def keep() -> None:
+        last[0] = call()
+
+    return Ready(keep, lambda: last[0])
+
+
 class WrongAnswerError(AssertionError):
     """A rival does not compute what the case is about: its time would mean nothing."""
 
@@ -97,9 +115,10 @@ def module(name: str) -> Any:
     """Import a rival's library, at its best.
 
     NumPy asks the kernel for huge pages, torch only when told to: without them its steps would be slower by the cost
-    of small pages, which is not what is compared here.
+    of small pages, which is not what is compared here. polars settles its threads when it is imported.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    os.environ.setdefault("POLARS_MAX_THREADS", "2")
     return importlib.import_module(name)
 
 
@@ -143,7 +162,11 @@ def measure(benchmark: Any, case: Case, rival: Rival) -> None:
         ready = checked(case, rival)
         benchmark.group = case.id
         benchmark.extra_info.update(
-            rival=rival.name, threads=case.threads, elements=case.elements, bytes=rival.bytes or case.bytes
+            rival=rival.name,
+            threads=case.threads,
+            elements=case.elements,
+            bytes=rival.bytes or case.bytes,
+            share=rival.share,
         )
         benchmark(ready.call)
 
@@ -174,6 +197,7 @@ def time_in_turn(case: Case, *, rounds: int, least: float) -> list[Timing]:
 
     In each round a rival rests, so that its predecessor's threads are asleep; is called once untimed, so that it finds
     its own data in cache; and then is called as often as fills `least` seconds. Each round starts with the next rival.
+    One that takes seconds has its turn in the first round and every fifth after it.
     """
     rivals = [rival for rival in (*case.rivals, *case.limits) if rival.missing is None]
     with case.running():
@@ -185,7 +209,8 @@ def time_in_turn(case: Case, *, rounds: int, least: float) -> list[Timing]:
             for turn in range(rounds):
                 for i in range(len(rivals)):
                     place = (turn + i) % len(rivals)
-                    samples[place].append(stopwatches[place].sample())
+                    if turn % _SELDOM == 0 or not stopwatches[place].slow:
+                        samples[place].append(stopwatches[place].sample() / rivals[place].share)
         finally:
             gc.enable()
     return [Timing(rival, tuple(times)) for rival, times in zip(rivals, samples, strict=True)]
@@ -201,6 +226,7 @@ class Stopwatch:
         while (took := self.sample() * self.count) < least:
             self.count = max(self.count + 1, int(1.2 * self.count * least / max(took, 1e-9)))
         self.warm = took / self.count < _LONG
+        self.slow = took / self.count > _SLOW
 
     def sample(self) -> float:
         """Return seconds a call."""
