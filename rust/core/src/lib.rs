@@ -5,6 +5,7 @@
 //! | [`real`] | the dtype seam: what a kernel may do with an `f32` or `f64` |
 //! | [`isa`] | instruction levels: detection, override, one body compiled for each (unsafe room 1) |
 //! | [`pool`] | our own thread pool: lazy, fork-aware (unsafe room 2) |
+//! | `pages` | large buffers on huge pages (unsafe room 3) |
 //! | [`exec`] | how one call runs: level, threads, chunk length, serial threshold |
 //! | [`lanes`] | reductions over fixed virtual lanes |
 //! | [`elementary`] | exp, ln, ln(1 + x), softplus, the logistic function, without a C library |
@@ -38,6 +39,7 @@ pub mod measure;
 pub mod metrics;
 pub(crate) mod narrow;
 pub mod norm;
+pub(crate) mod pages;
 pub mod pass;
 pub mod pool;
 pub mod random;

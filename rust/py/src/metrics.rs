@@ -201,11 +201,8 @@ pub(crate) fn metrics_gauc<'py>(
             same_length(rows.labels.len(), groups.len()?, "groups")?;
         }
         let mut got = py.detach(|| gauc::gauc(&exec, &rows, grouping, &options)).map_err(|e| value_error(&e))?;
-        let tallies = [Fate::Kept, Fate::OneClass, Fate::Small, Fate::Empty].map(|fate| {
-            let tally = got.tally(fate);
-            (tally.groups, tally.rows, tally.positives)
-        });
-        let first_one_class = got.groups.iter().position(|g| g.fate == Fate::OneClass);
+        let totals = got.totals();
+        let tallies = totals.tallies.map(|tally| (tally.groups, tally.rows, tally.positives));
         let each = per_group.then(|| {
             let ids = std::mem::take(&mut got.ids);
             let ids = match grouping {
@@ -225,7 +222,8 @@ pub(crate) fn metrics_gauc<'py>(
                 got.groups.iter().map(|g| g.fate == Fate::Kept).collect::<Vec<_>>().into_pyarray(py),
             )
         });
-        Ok((got.value, tallies, first_one_class, pairs_out(got.pairs()), left_out(got.left), each))
+        let pairs = pairs_out(totals.pairs);
+        Ok((got.value, tallies, totals.first_one_class, pairs, left_out(got.left), each))
     })
 }
 

@@ -21,6 +21,7 @@ use super::weight::{self, Unit};
 use super::{Found, MetricError, ROWS};
 use crate::exec::Exec;
 use crate::isa::Kernel;
+use crate::pages;
 use crate::pool;
 
 /// What happens to a row whose score is NaN.
@@ -93,9 +94,8 @@ pub struct Auc {
 pub fn auc<S: Score>(exec: &Exec, rows: &Rows<'_, S>, nan: Nan) -> Result<Auc, MetricError> {
     let (counts, left) = rows.check(exec, nan)?;
     let (positives, negatives) = total(&counts);
-    let dropped = (nan == Nan::Drop).then_some(left.nan);
     let pairs = match rows.weights {
-        None => rank::pairs(exec, rows, (positives, negatives), dropped)
+        None => rank::pairs(exec, rows, (positives, negatives), nan == Nan::Drop)
             .unwrap_or_else(|| split_and_count::<S, S::Key>(exec, rows, nan, &counts)),
         Some(_) => split_and_count::<S, Weighted<S::Key>>(exec, rows, nan, &counts),
     };
@@ -340,8 +340,8 @@ impl<M: Member> Classes<M> {
         counts: &[Counts],
     ) -> Self {
         let (p, n) = total(counts);
-        let mut positives = vec![M::default(); p as usize];
-        let mut negatives = vec![M::default(); n as usize];
+        let mut positives = pages::zeros(p as usize);
+        let mut negatives = pages::zeros(n as usize);
         let (mut free_p, mut free_n) = (&mut positives[..], &mut negatives[..]);
         let mut pieces: Vec<_> = counts
             .iter()

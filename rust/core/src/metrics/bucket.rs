@@ -22,44 +22,74 @@ pub struct Bucket {
 /// The buckets of two rising classes of probabilities.
 #[must_use]
 pub fn buckets<S: Score>(positives: &[S], negatives: &[S], span: f64, bound: f64) -> Vec<Bucket> {
-    let (mut p, mut n) = (positives, negatives);
-    let mut done = Vec::new();
-    let (mut start, mut size, mut promised, mut observed) = (f64::NEG_INFINITY, 0, 0.0, 0);
-    while let Some(here) = lower(p.first(), n.first()) {
-        let key = here.key();
-        let found = take(&mut p, key);
-        let these = found + take(&mut n, key);
-        let here = here.real();
-        if here - start > span {
-            (start, size, promised, observed) = (here, 0, 0.0, 0);
+    let mut open = Open { span, square: bound * bound, ..Open::default() };
+    let mut n = 0;
+    for (i, &p) in positives.iter().enumerate() {
+        // Negatives below the positive, then those that equal it; of equal positives the first one takes all.
+        n = open.add_all(negatives, n, |s| s < p);
+        let ties = negatives[n..].iter().take_while(|&&s| s == p).count();
+        open.found += 1;
+        open.these += 1 + ties as u64;
+        n += ties;
+        if positives.get(i + 1) != Some(&p) {
+            open.add(p.real());
         }
-        size += these;
-        promised += here * these as f64;
-        observed += found;
-        let rows = size as f64;
+    }
+    open.add_all(negatives, n, |_| true);
+    open.done
+}
+
+/// The bucket that is filled, and those that were done.
+#[derive(Default)]
+struct Open {
+    span: f64,
+    square: f64,
+    /// Rows and positives of the prediction that is next.
+    these: u64,
+    found: u64,
+    start: Option<f64>,
+    size: u64,
+    promised: f64,
+    observed: u64,
+    done: Vec<Bucket>,
+}
+
+impl Open {
+    /// Adds the negatives from `at` on that are `in_it`; returns where they end.
+    #[inline(always)]
+    fn add_all<S: Score>(&mut self, negatives: &[S], mut at: usize, in_it: impl Fn(S) -> bool) -> usize {
+        while let Some(&s) = negatives.get(at)
+            && in_it(s)
+        {
+            let mut end = at + 1;
+            while negatives.get(end) == Some(&s) {
+                end += 1;
+            }
+            self.these = (end - at) as u64;
+            at = end;
+            self.add(s.real());
+        }
+        at
+    }
+
+    /// Adds one prediction.
+    #[inline(always)]
+    fn add(&mut self, here: f64) {
+        if self.start.is_none_or(|start| here - start > self.span) {
+            (self.start, self.size, self.promised, self.observed) = (Some(here), 0, 0.0, 0);
+        }
+        self.size += self.these;
+        self.promised += here * self.these as f64;
+        self.observed += self.found;
+        (self.these, self.found) = (0, 0);
+        let rows = self.size as f64;
         // The rule without the division by 0.
-        if rows - promised < bound * bound * promised * rows {
-            done.push(Bucket { error: (observed as f64 - promised).abs() / promised, rows: size });
-            start = f64::NEG_INFINITY;
+        if rows - self.promised < self.square * self.promised * rows {
+            let error = (self.observed as f64 - self.promised).abs() / self.promised;
+            self.done.push(Bucket { error, rows: self.size });
+            self.start = None;
         }
     }
-    done
-}
-
-#[inline(always)]
-fn lower<S: Score>(a: Option<&S>, b: Option<&S>) -> Option<S> {
-    match (a, b) {
-        (Some(&a), Some(&b)) => Some(if a.key() < b.key() { a } else { b }),
-        (a, b) => a.or(b).copied(),
-    }
-}
-
-/// Takes the scores of this key from the front; returns how many.
-#[inline(always)]
-fn take<S: Score>(scores: &mut &[S], key: S::Key) -> u64 {
-    let n = scores.iter().take_while(|s| s.key() == key).count();
-    *scores = &scores[n..];
-    n as u64
 }
 
 #[cfg(test)]

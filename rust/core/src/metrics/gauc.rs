@@ -30,6 +30,7 @@ use super::weight::Unit;
 use super::{MetricError, ROWS};
 use crate::exec::Exec;
 use crate::isa::Kernel;
+use crate::pages;
 use crate::pool;
 
 /// Which rows belong together.
@@ -143,25 +144,38 @@ pub struct Gauc {
 }
 
 impl Gauc {
-    /// The groups of this fate, their rows and positives.
+    /// What the groups come to, from one walk over them.
     #[must_use]
-    pub fn tally(&self, fate: Fate) -> Tally {
-        self.groups.iter().filter(|g| g.fate == fate).fold(Tally::default(), |t, g| Tally {
-            groups: t.groups + 1,
-            rows: t.rows + g.rows,
-            positives: t.positives + g.positives,
-        })
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for (i, group) in self.groups.iter().enumerate() {
+            let tally = &mut totals.tallies[group.fate as usize];
+            tally.groups += 1;
+            tally.rows += group.rows;
+            tally.positives += group.positives;
+            match group.fate {
+                Fate::Kept => {
+                    totals.pairs.below = totals.pairs.below.saturating_add(group.pairs.below);
+                    totals.pairs.tied = totals.pairs.tied.saturating_add(group.pairs.tied);
+                    totals.pairs.all = totals.pairs.all.saturating_add(group.pairs.all);
+                }
+                Fate::OneClass => totals.first_one_class = totals.first_one_class.or(Some(i)),
+                _ => {}
+            }
+        }
+        totals
     }
+}
 
-    /// Pairs inside the groups that count: all of them, and those that tie. In units of weight that differ by group.
-    #[must_use]
-    pub fn pairs(&self) -> Pairs {
-        self.groups.iter().filter(|g| g.fate == Fate::Kept).fold(Pairs::default(), |a, g| Pairs {
-            below: a.below.saturating_add(g.pairs.below),
-            tied: a.tied.saturating_add(g.pairs.tied),
-            all: a.all.saturating_add(g.pairs.all),
-        })
-    }
+/// What the groups come to.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Totals {
+    /// Groups by [`Fate`], in its order.
+    pub tallies: [Tally; 4],
+    /// Pairs inside the groups that count. In units of weight that differ by group.
+    pub pairs: Pairs,
+    /// The first group of one class that does not count.
+    pub first_one_class: Option<usize>,
 }
 
 /// Grouped AUC.
@@ -284,7 +298,7 @@ fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
         return (each_group::<M>(exec, &starts, source, options), names);
     }
     if let Some((least, _)) = Packed::<M::Key>::fits(exec, ids).filter(|_| !M::WEIGHTED) {
-        let mut packed = vec![Packed::<M::Key>::default(); ids.len()];
+        let mut packed = pages::filled(ids.len(), Packed::<M::Key>::default());
         let mut tasks: Vec<_> = packed.chunks_mut(ROWS).enumerate().collect();
         pool::for_each(exec.threads_for(ids.len()), &mut tasks, |(i, packed)| {
             for (i, row) in (*i * ROWS..).zip(packed.iter_mut()) {
@@ -297,7 +311,7 @@ fn by_id<S: Score, M: Member<Key = S::Key>, G: Score<Key = u64>>(
         let names = starts[..starts.len() - 1].iter().map(|&i| least + packed[i].key()).collect();
         return (each_group::<M>(exec, &starts, &&packed[..], options), names);
     }
-    let mut moved = vec![Moved::<M>::default(); ids.len()];
+    let mut moved = pages::filled(ids.len(), Moved::<M>::default());
     let mut tasks: Vec<_> = moved.chunks_mut(ROWS).enumerate().collect();
     pool::for_each(exec.threads_for(ids.len()), &mut tasks, |(i, moved)| {
         for (i, row) in (*i * ROWS..).zip(moved.iter_mut()) {
@@ -341,43 +355,38 @@ struct Simple {
     tied: u64,
 }
 
+/// Positives that are compared with all rows one by one.
+const FEW_POSITIVES: usize = 16;
+
 impl Simple {
     /// Each positive is compared with all rows: Σ [s < x] and Σ [s <= x], which vectorise. What the positives add among
-    /// themselves is taken off. `None` where sorting is faster.
+    /// themselves is taken off. `None` where there are many.
     #[inline(always)]
-    fn count<T: PartialOrd>(
-        rows: usize,
-        positives: u64,
-        is_positive: impl Fn(usize) -> bool,
-        score: impl Fn(usize) -> T,
-    ) -> Option<Self> {
-        let (mut below, mut tied) = (0u64, 0u64);
-        if positives as usize * rows > FEW {
+    fn count<T: PartialOrd>(rows: usize, positives: &Positives, score: impl Fn(usize) -> T) -> Option<Self> {
+        let many = positives.count > FEW_POSITIVES || positives.count * rows > FEW;
+        if many {
             return None;
         }
-        if positives > 0 && (positives as usize) < rows {
-            for i in (0..rows).filter(|&i| is_positive(i)) {
-                let x = score(i);
-                let (mut less, mut up_to) = (0u32, 0u32);
-                for j in 0..rows {
-                    less += u32::from(score(j) < x);
-                    up_to += u32::from(score(j) <= x);
-                }
-                below += u64::from(less);
-                tied += u64::from(up_to - less);
-            }
-            if positives == 1 {
-                tied -= 1;
-            } else {
-                for i in (0..rows).filter(|&i| is_positive(i)) {
-                    for j in (0..rows).filter(|&j| is_positive(j)) {
-                        below -= u64::from(score(j) < score(i));
-                        tied -= u64::from(score(j) == score(i));
-                    }
-                }
-            }
+        let mut simple = Self { positives: positives.count as u64, below: 0, tied: 0 };
+        if positives.count == rows {
+            return Some(simple);
         }
-        Some(Self { positives, below, tied })
+        let places = &positives.places[..positives.count];
+        for &i in places {
+            let x = score(i);
+            let (mut less, mut up_to) = (0u32, 0u32);
+            for j in 0..rows {
+                less += u32::from(score(j) < x);
+                up_to += u32::from(score(j) <= x);
+            }
+            for &j in places {
+                less -= u32::from(score(j) < x);
+                up_to -= u32::from(score(j) <= x);
+            }
+            simple.below += u64::from(less);
+            simple.tied += u64::from(up_to - less);
+        }
+        Some(simple)
     }
 
     fn group(&self, rows: u64) -> Group {
@@ -387,6 +396,38 @@ impl Simple {
             self.positives,
             Pairs { below: self.below.into(), tied: self.tied.into(), all: all.into() },
         )
+    }
+}
+
+/// How many positives a group has, and where the first of them are.
+struct Positives {
+    count: usize,
+    places: [usize; FEW_POSITIVES],
+}
+
+impl Positives {
+    /// Of labels 0 and 1: eight at a time, as most words hold no positive.
+    #[inline(always)]
+    fn of(labels: &[u8]) -> Self {
+        let mut found = Self { count: 0, places: [0; FEW_POSITIVES] };
+        let (words, rest) = labels.as_chunks::<8>();
+        for (i, word) in words.iter().enumerate() {
+            let mut bits = u64::from_le_bytes(*word);
+            while bits != 0 {
+                found.push(8 * i + bits.trailing_zeros() as usize / 8);
+                bits &= bits - 1;
+            }
+        }
+        for (i, _) in rest.iter().enumerate().filter(|(_, y)| **y == 1) {
+            found.push(8 * words.len() + i);
+        }
+        found
+    }
+
+    #[inline(always)]
+    fn push(&mut self, place: usize) {
+        self.places[self.count % FEW_POSITIVES] = place;
+        self.count += 1;
     }
 }
 
@@ -418,8 +459,7 @@ impl<S: Score, M: Member<Key = S::Key>> Source<M> for InPlace<'_, S> {
             return None;
         }
         let (labels, scores) = (&self.rows.labels[rows.clone()], &self.rows.scores[rows]);
-        let positives = labels.iter().map(|&y| u64::from(y & 1)).sum();
-        Simple::count(labels.len(), positives, |i| labels[i] & 1 == 1, |i| scores[i])
+        Simple::count(labels.len(), &Positives::of(labels), |i| scores[i])
     }
 }
 
@@ -492,14 +532,15 @@ impl<M: Member> Source<M> for &[Packed<M::Key>] {
     #[inline(always)]
     fn simple(&self, rows: Range<usize>) -> Option<Simple> {
         let rows = &self[rows];
-        let classes =
-            rows.iter().fold((0, 0), |(positives, out), r| (positives + (r.word & 1), out | (r.word & 2)));
-        if classes.1 != 0 {
-            return None;
+        let (mut positives, mut out) = (Positives { count: 0, places: [0; FEW_POSITIVES] }, 0);
+        for (i, row) in rows.iter().enumerate() {
+            // Without a branch: the next place is written each time, and stays where there is a positive.
+            positives.places[positives.count % FEW_POSITIVES] = i;
+            positives.count += (row.word & 1) as usize;
+            out |= row.word & 2;
         }
         // In a group the words without their class have the order of the keys.
-        let is_positive = |i: usize| rows[i].word & 1 == 1;
-        Simple::count(rows.len(), classes.0, is_positive, |i| rows[i].word >> 2)
+        if out != 0 { None } else { Simple::count(rows.len(), &positives, |i| rows[i].word >> 2) }
     }
 }
 
@@ -509,19 +550,34 @@ const GIANT: usize = 2 * ROWS;
 /// The groups that start at `starts`, the last of which is the number of rows.
 fn each_group<M: Member>(exec: &Exec, starts: &[usize], source: &impl Source<M>, options: &Options) -> Vec<Group> {
     let (groups, rows) = (starts.len() - 1, starts[starts.len() - 1]);
+    let giants: Vec<_> = (0..groups).filter(|&g| starts[g + 1] - starts[g] > GIANT).collect();
+    let giants: Vec<_> = giants
+        .into_iter()
+        .map(|g| {
+            let mut classes = Classes { positives: Vec::new(), negatives: Vec::new() };
+            gather(&mut classes, source, starts[g]..starts[g + 1]);
+            (g, count(exec, &mut classes))
+        })
+        .collect();
     // Piece p has the groups that start in its rows; p = rows / ROWS has the empty ones at the end.
     let first = |p: usize| starts[..groups].partition_point(|&s| s < p * ROWS);
-    let pieces = pool::map(exec.threads_for(rows), rows / ROWS + 1, |p| {
-        exec.level.run(Piece { exec, starts: &starts[first(p)..=first(p + 1)], source, member: PhantomData })
+    let mut counted = pages::filled(groups, Group::of(0, 0, Pairs::default()));
+    let mut free = &mut counted[..];
+    let mut pieces: Vec<_> = (0..=rows / ROWS)
+        .map(|p| {
+            let (from, to) = (first(p), first(p + 1));
+            let out;
+            (out, free) = std::mem::take(&mut free).split_at_mut(to - from);
+            (from, &starts[from..=to], out)
+        })
+        .collect();
+    pool::for_each(exec.threads_for(rows), &mut pieces, |(first, starts, out)| {
+        let (first, giants) = (*first, &giants[..]);
+        exec.level.run(Piece { exec, first, starts, giants, out, source, options, member: PhantomData });
     });
-    let mut counted: Vec<Group> = pieces.concat();
-    for (group, start) in counted.iter_mut().zip(starts.windows(2)).filter(|(_, s)| s[1] - s[0] > GIANT) {
-        let mut classes = Classes { positives: Vec::new(), negatives: Vec::new() };
-        gather(&mut classes, source, start[0]..start[1]);
-        *group = count(exec, &mut classes);
+    if M::WEIGHTED {
+        weigh_groups(exec, &mut counted, starts, source, options.group_weight);
     }
-    counted.iter_mut().for_each(|g| judge(g, options));
-    weigh_groups(exec, &mut counted, starts, source, options.group_weight);
     counted
 }
 
@@ -534,11 +590,6 @@ fn weigh_groups<M: Member>(
     source: &impl Source<M>,
     group_weight: GroupWeight,
 ) {
-    if !M::WEIGHTED {
-        let kept = groups.iter_mut().filter(|g| g.fate == Fate::Kept);
-        kept.for_each(|g| (g.negative_weight, g.positive_weight) = (g.rows - g.positives, g.positives));
-        return;
-    }
     let rows = starts[groups.len()];
     let units = {
         let each = |fold: &(dyn Fn(&mut [u128; 2], usize, f64) + Sync)| {
@@ -596,32 +647,41 @@ fn kept_rows<M: Member>(
     }
 }
 
-/// The groups of a piece, but for giants.
-struct Piece<'a, M, R> {
+/// The groups of a piece, the first of which is number `first`. Giants are counted already.
+struct Piece<'a, 'b, M, R> {
     exec: &'a Exec,
+    first: usize,
     starts: &'a [usize],
+    giants: &'a [(usize, Group)],
+    out: &'b mut [Group],
     source: &'a R,
+    options: &'a Options,
     member: PhantomData<M>,
 }
 
-impl<M: Member, R: Source<M>> Kernel for Piece<'_, M, R> {
-    type Out = Vec<Group>;
+impl<M: Member, R: Source<M>> Kernel for Piece<'_, '_, M, R> {
+    type Out = ();
 
     #[inline(always)]
-    fn run(self) -> Vec<Group> {
+    fn run(self) {
         let alone = Exec { threads: 1, ..*self.exec };
         let mut classes = Classes { positives: Vec::new(), negatives: Vec::new() };
-        let mut groups = Vec::with_capacity(self.starts.len() - 1);
-        for start in self.starts.windows(2) {
-            let rows = if start[1] - start[0] > GIANT { 0..0 } else { start[0]..start[1] };
-            groups.push(if let Some(simple) = self.source.simple(rows.clone()) {
+        for (i, (group, start)) in self.out.iter_mut().zip(self.starts.windows(2)).enumerate() {
+            let rows = start[0]..start[1];
+            *group = if rows.len() > GIANT {
+                let place = self.giants.partition_point(|g| g.0 < self.first + i);
+                self.giants[place].1
+            } else if let Some(simple) = self.source.simple(rows.clone()) {
                 simple.group(rows.len() as u64)
             } else {
                 gather(&mut classes, self.source, rows);
                 count(&alone, &mut classes)
-            });
+            };
+            judge(group, self.options);
+            if !M::WEIGHTED && group.fate == Fate::Kept {
+                (group.negative_weight, group.positive_weight) = (group.rows - group.positives, group.positives);
+            }
         }
-        groups
     }
 }
 
@@ -712,13 +772,25 @@ mod tests {
         for (group_weight, want) in WEIGHTS.into_iter().zip([2.75 / 5.0, 1.25 / 2.0, 1.25 / 2.0, 1.5 / 3.0]) {
             let got = check(&rows, Groups::Signed(&ids), &Options { group_weight, ..OPTIONS });
             assert_eq!(got.value, Some(want), "{group_weight:?}");
-            assert_eq!(got.tally(Fate::Kept), Tally { groups: 2, rows: 5, positives: 2 }, "kept");
-            assert_eq!(got.tally(Fate::OneClass), Tally { groups: 1, rows: 2, positives: 2 }, "dropped");
+            assert_eq!(
+                got.totals().tallies[Fate::Kept as usize],
+                Tally { groups: 2, rows: 5, positives: 2 },
+                "kept"
+            );
+            assert_eq!(
+                got.totals().tallies[Fate::OneClass as usize],
+                Tally { groups: 1, rows: 2, positives: 2 },
+                "dropped"
+            );
         }
         let half = check(&rows, Groups::Signed(&ids), &Options { one_class: OneClass::Half, ..OPTIONS });
         assert_eq!(half.value, Some((0.25 * 3.0 + 2.0 + 1.0) / 7.0), "one class as one half");
         let large = check(&rows, Groups::Signed(&ids), &Options { min_rows: 3, ..OPTIONS });
-        assert_eq!((large.value, large.tally(Fate::Small).groups), (Some(0.25), 2), "size first, then class");
+        assert_eq!(
+            (large.value, large.totals().tallies[Fate::Small as usize].groups),
+            (Some(0.25), 2),
+            "size first, then class"
+        );
         let none = check(&rows, Groups::Signed(&ids), &Options { min_rows: 4, ..OPTIONS });
         assert_eq!(none.value, None, "no group is left");
     }
@@ -733,10 +805,10 @@ mod tests {
         {
             let got = check(&rows, groups, &options);
             assert_eq!((got.value, got.groups.len()), (Some(1.0), 2), "{groups:?}");
-            assert_eq!((got.tally(Fate::Empty).groups, got.left.nan), (1, 2), "{groups:?}");
+            assert_eq!((got.totals().tallies[Fate::Empty as usize].groups, got.left.nan), (1, 2), "{groups:?}");
         }
         let got = check(&rows, Groups::Offsets(&[0, 0, 2, 2, 4, 4]), &options);
-        assert_eq!(got.tally(Fate::Empty).groups, 4, "empty by offsets");
+        assert_eq!(got.totals().tallies[Fate::Empty as usize].groups, 4, "empty by offsets");
     }
 
     #[test]

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! minority M, sorted        table: for each stretch of keys, how many of M are before it, the next of M, how many equal it
-//! above(r) = #{M > r}       = |M| − before − ties·(next <= r)         where all of M in a stretch are equal, or none is there
+//! below(r) = #{M < r}       = before + ties·(next < r)          where all of M in a stretch are equal, or none is there
 //! equal(r) = #{M = r}       = ties·(next = r)
 //! ```
 //!
+//! A block of rows is looked up at once without a branch, so that many looks are on their way together. Rows in stretches that
+//! hold several of M are then searched by halves.
+//!
 //! Summed over all rows, of both classes: what the minority's own rows add is known from M alone, Σ over groups of ties t of
-//! t² equal and (|M|² − Σt²)/2 above, and is taken off at the end. So the second trip over the rows reads scores and no
-//! labels, and has no branch but for stretches that hold several of M, which are searched by halves.
+//! t² equal and (|M|² − Σt²)/2 below, and is taken off at the end. So the second trip over the rows reads scores and no
+//! labels.
 //!
 //! Stretches are of equal width between two quantiles of M, so that a few scores far away do not widen them all. Where most
 //! of M is crowded into few stretches all the same, both classes are sorted instead: no input is slow.
@@ -20,6 +23,7 @@ use super::sort;
 use super::steps::Steps;
 use crate::exec::Exec;
 use crate::isa::Kernel;
+use crate::pages;
 use crate::pool;
 
 /// At least so many of the others for each one of the minority, else both classes are sorted.
@@ -35,7 +39,7 @@ fn least(exec: &Exec) -> usize {
 
 /// Stretches of keys for each member of the minority, up to 2^[`STRETCHES`].
 const SPREAD: u64 = 8;
-const STRETCHES: u32 = 20;
+const STRETCHES: u32 = 19;
 
 /// One of so many members at each end is outside the stretches of equal width.
 const TAIL: usize = 256;
@@ -49,18 +53,18 @@ fn suits(exec: &Exec, rare: u64, others: u64) -> bool {
     rare > 0 && rare <= MOST && rare * RARE <= others && rows >= least(exec) as u64
 }
 
-/// The pairs of (positives, negatives), where one class is rare and not crowded. `dropped` rows are NaN and do not count.
+/// The pairs of (positives, negatives), where one class is rare and not crowded; with `drop_nan` rows of NaN do not count.
 pub(crate) fn pairs<S: Score>(
     exec: &Exec,
     rows: &Rows<'_, S>,
     counts: (u64, u64),
-    dropped: Option<u64>,
+    drop_nan: bool,
 ) -> Option<Pairs> {
     if !suits(exec, counts.0.min(counts.1), counts.0.max(counts.1)) {
         return None;
     }
-    let table = table(exec, rows, counts.0 < counts.1, dropped.is_some());
-    (!table.is_crowded()).then(|| table.pairs(exec, rows, counts, dropped))
+    let table = table(exec, rows, counts.0 < counts.1, drop_nan);
+    (!table.is_crowded()).then(|| table.pairs(exec, rows, counts))
 }
 
 /// The steps of the ROC curve, where positives are rare and not crowded. `dropped` rows are NaN and do not count.
@@ -110,6 +114,9 @@ fn collect<S: Score>(exec: &Exec, rows: &Rows<'_, S>, class: u8, drop_nan: bool)
     pieces.concat()
 }
 
+/// Keys that are looked up together.
+const BLOCK: usize = 256;
+
 /// One stretch of keys: the first one is of all below, the last one of all above those of equal width.
 #[derive(Clone, Copy, Default)]
 struct Stretch<K> {
@@ -131,6 +138,12 @@ struct Table<K> {
     stretches: Vec<Stretch<K>>,
 }
 
+/// Of each key of a block how many members are below it, and equal to it.
+struct Places {
+    below: [u32; BLOCK],
+    equal: [u32; BLOCK],
+}
+
 impl<K: Key> Table<K> {
     /// Of members of which there is at least one.
     fn new(exec: &Exec, mut members: Vec<K>, of_positives: bool) -> Self {
@@ -141,7 +154,7 @@ impl<K: Key> Table<K> {
         let wanted = (members.len() as u64 * SPREAD).next_power_of_two().trailing_zeros().min(STRETCHES);
         let shift = bits.saturating_sub(wanted);
         let count = ((most - least) >> shift) + 1;
-        let mut stretches = Vec::with_capacity(count as usize + 3);
+        let mut stretches = pages::with_capacity(count as usize + 3);
         let mut at = 0;
         for i in 0..count + 2 {
             let end = u128::from(least) + (u128::from(i) << shift);
@@ -163,33 +176,34 @@ impl<K: Key> Table<K> {
         4 * crowded > self.members.len() as u64
     }
 
-    /// How many members are above a key, and equal to it.
+    /// Looks up a block of keys; of fewer, the rest is what it was.
     #[inline(always)]
-    fn rank(&self, key: K) -> (u64, u64) {
-        let last = self.stretches.len() as u64 - 2;
-        let wide = key.wide();
-        let i = if wide < self.least { 0 } else { (((wide - self.least) >> self.shift) + 1).min(last) } as usize;
-        let (here, end) = (self.stretches[i], self.stretches[i + 1].before);
-        let all = self.members.len() as u64;
-        let (before, ties) = (u64::from(here.before), u64::from(here.ties));
-        if end - here.before == here.ties {
-            let (reached, same) = (u64::from(here.next <= key), u64::from(here.next == key));
-            return (all - before - ties * reached, ties * same);
+    fn look_up(&self, keys: &[K], places: &mut Places) {
+        let (least, shift, last) = (self.least, self.shift, self.stretches.len() as u64 - 2);
+        let mut at = [0u32; BLOCK];
+        for (at, key) in at.iter_mut().zip(keys) {
+            let above = key.wide().saturating_sub(least) >> shift;
+            *at = (above + 1).min(last) as u32 * u32::from(key.wide() >= least);
         }
-        let stretch = &self.members[here.before as usize..end as usize];
-        let below = stretch.partition_point(|&m| m < key);
-        let equal = stretch[below..].partition_point(|&m| m == key);
-        (all - before - (below + equal) as u64, equal as u64)
+        let (mut several, mut count) = ([0u8; BLOCK], 0);
+        for (i, (&key, &at)) in keys.iter().zip(&at).enumerate() {
+            let [here, after] = &self.stretches[at as usize..at as usize + 2] else { return };
+            places.below[i % BLOCK] = here.before + if here.next < key { here.ties } else { 0 };
+            places.equal[i % BLOCK] = if here.next == key { here.ties } else { 0 };
+            several[count % BLOCK] = i as u8;
+            count += usize::from(after.before - here.before != here.ties);
+        }
+        for i in several[..count].iter().map(|&i| usize::from(i)) {
+            let [here, after] = &self.stretches[at[i] as usize..at[i] as usize + 2] else { return };
+            let inside = &self.members[here.before as usize..after.before as usize];
+            let below = inside.partition_point(|&m| m < keys[i]);
+            let equal = inside[below..].partition_point(|&m| m == keys[i]);
+            (places.below[i], places.equal[i]) = (here.before + below as u32, equal as u32);
+        }
     }
 
     /// The pairs of its class with the rest.
-    fn pairs<S: Score<Key = K>>(
-        &self,
-        exec: &Exec,
-        rows: &Rows<'_, S>,
-        counts: (u64, u64),
-        dropped: Option<u64>,
-    ) -> Pairs {
+    fn pairs<S: Score<Key = K>>(&self, exec: &Exec, rows: &Rows<'_, S>, counts: (u64, u64)) -> Pairs {
         let (rare, many) = if self.of_positives { counts } else { (counts.1, counts.0) };
         let (rare, many) = (u128::from(rare), u128::from(many));
         let sums = pool::map(exec.threads_for(rows.labels.len()), rows.labels.len().div_ceil(ROWS), |i| {
@@ -197,12 +211,12 @@ impl<K: Key> Table<K> {
             exec.level.run(Ranks { table: self, scores: &rows.scores[i * ROWS..end] })
         });
         let wide = |sum: fn(&(u64, u64)) -> u64| sums.iter().map(|s| u128::from(sum(s))).sum::<u128>();
-        let (above, equal) = (wide(|s| s.0), wide(|s| s.1));
-        // NaN has the key 0, below all: all of the minority are above.
-        let above = above - u128::from(dropped.unwrap_or(0)) * rare;
+        let (below, equal) = (wide(|s| s.0), wide(|s| s.1));
+        // A NaN that is dropped has the key 0: none of the minority is below it, or equal to it.
         let ties = self.squares();
-        let (above, tied, all) = (above - (rare * rare - ties) / 2, equal - ties, rare * many);
-        Pairs { below: if self.of_positives { above } else { all - above - tied }, tied, all }
+        let (below, tied, all) = (below - (rare * rare - ties) / 2, equal - ties, rare * many);
+        // Members below a row of the others: pairs that a positive loses, or that a negative does.
+        Pairs { below: if self.of_positives { all - below - tied } else { below }, tied, all }
     }
 
     /// The steps at its members, which are all positives.
@@ -249,7 +263,21 @@ impl<K: Key> Table<K> {
     }
 }
 
-/// Σ above and Σ equal over a piece.
+/// Calls `f` with the places of each block of scores, and their number.
+#[inline(always)]
+fn each_block<S: Score>(table: &Table<S::Key>, scores: &[S], mut f: impl FnMut(&[u32], &[u32])) {
+    let mut keys = [S::Key::default(); BLOCK];
+    let mut places = Places { below: [0; BLOCK], equal: [0; BLOCK] };
+    for scores in scores.chunks(BLOCK) {
+        for (key, &score) in keys.iter_mut().zip(scores) {
+            *key = score.key();
+        }
+        table.look_up(&keys[..scores.len()], &mut places);
+        f(&places.below[..scores.len()], &places.equal[..scores.len()]);
+    }
+}
+
+/// Σ below and Σ equal over a piece.
 struct Ranks<'a, S: Score> {
     table: &'a Table<S::Key>,
     scores: &'a [S],
@@ -260,20 +288,17 @@ impl<S: Score> Kernel for Ranks<'_, S> {
 
     #[inline(always)]
     fn run(self) -> (u64, u64) {
-        const BLOCK: usize = 256;
-        let (mut above, mut equal) = (0, 0);
-        let mut keys = [S::Key::default(); BLOCK];
-        for scores in self.scores.chunks(BLOCK) {
-            for (key, &score) in keys.iter_mut().zip(scores) {
-                *key = score.key();
-            }
-            for &key in &keys[..scores.len()] {
-                let (a, e) = self.table.rank(key);
-                above += a;
-                equal += e;
-            }
-        }
-        (above, equal)
+        let mut sums = (0, 0);
+        each_block(
+            self.table,
+            self.scores,
+            #[inline(always)]
+            |below, equal| {
+                sums.0 += below.iter().map(|&n| u64::from(n)).sum::<u64>();
+                sums.1 += equal.iter().map(|&n| u64::from(n)).sum::<u64>();
+            },
+        );
+        sums
     }
 }
 
@@ -288,19 +313,17 @@ impl<S: Score> Kernel for Codes<'_, S> {
 
     #[inline(always)]
     fn run(self) -> Vec<u32> {
-        const BLOCK: usize = 256;
-        let all = self.table.members.len() as u64;
-        let mut counts = vec![0u32; 2 * self.table.members.len() + 1];
-        let mut codes = [0; BLOCK];
-        for scores in self.scores.chunks(BLOCK) {
-            for (code, &score) in codes.iter_mut().zip(scores) {
-                let (above, equal) = self.table.rank(score.key());
-                *code = (2 * (all - above) - equal) as usize;
-            }
-            for &code in &codes[..scores.len()] {
-                counts[code] += 1;
-            }
-        }
+        let mut counts: Vec<u32> = pages::zeros(2 * self.table.members.len() + 1);
+        each_block(
+            self.table,
+            self.scores,
+            #[inline(always)]
+            |below, equal| {
+                for (&below, &equal) in below.iter().zip(equal) {
+                    counts[(2 * below + equal) as usize] += 1;
+                }
+            },
+        );
         counts
     }
 }
@@ -320,7 +343,7 @@ mod tests {
         for exec in executions() {
             // By either class, also where it is crowded, or not rare.
             for of_positives in [true, false].into_iter().filter(|&p| if p { counts.0 } else { counts.1 } > 0) {
-                let got = table(&exec, &rows, of_positives, false).pairs(&exec, &rows, counts, None);
+                let got = table(&exec, &rows, of_positives, false).pairs(&exec, &rows, counts);
                 assert_eq!(got, want, "{exec:?}, a table of positives: {of_positives}");
             }
         }
@@ -346,7 +369,7 @@ mod tests {
         let rows = Rows { labels: &labels, scores: &scores, weights: None };
         let positives = labels.iter().map(|&y| u64::from(y)).sum::<u64>();
         for exec in executions() {
-            let got = pairs(&exec, &rows, (positives, n as u64 - positives), None);
+            let got = pairs(&exec, &rows, (positives, n as u64 - positives), false);
             assert_eq!(got, Some(naive::by_value(&labels, &scores)), "{exec:?}");
         }
     }

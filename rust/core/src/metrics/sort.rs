@@ -18,6 +18,7 @@
 use super::ROWS;
 use super::key::Key;
 use crate::exec::Exec;
+use crate::pages;
 use crate::pool;
 
 /// Something that has a key.
@@ -51,7 +52,7 @@ pub fn sort<T: Item>(exec: &Exec, items: &mut [T]) {
     if items.len() <= SMALL {
         return items.sort_unstable_by_key(T::key);
     }
-    let mut scratch = vec![T::default(); items.len()];
+    let mut scratch = pages::zeros(items.len());
     sort_with(exec, items, &mut scratch);
 }
 

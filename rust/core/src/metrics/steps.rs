@@ -20,6 +20,7 @@ use super::rank;
 use super::sort;
 use super::{MetricError, ROWS};
 use crate::exec::Exec;
+use crate::pages;
 use crate::pool;
 
 /// The steps of the ROC curve, from the highest; counts in units of each class's weight.
@@ -148,11 +149,12 @@ pub fn order<S: Score>(exec: &Exec, rows: &Rows<'_, S>) -> Result<Order<S>, Metr
     let mut classes = sorted::<S, S::Key>(exec, &rows, Nan::Raise, &counts);
     let steps = walk(&mut classes);
     let scores = |keys: Vec<S::Key>| {
-        let pieces = pool::map(exec.threads_for(keys.len()), keys.len().div_ceil(ROWS), |i| {
-            let piece = &keys[i * ROWS..keys.len().min((i + 1) * ROWS)];
-            piece.iter().map(|&k| S::from_key(k)).collect::<Vec<_>>()
+        let mut scores = pages::filled(keys.len(), S::from_key(S::Key::default()));
+        let mut pieces: Vec<_> = scores.chunks_mut(ROWS).zip(keys.chunks(ROWS)).collect();
+        pool::for_each(exec.threads_for(keys.len()), &mut pieces, |(scores, keys)| {
+            scores.iter_mut().zip(keys.iter()).for_each(|(s, &k)| *s = S::from_key(k));
         });
-        pieces.concat()
+        scores
     };
     Ok(Order { positives: scores(classes.positives), negatives: scores(classes.negatives), steps })
 }
