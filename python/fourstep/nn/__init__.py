@@ -37,6 +37,7 @@ from fourstep.nn.gradients import GradientError, check_gradients
 from fourstep.nn.linear import Linear
 from fourstep.nn.losses import BCEWithLogitsLoss, Loss
 from fourstep.nn.module import Module
+from fourstep.nn.propagation import LayerFlow, Propagation, check_propagation
 
 __all__ = [
     "BCEWithLogitsLoss",
@@ -47,15 +48,18 @@ __all__ = [
     "FieldEmbedding",
     "GradientError",
     "Identity",
+    "LayerFlow",
     "Linear",
     "Loss",
     "Module",
+    "Propagation",
     "ReLU",
     "Sequential",
     "Sigmoid",
     "Tanh",
     "block",
     "check_gradients",
+    "check_propagation",
     "functional",
     "init",
 ]
