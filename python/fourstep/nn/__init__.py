@@ -31,6 +31,7 @@ from fourstep.nn import functional, init, regularise
 from fourstep.nn.accumulation import accumulate
 from fourstep.nn.activations import ReLU, Sigmoid, Tanh
 from fourstep.nn.batch_norm import BatchNorm
+from fourstep.nn.bias_variance import BiasVariance, WidthFit, bias_variance
 from fourstep.nn.clipping import clip_adaptive, clip_by_norm, clip_by_value
 from fourstep.nn.containers import Concat, Identity, Sequential, block
 from fourstep.nn.dropout import Dropout
@@ -43,6 +44,7 @@ from fourstep.nn.linear import Linear
 from fourstep.nn.losses import BCEWithLogitsLoss, Loss
 from fourstep.nn.minibatches import batches
 from fourstep.nn.module import Module
+from fourstep.nn.noise_scale import NoiseScale, gradient_noise_scale
 from fourstep.nn.propagation import LayerFlow, Propagation, check_propagation
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "Bagging",
     "BatchNorm",
+    "BiasVariance",
     "Boosting",
     "Concat",
     "Dropout",
@@ -62,6 +65,7 @@ __all__ = [
     "Linear",
     "Loss",
     "Module",
+    "NoiseScale",
     "Propagation",
     "ReLU",
     "Sequential",
@@ -69,8 +73,10 @@ __all__ = [
     "Snapshots",
     "SquaredError",
     "Tanh",
+    "WidthFit",
     "accumulate",
     "batches",
+    "bias_variance",
     "block",
     "check_gradients",
     "check_propagation",
@@ -79,6 +85,7 @@ __all__ = [
     "clip_by_value",
     "fit",
     "functional",
+    "gradient_noise_scale",
     "init",
     "regularise",
     "update_batch_norm",
