@@ -27,7 +27,7 @@ activation → Dropout (`block`).
 
 from __future__ import annotations
 
-from fourstep.nn import functional, init, regularise
+from fourstep.nn import augment, functional, init, regularise
 from fourstep.nn.accumulation import accumulate
 from fourstep.nn.activations import ReLU, Sigmoid, Tanh
 from fourstep.nn.batch_norm import BatchNorm
@@ -44,6 +44,7 @@ from fourstep.nn.linear import Linear
 from fourstep.nn.losses import BCEWithLogitsLoss, Loss
 from fourstep.nn.minibatches import batches
 from fourstep.nn.module import Module
+from fourstep.nn.monte_carlo import MonteCarlo, mc_predict
 from fourstep.nn.noise_scale import NoiseScale, gradient_noise_scale
 from fourstep.nn.propagation import LayerFlow, Propagation, check_propagation
 
@@ -65,6 +66,7 @@ __all__ = [
     "Linear",
     "Loss",
     "Module",
+    "MonteCarlo",
     "NoiseScale",
     "Propagation",
     "ReLU",
@@ -75,6 +77,7 @@ __all__ = [
     "Tanh",
     "WidthFit",
     "accumulate",
+    "augment",
     "batches",
     "bias_variance",
     "block",
@@ -87,6 +90,7 @@ __all__ = [
     "functional",
     "gradient_noise_scale",
     "init",
+    "mc_predict",
     "regularise",
     "update_batch_norm",
 ]
