@@ -153,6 +153,9 @@ def test_batch_norm_statistics_are_those_of_the_new_weights() -> None:
     with pytest.raises(ValueError, match="batches: got none"):
         nn.update_batch_norm(model, [])
     assert all((before[name] == value).all() for name, value in model.state_dict().items())
+    with pytest.raises(ValueError, match="x: got shape"):
+        nn.update_batch_norm(model, [x, x[:, :2]])
+    assert all((before[name] == value).all() for name, value in model.state_dict().items())
     with pytest.raises(ValueError, match="model: has no BatchNorm"):
         nn.update_batch_norm(linear, [x])
 
@@ -223,6 +226,20 @@ def test_boosting_fits_each_stage_to_the_residuals_of_the_ones_before() -> None:
     assert boosted.losses == sorted(boosted.losses, reverse=True)
     assert boosted.losses[0] == pytest.approx(np.log(2))
     assert boosted.losses[-1] == pytest.approx(nn.BCEWithLogitsLoss().forward(boosted.predict(x), target))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_squared_error_is_half_of_torch_s_and_has_its_gradient(reduction: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, target = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
+    nn.check_gradients(nn.Identity(), x, target, loss=nn.SquaredError(reduction))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch = pytest.importorskip("torch", reason="torch is the oracle of this test and is not installed")
+    theirs = (
+        torch.nn.functional.mse_loss(torch.from_numpy(x), torch.from_numpy(target), reduction=reduction) / 2
+    )
+    assert nn.SquaredError(reduction).forward(x, target) == pytest.approx(float(theirs), rel=1e-13)
 
 
 def test_boosted_lines_are_gradient_descent_towards_least_squares() -> None:

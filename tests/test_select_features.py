@@ -65,6 +65,12 @@ def test_matrices_and_frames_give_the_same() -> None:
         )
 
 
+def test_text_that_is_missing_is_a_value() -> None:
+    mixed = np.array([None, "a", "b", None, 3], dtype=object)
+    found = fs.select_features({"mixed": mixed, "none": np.array([None] * 5)})
+    assert (found.kept, found.others) == (["mixed"], {"mixed": 3, "none": 0})
+
+
 def test_large_whole_numbers_that_differ_are_no_duplicates() -> None:
     a = np.array([2**60, 2**60 + 1, 5])
     assert fs.select_features({"a": a, "b": a + np.array([0, 1, 0])}).kept == ["a", "b"]

@@ -11,6 +11,7 @@ Choose on the training rows alone: a choice that has seen the labels of the test
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,7 @@ def select_features(
     Parameters
     ----------
     x : ndarray of shape (rows, features), mapping of str to array, or data frame
-        Numbers, truth values or text. Numbers must not be NaN.
+        Numbers, truth values or text; a missing text is a value of its own, a number must not be NaN.
     y : array_like of 0 and 1, optional
         Labels, for the AUC of each numeric column. Without it no column is weak.
     names : sequence of str, optional
@@ -125,7 +126,7 @@ def select_features(
     others, alone, dropped = {}, {}, {}
     seen: dict[bytes, str] = {}
     for name, column in columns.items():
-        others[name] = rows - int(np.unique(column, return_counts=True)[1].max())
+        others[name] = rows - _most_frequent(column)
         if labels is not None and column.dtype.kind in "biuf":
             alone[name] = float(auc(labels, column.astype(np.float64)))
         first = seen.setdefault(_fingerprint(column), name)
@@ -139,6 +140,13 @@ def select_features(
     kept = [name for name in columns if name not in dropped]
     places = np.array([i for i, name in enumerate(columns) if name not in dropped], np.int64)
     return FeatureSelection(kept, dropped, alone, others, places)
+
+
+def _most_frequent(column: Array) -> int:
+    """Return in how many rows the most frequent value stands."""
+    if column.dtype.kind == "O":  # values that may have no order
+        return Counter(map(repr, column.tolist())).most_common(1)[0][1]
+    return int(np.unique(column, return_counts=True)[1].max())
 
 
 def _fault(others: int, min_others: int, alone: float | None, min_gap: float) -> str:

@@ -109,6 +109,9 @@ class Boosting:
 
     F_0 = 0;  r = −n·∂L/∂F at F_{m−1};  h_m fitted to r by least squares;  F_m = F_{m−1} + shrinkage·h_m.
 
+    Each stage corrects the bias that the ones before it left; many stages fit the noise, which is what a small shrinkage
+    and `EarlyStopping` over the stages are against: ``predict(x, stages=m)``.
+
     Parameters
     ----------
     make : callable
@@ -142,6 +145,10 @@ class Boosting:
     >>> boosted = nn.Boosting(make, nn.BCEWithLogitsLoss(), stages=8, shrinkage=1.0).fit(x, target, fit)
     >>> boosted.losses[0] > boosted.losses[1] > boosted.losses[-1]
     True
+
+    Notes
+    -----
+    Where others differ: Friedman starts from the best constant, and scales each stage by a line search.
 
     References
     ----------
@@ -405,7 +412,7 @@ def update_batch_norm(model: Module, batches: Iterable[Any]) -> int:
     Raises
     ------
     ValueError
-        The model has no BatchNorm, or there is no batch (the statistics are then as before).
+        The model has no BatchNorm, or there is no batch. After any error the statistics are as before.
 
     Examples
     --------
@@ -435,15 +442,16 @@ def update_batch_norm(model: Module, batches: Iterable[Any]) -> int:
         for x in batches:
             model.forward(x)
             count += 1
+        if not count:
+            raise ValueError("batches: got none, need at least one")
+    except BaseException:
+        model.load_state_dict(state)
+        raise
     finally:
         for layer, momentum in zip(norms, before, strict=True):
             layer.momentum = momentum
         for (_, module), mode in zip(model.modules(), modes, strict=True):
             module.training = mode
-        if not count:
-            model.load_state_dict(state)
-    if not count:
-        raise ValueError("batches: got none, need at least one")
     return count
 
 

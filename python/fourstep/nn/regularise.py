@@ -108,9 +108,8 @@ class ElasticNet:
         lr = _strength("lr", lr)
         for w in _named.arrays("target", target, self.params).values():
             size = np.maximum(np.abs(w) - w.dtype.type(lr * self.l1), 0)
-            # A product with sign(w) and no copysign: what is cut is +0, not −0.
-            np.multiply(np.sign(w), size, out=w, where=~np.isnan(w))
-            w[w == 0] = 0
+            np.multiply(np.sign(w), size, out=w)
+            w += 0  # −0 becomes 0
             if self.l2:
                 w /= w.dtype.type(1 + lr * self.l2)
 
