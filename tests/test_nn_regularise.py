@@ -7,6 +7,9 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hypothesis_numpy
 
 import fourstep as fs
 from fourstep import nn
@@ -220,16 +223,51 @@ def test_adaptive_clipping_unit_by_unit(dtype: str, clipping: float) -> None:
     scaled = nn.clip_adaptive(ours, clipping=clipping)
     expected = 0
     for name, w in before.items():
-        rows = zip(np.atleast_2d(w.T).T, np.atleast_2d(before.grad[name].T).T, strict=True)
+        rows = zip(np.atleast_2d(w), np.atleast_2d(before.grad[name]), strict=True)  # a bias is one unit
         units = [(np.ravel(a).astype(float), np.ravel(b).astype(float)) for a, b in rows]
         for i, (unit, gradient) in enumerate(units):
             most = clipping * max(float(np.linalg.norm(unit)), 1e-3)
             size = np.linalg.norm(gradient)
             expected += int(size > most)
             wanted = gradient * min(1.0, most / size)
-            np.testing.assert_allclose(np.ravel(ours.grad[name][i]), wanted, rtol=1e-6)
+            np.testing.assert_allclose(np.atleast_2d(ours.grad[name])[i], wanted, rtol=1e-6)
     assert scaled == expected
     assert ours.data.tobytes() == before.data.tobytes()
+
+
+def test_adaptive_clipping_of_a_single_number() -> None:
+    w, g = np.array(2.0), np.array(5.0)
+    assert nn.clip_adaptive({"w": w}, {"w": g}, clipping=0.5) == 1
+    assert float(g) == 1.0
+
+
+# Properties.
+
+arrays = hypothesis_numpy.arrays(np.float64, st.integers(1, 20), elements=st.floats(-1e3, 1e3))
+
+
+@given(arrays, st.floats(1e-3, 1e3))
+def test_clipping_twice_is_clipping_once(g: Array, limit: float) -> None:
+    for clip in (nn.clip_by_value, lambda g, limit: nn.clip_by_norm(g, limit, eps=0)):
+        once = g.copy()
+        clip(once, limit)
+        twice = once.copy()
+        clip(twice, limit)
+        np.testing.assert_allclose(twice, once, rtol=1e-14)
+        assert (np.abs(once) <= np.abs(g)).all()
+        assert (np.sign(once) * np.sign(g) >= 0).all()
+
+
+@given(arrays, arrays, st.floats(0, 10), st.floats(0, 10))
+def test_the_proximal_step_brings_no_two_points_further_apart(
+    a: Array, b: Array, l1: float, l2: float
+) -> None:
+    n = min(len(a), len(b))
+    a, b = a[:n].copy(), b[:n].copy()
+    apart = np.linalg.norm(a - b)
+    for w in (a, b):
+        nn.regularise.ElasticNet(l1, l2).prox(w, 0.1)
+    assert np.linalg.norm(a - b) <= apart * (1 + 1e-12) + 1e-9
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def select_features(
     for name, column in columns.items():
         others[name] = rows - _most_frequent(column)
         if labels is not None and column.dtype.kind in "biuf":
-            alone[name] = float(auc(labels, column.astype(np.float64)))
+            alone[name] = float(auc(labels, column.astype(np.uint8) if column.dtype.kind == "b" else column))
         first = seen.setdefault(_fingerprint(column), name)
         fault = _fault(others[name], min_others, alone.get(name), min_gap)
         if others[name] == 0:

@@ -119,7 +119,7 @@ def clip_adaptive(
 ) -> int:
     """Limit the gradient of each unit to a share of its weights' norm, in place (AGC).
 
-    A unit is a row of an (out, in, …) array; an array of one dimension or none is one unit for each element.
+    A unit is a row of an (out, in, …) array; an array of one dimension or none (a bias, a scale) is one unit as a whole.
 
     Parameters
     ----------
@@ -159,16 +159,23 @@ def clip_adaptive(
     share, least = _above_zero("clipping", clipping), _above_zero("eps", eps)
     count = 0
     for name, w, g in _named.pairs(target, grads, params):
-        norms = unit_norms(g) if g.ndim else np.abs(g.astype(np.float64))
+        norms = _norms(g)
         if not np.isfinite(norms).all():
             first = int(np.flatnonzero(~np.isfinite(norms))[0])
             raise FloatingPointError(f"grads: {name}: the gradient of unit {first} is not finite")
-        limit = share * np.maximum(unit_norms(w) if w.ndim else np.abs(w.astype(np.float64)), least)
+        limit = share * np.maximum(_norms(w), least)
         above = norms > limit
         count += int(above.sum())
         scale = np.divide(limit, norms, out=np.ones_like(norms), where=above)
         g *= scale.astype(g.dtype)
     return count
+
+
+def _norms(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the norm of each unit, in a shape that broadcasts against `a`."""
+    if a.ndim >= 2:
+        return unit_norms(a)
+    return np.full((1,) * a.ndim, np.sqrt(_square(a)))
 
 
 def _gradients(grads: Any, params: Selection) -> dict[str, np.ndarray[Any, Any]]:

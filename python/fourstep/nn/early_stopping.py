@@ -67,6 +67,14 @@ class EarlyStopping:
     """
 
     def __init__(self, patience: int = 5, min_delta: float = 0.0, mode: Mode = "min") -> None:
+        self._set(patience, min_delta, mode)
+        self.best: float | None = None
+        self.best_update = -1
+        self.best_state: Any = None
+        self.updates = 0
+
+    def _set(self, patience: int, min_delta: float, mode: Mode) -> None:
+        """Check and take the arguments."""
         self.patience = _check.size("patience", patience)
         self.min_delta = _check.number("min_delta", min_delta, "a finite number, 0 or above")
         if not (self.min_delta >= 0 and math.isfinite(self.min_delta)):
@@ -74,10 +82,6 @@ class EarlyStopping:
         if mode not in ("min", "max"):
             raise ValueError(f"mode: got {mode!r}, need 'min' or 'max'")
         self.mode: Mode = mode
-        self.best: float | None = None
-        self.best_update = -1
-        self.best_state: Any = None
-        self.updates = 0
 
     @property
     def waited(self) -> int:
@@ -150,7 +154,7 @@ class EarlyStopping:
         if state.keys() != mine:
             missing, unknown = sorted(mine - state.keys()), sorted(state.keys() - mine)
             raise ValueError(f"EarlyStopping.load_state_dict: missing {missing}, unknown {unknown}")
-        self.__init__(state["patience"], state["min_delta"], state["mode"])  # type: ignore[misc]
+        self._set(state["patience"], state["min_delta"], state["mode"])
         self.best, self.best_update = state["best"], int(state["best_update"])
         self.best_state, self.updates = copy.deepcopy(state["best_state"]), int(state["updates"])
 
