@@ -241,6 +241,8 @@ def test_a3_the_derivative_of_sigmoid_is_at_most_a_quarter_and_that_of_tanh_at_m
         ("he_normal", {"mode": "fan_out"}, (2 / 100) ** 0.5),
         ("he_normal", {"nonlinearity": "linear"}, (1 / 400) ** 0.5),
         ("he_uniform", {"a": 5**0.5}, (1 / 1200) ** 0.5),
+        ("lecun_uniform", {}, (1 / 400) ** 0.5),
+        ("lecun_normal", {}, (1 / 400) ** 0.5),
         ("normal", {"std": 0.3}, 0.3),
         ("uniform", {"low": -1.0}, 3**-0.5),
     ],
@@ -263,6 +265,8 @@ def test_deviations_are_those_of_the_formulas(
 def test_torch_s_names_are_there() -> None:
     assert nn.init.kaiming_uniform is nn.init.he_uniform
     assert nn.init.kaiming_normal is nn.init.he_normal
+    assert nn.init.msra_uniform is nn.init.he_uniform
+    assert nn.init.msra_normal is nn.init.he_normal
 
 
 def test_gains_are_those_of_torch(torch: Any) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from fourstep._runtime import Runtime, num_threads, runtime, set_num_threads
     from fourstep.arena import Arena
+    from fourstep.data.selection import select_features
     from fourstep.optim.compose import FourStep
     from fourstep.state import load, save
     from fourstep.tracing import Trace, trace
@@ -69,6 +70,7 @@ _NAMES = {
     "num_threads": "_runtime",
     "runtime": "_runtime",
     "save": "state",
+    "select_features": "data.selection",
     "set_num_threads": "_runtime",
     "trace": "tracing",
 }
@@ -94,6 +96,7 @@ __all__ = [
     "runtime",
     "save",
     "schedules",
+    "select_features",
     "set_num_threads",
     "sklearn",
     "steps",

@@ -92,9 +92,9 @@ class Arena(Views):
     >>> arena.zero_grad()
     >>> arena
     Arena of 2 parameters, 9 elements, float32
-    name  shape   dtype    group
-    w1    (2, 3)  float32
-    b1    (3,)    float32
+    name  shape   dtype    nonzero  group
+    w1    (2, 3)  float32  6
+    b1    (3,)    float32  0
 
     Notes
     -----
@@ -149,6 +149,10 @@ class Arena(Views):
             if name not in self.sparse:
                 grad[...] = 0
 
+    def nonzero(self) -> dict[str, int]:
+        """Return by name how many elements are not 0: what an L1 penalty has left (R4)."""
+        return {name: int(np.count_nonzero(view)) for name, view in self.items()}
+
     def state_dict(self) -> dict[str, Array]:
         """Return a copy of every parameter, by name."""
         return {name: view.copy() for name, view in self.items()}
@@ -174,11 +178,14 @@ class Arena(Views):
         )
 
     def __repr__(self) -> str:
-        """Return a table: name, shape, dtype, group."""
+        """Return a table: name, shape, dtype, elements that are not 0, group."""
         elements = sum(view.size for view in self.values())
-        rows = [(name, view.shape, view.dtype, self.groups.get(name, "")) for name, view in self.items()]
+        rows = [
+            (name, view.shape, view.dtype, f"{count:,}", self.groups.get(name, ""))
+            for (name, view), count in zip(self.items(), self.nonzero().values(), strict=True)
+        ]
         head = f"Arena of {len(self)} parameters, {elements:,} elements, {self.dtype}"
-        return f"{head}\n{table(('name', 'shape', 'dtype', 'group'), rows)}"
+        return f"{head}\n{table(('name', 'shape', 'dtype', 'nonzero', 'group'), rows)}"
 
 
 def _by_rows(module: Module) -> list[str]:

@@ -27,35 +27,70 @@ activation → Dropout (`block`).
 
 from __future__ import annotations
 
-from fourstep.nn import functional, init
+from fourstep.nn import augment, functional, init, regularise
+from fourstep.nn.accumulation import accumulate
 from fourstep.nn.activations import ReLU, Sigmoid, Tanh
 from fourstep.nn.batch_norm import BatchNorm
+from fourstep.nn.bias_variance import BiasVariance, WidthFit, bias_variance
+from fourstep.nn.clipping import clip_adaptive, clip_by_norm, clip_by_value
 from fourstep.nn.containers import Concat, Identity, Sequential, block
 from fourstep.nn.dropout import Dropout
+from fourstep.nn.early_stopping import EarlyStopping
 from fourstep.nn.embedding import Embedding, FieldEmbedding
+from fourstep.nn.ensembles import SWA, Bagging, Boosting, Snapshots, SquaredError, update_batch_norm
+from fourstep.nn.fitting import fit
 from fourstep.nn.gradients import GradientError, check_gradients
 from fourstep.nn.linear import Linear
 from fourstep.nn.losses import BCEWithLogitsLoss, Loss
+from fourstep.nn.minibatches import batches
 from fourstep.nn.module import Module
+from fourstep.nn.monte_carlo import MonteCarlo, mc_predict
+from fourstep.nn.noise_scale import NoiseScale, gradient_noise_scale
+from fourstep.nn.propagation import LayerFlow, Propagation, check_propagation
 
 __all__ = [
+    "SWA",
     "BCEWithLogitsLoss",
+    "Bagging",
     "BatchNorm",
+    "BiasVariance",
+    "Boosting",
     "Concat",
     "Dropout",
+    "EarlyStopping",
     "Embedding",
     "FieldEmbedding",
     "GradientError",
     "Identity",
+    "LayerFlow",
     "Linear",
     "Loss",
     "Module",
+    "MonteCarlo",
+    "NoiseScale",
+    "Propagation",
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "Snapshots",
+    "SquaredError",
     "Tanh",
+    "WidthFit",
+    "accumulate",
+    "augment",
+    "batches",
+    "bias_variance",
     "block",
     "check_gradients",
+    "check_propagation",
+    "clip_adaptive",
+    "clip_by_norm",
+    "clip_by_value",
+    "fit",
     "functional",
+    "gradient_noise_scale",
     "init",
+    "mc_predict",
+    "regularise",
+    "update_batch_norm",
 ]

@@ -109,6 +109,47 @@ class Dropout(Module):
         self.drop()
         return dx
 
+    def masks(self, shape: int | tuple[int, ...], steps: int = 1) -> Array:
+        """Return which elements the next passes in training will keep: a different sub-network each step (R5).
+
+        Nothing is counted: the passes come with these masks whether one has looked or not.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+            Of the input.
+        steps : int
+            How many passes.
+
+        Returns
+        -------
+        ndarray of bool, shape (steps, *shape)
+            True where the element is kept.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fourstep import nn
+        >>> layer = nn.Dropout(0.5, seed=3)
+        >>> for mask in layer.masks(8, steps=4):
+        ...     print("".join("■" if kept else "·" for kept in mask))
+        ■·■·■■■■
+        ·■·■■■·■
+        ··■··■■·
+        ·■■■■··■
+        >>> bool((layer.masks(8)[0] == (layer.forward(np.ones(8)) > 0)).all())
+        True
+        """
+        steps = _check.size("steps", steps)
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        ones = np.ones(shape)
+        found: Array = np.empty((steps, *shape))
+        first = int(self.buffers["step"])
+        for i, y in enumerate(found):
+            self._mask(ones, y, first + i)
+        kept: Array = found != 0
+        return kept
+
     def _mask(self, x: Array, out: Array, step: int) -> None:
         to = _check.contiguous(out)
         _core.dropout(np.ascontiguousarray(x), to, self.p, int(self.buffers["seed"]), step, execution())

@@ -2,6 +2,8 @@
 
     Xavier (Glorot and Bengio 2010)   uniform in ±g·√(6/(fan_in + fan_out)), or normal with σ = g·√(2/(fan_in + fan_out))
     He / MSRA (He et al. 2015)        uniform in ±g·√(3/fan), or normal with σ = g/√fan,   g = √2 for ReLU
+    LeCun (LeCun et al. 1998)         uniform in ±√(3/fan_in), or normal with σ = 1/√fan_in
+    orthogonal (Saxe et al. 2014)     g·Q with QᵀQ = I: no vector grows or shrinks on its way through the layer
 
 A matrix has torch's layout, (out, in): fan_in is its second dimension. Xavier keeps the variance of activations and
 gradients the same from layer to layer where the activation is about linear; He makes up for the half that ReLU cuts off
@@ -67,7 +69,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def constant(array: Array, value: float) -> Array:
-    """Fill `array` with one value."""
+    """Fill `array` with one value.
+
+    A matrix of one value makes all units of a layer alike, and they stay alike: for biases and scales.
+    """
     array[...] = value
     return array
 
@@ -75,6 +80,11 @@ def constant(array: Array, value: float) -> Array:
 def zeros(array: Array) -> Array:
     """Fill `array` with 0."""
     return constant(array, 0.0)
+
+
+def ones(array: Array) -> Array:
+    """Fill `array` with 1."""
+    return constant(array, 1.0)
 
 
 def uniform(
@@ -86,6 +96,7 @@ def uniform(
     rng: np.random.Generator | None = None,
 ) -> Array:
     """Fill `array` uniformly between `low` and `high`."""
+    _check_floating(array)
     array[...] = generator(seed, rng).uniform(low, high, array.shape)
     return array
 
@@ -99,6 +110,7 @@ def normal(
     rng: np.random.Generator | None = None,
 ) -> Array:
     """Fill `array` normally, with this mean and standard deviation."""
+    _check_floating(array)
     array[...] = generator(seed, rng).normal(mean, std, array.shape)
     return array
 
@@ -161,9 +173,69 @@ def he_normal(
     return normal(array, 0.0, calculate_gain(nonlinearity, a) / _fan(array, mode) ** 0.5, seed=seed, rng=rng)
 
 
-#: torch's names.
-kaiming_uniform = he_uniform
-kaiming_normal = he_normal
+#: torch's names, and those of the notes.
+kaiming_uniform = msra_uniform = he_uniform
+kaiming_normal = msra_normal = he_normal
+
+
+def lecun_uniform(array: Array, *, seed: int | None = None, rng: np.random.Generator | None = None) -> Array:
+    """Fill `array` uniformly in ±√(3/fan_in): the variance of x·Wᵀ is that of x."""
+    bound = (3 / _fan(array, "fan_in")) ** 0.5
+    return uniform(array, -bound, bound, seed=seed, rng=rng)
+
+
+def lecun_normal(array: Array, *, seed: int | None = None, rng: np.random.Generator | None = None) -> Array:
+    """Fill `array` normally with σ = 1/√fan_in.
+
+    Where others differ: Keras' and Flax's functions of this name cut the normal off at two deviations.
+    """
+    return normal(array, 0.0, 1 / _fan(array, "fan_in") ** 0.5, seed=seed, rng=rng)
+
+
+def orthogonal(
+    array: Array, gain: float = 1.0, *, seed: int | None = None, rng: np.random.Generator | None = None
+) -> Array:
+    """Fill `array` with gain·Q, Q a random matrix whose rows (or columns, where they are fewer) are orthonormal.
+
+    Q is that of the QR decomposition of a normal matrix, with the signs that make R's diagonal positive, so that it is
+    uniform among all orthogonal matrices. Dimensions behind the first are taken as one: (out, in, …) is
+    (out, in·…).
+
+    Raises
+    ------
+    ValueError
+        Fewer than two dimensions, or one of them is 0.
+    TypeError
+        The array is not one of floats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fourstep import nn
+    >>> w = nn.init.orthogonal(np.empty((2, 3)), gain=2.0, seed=0)
+    >>> bool(np.allclose(w @ w.T, [[4, 0], [0, 4]]))
+    True
+
+    References
+    ----------
+    Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks".
+    """
+    _check_floating(array)
+    _fans(array)  # refuses a shape without
+    rows, columns = len(array), array.size // len(array)
+    drawn = generator(seed, rng).normal(size=(max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(drawn)
+    q *= np.where(np.diag(r) < 0, -gain, gain)
+    array[...] = (q if rows >= columns else q.T).reshape(array.shape)
+    return array
+
+
+def _check_floating(array: Array) -> None:
+    """Refuse an array in which random numbers would lose their fractions."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise TypeError(f"array: got {got}, need an array of floats")
 
 
 def _fans(array: Array) -> tuple[int, int]:
