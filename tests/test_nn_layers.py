@@ -106,6 +106,18 @@ LAYERS = [
     Row("Sigmoid", lambda d: nn.Sigmoid(), (5,), (5,), any_shape=True, torch="t.Sigmoid()"),
     Row("Tanh", lambda d: nn.Tanh(), (5,), (5,), any_shape=True, torch="t.Tanh()"),
     Row("ReLU", lambda d: nn.ReLU(), (5,), (5,), any_shape=True, torch="t.ReLU()"),
+    Row("LeakyReLU", lambda d: nn.LeakyReLU(0.2), (5,), (5,), any_shape=True, torch="t.LeakyReLU(0.2)"),
+    Row("ELU", lambda d: nn.ELU(0.7), (5,), (5,), any_shape=True, torch="t.ELU(0.7)"),
+    Row("GELU", lambda d: nn.GELU(), (5,), (5,), any_shape=True, torch="t.GELU()"),
+    Row("GELU, tanh", lambda d: nn.GELU("tanh"), (5,), (5,), any_shape=True, torch="t.GELU('tanh')"),
+    Row("SiLU", lambda d: nn.SiLU(), (5,), (5,), any_shape=True, torch="t.SiLU()"),
+    Row("Softplus", lambda d: nn.Softplus(), (5,), (5,), any_shape=True, torch="t.Softplus(threshold=99)"),
+    Row("Softmax", lambda d: nn.Softmax(), (5,), (5,), any_shape=True, torch="t.Softmax(-1)"),
+    Row(
+        "Softmax along 1 of 3", lambda d: nn.Softmax(1), (4, 3), (4, 3), any_shape=True, torch="t.Softmax(1)"
+    ),
+    Row("LogSoftmax", lambda d: nn.LogSoftmax(), (5,), (5,), any_shape=True, torch="t.LogSoftmax(-1)"),
+    Row("Maxout", lambda d: nn.Maxout(3), (6,), (2,), any_shape=True),
     Row("Sequential", tree, (4,), (3,), rows=2),
 ]
 
@@ -506,7 +518,7 @@ def test_a_seed_has_64_bits() -> None:
 
 
 @each_dtype
-@pytest.mark.parametrize("make", [nn.Sigmoid, nn.Tanh, nn.ReLU])
+@pytest.mark.parametrize("make", [nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Softplus])
 def test_activations_take_any_value_without_a_warning(make: Callable[[], nn.Module], dtype: str) -> None:
     x = np.array([-np.inf, -1e30, -100, -1e-40, -0.0, 0, 1e-40, 100, 1e30, np.inf], dtype)
     layer = make()

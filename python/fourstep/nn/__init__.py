@@ -27,33 +27,59 @@ activation → Dropout (`block`).
 
 from __future__ import annotations
 
-from fourstep.nn import functional, init
-from fourstep.nn.activations import ReLU, Sigmoid, Tanh
+from fourstep.nn import activations, functional, init
+from fourstep.nn.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    Maxout,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from fourstep.nn.batch_norm import BatchNorm
 from fourstep.nn.containers import Concat, Identity, Sequential, block
 from fourstep.nn.dropout import Dropout
 from fourstep.nn.embedding import Embedding, FieldEmbedding
 from fourstep.nn.gradients import GradientError, check_gradients
 from fourstep.nn.linear import Linear
-from fourstep.nn.losses import BCEWithLogitsLoss, Loss
+from fourstep.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, Loss, MSELoss
 from fourstep.nn.module import Module
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm",
     "Concat",
+    "CrossEntropyLoss",
     "Dropout",
     "Embedding",
     "FieldEmbedding",
     "GradientError",
+    "HuberLoss",
     "Identity",
+    "L1Loss",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "Loss",
+    "MSELoss",
+    "Maxout",
     "Module",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
+    "Softplus",
     "Tanh",
+    "activations",
     "block",
     "check_gradients",
     "functional",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fourstep.nn import _check
-from fourstep.nn.activations import ReLU, Sigmoid, Tanh
+from fourstep.nn.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from fourstep.nn.batch_norm import BatchNorm
 from fourstep.nn.dropout import Dropout
 from fourstep.nn.init import generator, he_normal, xavier_normal
@@ -273,7 +273,17 @@ class Identity(Module):
         return "Identity()"
 
 
-_ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+_ACTIVATIONS: dict[str, Callable[[], Module]] = {
+    "relu": ReLU,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+    "leaky_relu": LeakyReLU,
+    "elu": ELU,
+    "gelu": GELU,
+    "gelu_tanh": lambda: GELU(approximate="tanh"),
+    "silu": SiLU,
+    "softplus": Softplus,
+}
 
 
 def block(
@@ -289,14 +299,14 @@ def block(
 ) -> Sequential:
     """Return Linear → BatchNorm → activation → Dropout, in the order of the notes (A4).
 
-    The Linear has no bias in front of a BatchNorm, which takes it away again. Weights are He-normal for ReLU and
-    Xavier-normal for the others.
+    The Linear has no bias in front of a BatchNorm, which takes it away again. Weights are Xavier-normal
+    for sigmoid and tanh, and He-normal for ReLU and its kin.
 
     Parameters
     ----------
     in_features, out_features : int
         Columns of the input and of the output.
-    activation : {"relu", "sigmoid", "tanh"}
+    activation : {"relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus"}
         What comes after the normalisation.
     batch_norm : bool
         Whether to normalise.
@@ -318,10 +328,10 @@ def block(
     rng = generator(seed, rng)
     linear = Linear(in_features, out_features, bias=not batch_norm, dtype=dtype, rng=rng)
     weight = linear.params["weight"]
-    if activation == "relu":
-        he_normal(weight, rng=rng)
-    else:
+    if activation in ("sigmoid", "tanh"):
         xavier_normal(weight, rng=rng)
+    else:
+        he_normal(weight, rng=rng)
     layers: dict[str, Module] = {"linear": linear}
     if batch_norm:
         layers["norm"] = BatchNorm(out_features, dtype=dtype)

@@ -94,7 +94,7 @@ def check_gradients(
             buffer[...] = before[name]
         y = model.forward(tuple(inputs) if several else inputs[0])
         if loss is not None:
-            return loss.forward(y, target)
+            return float(loss.forward(y, target))
         if not random:
             random.append(rng.normal(size=y.shape))
         return float((random[0] * y).sum())
