@@ -34,4 +34,7 @@ def elementary(name: Function, x: ArrayLike, out: Array | None = None) -> Array:
 def _ready(out: Array, x: Array) -> bool:
     """Whether the kernel can write to `out` while it reads x."""
     alike = type(out) is np.ndarray and (out.shape, out.dtype) == (x.shape, x.dtype)
-    return alike and out.flags.carray and not np.may_share_memory(out, x)
+    apart = x.size > 0 and not np.may_share_memory(
+        out, x
+    )  # empty arrays share nothing, and may still be one array
+    return alike and out.flags.carray and apart
