@@ -45,14 +45,23 @@ from fourstep.nn.batch_norm import BatchNorm
 from fourstep.nn.containers import Concat, Identity, Sequential, block
 from fourstep.nn.dropout import Dropout
 from fourstep.nn.embedding import Embedding, FieldEmbedding
+from fourstep.nn.embedding_bag import EmbeddingBag
+from fourstep.nn.factorization import FMInteraction
+from fourstep.nn.flatten import Flatten
 from fourstep.nn.gradients import GradientError, check_gradients
+from fourstep.nn.layer_norm import LayerNorm
 from fourstep.nn.linear import Linear
 from fourstep.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, Loss, MSELoss
 from fourstep.nn.module import Module
+from fourstep.nn.recurrent import LSTM, RNN, AllSteps, LastState
+from fourstep.nn.residual import Residual
 
 __all__ = [
     "ELU",
     "GELU",
+    "LSTM",
+    "RNN",
+    "AllSteps",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm",
@@ -60,11 +69,16 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
+    "EmbeddingBag",
+    "FMInteraction",
     "FieldEmbedding",
+    "Flatten",
     "GradientError",
     "HuberLoss",
     "Identity",
     "L1Loss",
+    "LastState",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -73,6 +87,7 @@ __all__ = [
     "Maxout",
     "Module",
     "ReLU",
+    "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",

@@ -110,10 +110,14 @@ class Sequential(Module):
         super().__init__(_named("Sequential", layers))
         self._release()
 
-    def forward(self, x: Any, out: Array | None = None) -> Array:
+    @property
+    def row_for_row(self) -> bool:
+        """Whether every layer is."""
+        return all(layer.row_for_row for layer in self.children.values())
+
+    def forward(self, x: Any, out: Array | None = None) -> Any:
         """Return what the last layer makes of what the ones before it made of x."""
-        y: Array = self._pass("forward", list(self.children.values()), self._forward_work, x, out)
-        return y
+        return self._pass("forward", list(self.children.values()), self._forward_work, x, out)
 
     def backward(self, dy: Array, out: Any = None) -> Any:
         """Add to the gradients of every layer, and return that of the input of the last forward."""
@@ -123,7 +127,7 @@ class Sequential(Module):
         *most, last = layers
         ours = False  # whether x lies in an array that the next step writes again
         for layer, work in zip(most, works, strict=True):
-            keep = self.training and not layer.passes_through
+            keep = self.training and layer.row_for_row and not layer.passes_through
             known = work.for_input(x) if keep else None
             y = getattr(layer, way)(x, out=known)
             if keep and known is None:
