@@ -261,6 +261,9 @@ def test_a6_two_classes_are_the_logistic() -> None:
     two, one = nn.CrossEntropyLoss(), nn.BCEWithLogitsLoss()
     both = np.stack([np.full_like(x, 7.0), x + 7.0], axis=1)
     assert two.forward(both, label) == pytest.approx(one.forward(x, label), rel=1e-14)
+    sure, logistic = nn.CrossEntropyLoss(), nn.BCEWithLogitsLoss()
+    small = sure.forward(np.array([[0.0, 50.0]]), np.array([1]))
+    assert small == pytest.approx(logistic.forward(np.array([50.0]), np.array([1])), rel=1e-14) and small > 0
     gradient = two.backward()
     np.testing.assert_allclose(gradient[:, 1], one.backward(), rtol=1e-13, atol=1e-17)
     np.testing.assert_allclose(gradient.sum(1), 0, atol=1e-16)

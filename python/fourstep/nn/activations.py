@@ -319,6 +319,8 @@ class _AlongAxis(_Activation):
 
     def __init__(self, axis: int = -1) -> None:
         super().__init__()
+        if not isinstance(axis, int):
+            raise TypeError(f"axis: got {axis!r}, need a whole number")
         self.axis = axis
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
@@ -360,7 +362,7 @@ class Softmax(_AlongAxis):
     """
 
     def _activate(self, x: Array, out: Array) -> None:
-        functional.softmax(np.ascontiguousarray(x), self.axis, out=out)
+        functional.softmax(np.asarray(x, order="C"), self.axis, out=out)
 
     def _chain(self, kept: Array, dy: Array, out: Array) -> None:
         mean = np.multiply(kept, dy, order="C").sum(axis=self.axis, keepdims=True)
@@ -393,7 +395,7 @@ class LogSoftmax(_AlongAxis):
     """
 
     def _activate(self, x: Array, out: Array) -> None:
-        functional.log_softmax(np.ascontiguousarray(x), self.axis, out=out)
+        functional.log_softmax(np.asarray(x, order="C"), self.axis, out=out)
 
     def _chain(self, kept: Array, dy: Array, out: Array) -> None:
         total = np.ascontiguousarray(dy).sum(axis=self.axis, keepdims=True)

@@ -319,6 +319,8 @@ def dsoftmax(x: ArrayLike, axis: int = -1) -> Array:
 def log_softmax(x: ArrayLike, axis: int = -1, out: Array | None = None) -> Array:
     """Return the logarithm of `softmax`, z_j − max z − ln Σ_k e^(z_k − max z): never the logarithm of 0 (N3).
 
+    The largest logit gives a 1 in the sum, so its logarithm is ln(1 + the others): a share near 1 keeps all digits.
+
     Raises
     ------
     ValueError
@@ -327,11 +329,15 @@ def log_softmax(x: ArrayLike, axis: int = -1, out: Array | None = None) -> Array
     Examples
     --------
     >>> from fourstep.nn import functional as F
-    >>> F.log_softmax([1000.0, 0.0]).tolist()
-    [0.0, -1000.0]
+    >>> F.log_softmax([1000.0, 0.0]).tolist(), float(F.log_softmax([40.0, 0.0])[0])
+    ([0.0, -1000.0], -4.248354255291589e-18)
     """
+    x = floats(x)
     below = _below_max(x, axis)
-    below -= log(exp(below).sum(axis=axis, keepdims=True))
+    others = exp(below)
+    first = np.expand_dims(x.argmax(axis=axis), axis)
+    np.put_along_axis(others, first, np.take_along_axis(others, first, axis) - 1, axis)
+    below -= log1p(others.sum(axis=axis, keepdims=True))
     return _copied(below, out)
 
 

@@ -22,6 +22,7 @@ from fourstep.plot.look import available, figure, style
 from fourstep.plot.rates import effective_lr, late_signal
 from fourstep.plot.run import curves, overview
 from fourstep.plot.walks import trajectories
+from fourstep.plot.zigzag import zigzag
 
 __all__ = [
     "activations",
@@ -42,4 +43,5 @@ __all__ = [
     "style",
     "thresholds",
     "trajectories",
+    "zigzag",
 ]
