@@ -287,6 +287,12 @@ def test_arguments_out_of_range_are_refused(call: Any, message: str) -> None:
         call()
 
 
+def test_of_equal_pieces_the_first_gets_the_gradient() -> None:
+    layer = nn.Maxout(3)
+    layer.forward(np.array([[2.0, 5.0, 5.0, 1.0, 1.0, 1.0]]))
+    assert layer.backward(np.array([[7.0, 9.0]])).tolist() == [[0, 7, 0, 9, 0, 0]]
+
+
 # Zones and the comparison.
 
 

@@ -561,6 +561,27 @@ def test_padded_rows_and_offsets_are_two_forms_of_the_same_bags() -> None:
     assert not by_row[1].any()
 
 
+def test_training_bags_by_rows_is_dense_training() -> None:
+    x = np.random.default_rng(0).integers(0, 30, (16, 4))
+    label = (x.sum(1, keepdims=True) % 2).astype(np.float64)
+    ends = []
+    for sparse in (False, True):
+        bag = nn.EmbeddingBag(30, 3, padding_idx=0, sparse=sparse, dtype="float64", seed=0)
+        model = nn.Sequential({"bag": bag, "out": nn.Linear(3, 1, dtype="float64", seed=1)})
+        groups: list[dict[str, Any]] = [{"params": "bag.weight", "sparse": sparse}, {"params": ...}]
+        optimizer = fs.optim.AdaGrad(arena := fs.Arena(model), lr=0.1, groups=groups)
+        loss = nn.BCEWithLogitsLoss()
+        for _ in range(10):
+            arena.zero_grad()
+            loss.forward(model.forward(x), label)
+            model.backward(loss.backward())
+            optimizer.step(rows=model.take_row_grads() or None)
+        assert not model.named_parameters()["bag.weight"][0].any(), "the padding learns nothing"
+        ends.append(model.state_dict())
+    for name, array in ends[0].items():
+        np.testing.assert_allclose(ends[1][name], array, rtol=1e-10, atol=1e-13)
+
+
 def test_a_model_of_bags_may_change_its_number_of_values_at_every_step() -> None:
     """As many ids as bags at first, then more: what a Sequential keeps between steps must not depend on it."""
     model = nn.Sequential(nn.EmbeddingBag(6, 2, seed=0), nn.Tanh(), nn.Linear(2, 1, seed=1))

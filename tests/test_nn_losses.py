@@ -279,6 +279,11 @@ def test_a6_two_classes_are_the_logistic() -> None:
             ValueError,
             "target: 1 rows of soft labels do not add up to 1",
         ),
+        (
+            [[1.0, 0, 0], [0, 0, 1.00001], [0, 1, 0]],
+            ValueError,
+            "target: 1 rows of soft labels do not add up to 1",
+        ),
         ([[1.0, 0, 0], [1.5, -0.5, 0], [0, 1, 0]], ValueError, "target: 1 soft labels are not at least 0"),
         (
             [[0, 1, 2]],
@@ -290,6 +295,12 @@ def test_a6_two_classes_are_the_logistic() -> None:
 def test_labels_of_no_class_are_refused(target: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         nn.CrossEntropyLoss().forward(np.zeros((3, 3)), np.array(target))
+
+
+def test_soft_labels_may_be_rounded_to_float32() -> None:
+    target = functional.softmax(noise(3000).reshape(3, 1000)).astype(np.float32)
+    assert (target.sum(1, dtype=np.float64) != 1).any()
+    assert nn.CrossEntropyLoss().forward(np.zeros((3, 1000)), target) == pytest.approx(np.log(1000), rel=1e-6)
 
 
 def test_no_row_of_logits_is_too_large() -> None:

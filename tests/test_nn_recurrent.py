@@ -130,6 +130,24 @@ def test_truncation_is_forward_and_backward_piece_by_piece(kind: str, options: d
     np.testing.assert_array_equal(longer.backward(dy), dx_full)
 
 
+@each_kind
+def test_the_initial_state_gets_its_gradient_from_the_first_piece(kind: str, options: dict[str, Any]) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 5, 3))
+    dy = np.random.default_rng(1).normal(size=(4, 5, 4))
+    truncated, first = make(kind, truncate=2, **options), make(kind, **options)
+    start = outer([np.full((2, 5, 4), 0.3) for _ in range(2 if kind == "LSTM" else 1)])
+    truncated.forward(x, state=start)
+    truncated.backward(dy)
+    first.forward(x[:2], state=start)
+    first.backward(dy[:2])
+    for got, want in zip(flat(truncated.dstate), flat(first.dstate), strict=True):
+        assert got.any()
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-15)
+    truncated.forward(x)
+    truncated.backward(dy)
+    assert truncated.dstate is None, "no state was given"
+
+
 def test_no_gradient_crosses_a_border() -> None:
     layer = make("LSTM", 1, truncate=2)
     layer.forward(np.ones((5, 1, 3)))
