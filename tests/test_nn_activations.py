@@ -48,7 +48,7 @@ def test_a1_stacked_linear_layers_are_one() -> None:
 
 @pytest.mark.parametrize("activation", [None, "tanh", "relu", "leaky_relu", "gelu", "silu", "elu", "maxout"])
 def test_a1_xor_needs_a_non_linearity(activation: str | None) -> None:
-    """Without one the best loss is ln 2: the four gradients of the mean cannot all be met by a plane."""
+    """Without one the best loss is ln 2: no line parts the corners, and half is the best that can be said of each."""
     rng = np.random.default_rng(3)
     width = 8
     layers: list[nn.Module] = [nn.Linear(2, width, rng=rng, **WIDE), nn.Linear(width, 1, rng=rng, **WIDE)]
