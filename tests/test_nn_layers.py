@@ -40,6 +40,8 @@ class Row:
     indices: tuple[int, ...] = ()  # sizes of the fields, for a layer that takes indices
     rows: int = 0  # the least number of rows in training
     any_shape: bool = False  # elementwise: any shape and either dtype goes in
+    any_dtype: bool = False  # no parameters: either dtype goes in
+    need: str = "(rows, 4)"  # what is said of a wrong shape
     torch: str = ""  # the same layer there, as an expression of t = torch.nn and d = dtype
 
     def inputs(self, rows: int, dtype: str, seed: int = 0) -> Array:
@@ -52,6 +54,11 @@ class Row:
 
     def gradients(self, rows: int, dtype: str) -> Array:
         return np.random.default_rng(99).normal(size=(rows, *self.output)).astype(dtype)
+
+
+def recurrent(kind: str, last: bool, dtype: str, **options: Any) -> nn.Module:
+    made: nn.Module = getattr(nn, kind)(4, 3, 2, batch_first=True, dtype=dtype, seed=1, **options)
+    return nn.Sequential(made, nn.LastState() if last else nn.AllSteps())
 
 
 def tree(dtype: str) -> nn.Module:
@@ -106,6 +113,84 @@ LAYERS = [
     Row("Sigmoid", lambda d: nn.Sigmoid(), (5,), (5,), any_shape=True, torch="t.Sigmoid()"),
     Row("Tanh", lambda d: nn.Tanh(), (5,), (5,), any_shape=True, torch="t.Tanh()"),
     Row("ReLU", lambda d: nn.ReLU(), (5,), (5,), any_shape=True, torch="t.ReLU()"),
+    Row("LeakyReLU", lambda d: nn.LeakyReLU(0.2), (5,), (5,), any_shape=True, torch="t.LeakyReLU(0.2)"),
+    Row("ELU", lambda d: nn.ELU(0.7), (5,), (5,), any_shape=True, torch="t.ELU(0.7)"),
+    Row("GELU", lambda d: nn.GELU(), (5,), (5,), any_shape=True, torch="t.GELU()"),
+    Row("GELU, tanh", lambda d: nn.GELU("tanh"), (5,), (5,), any_shape=True, torch="t.GELU('tanh')"),
+    Row("SiLU", lambda d: nn.SiLU(), (5,), (5,), any_shape=True, torch="t.SiLU()"),
+    Row("Softplus", lambda d: nn.Softplus(), (5,), (5,), any_shape=True, torch="t.Softplus(threshold=99)"),
+    Row("Softmax", lambda d: nn.Softmax(), (5,), (5,), any_shape=True, torch="t.Softmax(-1)"),
+    Row(
+        "Softmax along 1 of 3", lambda d: nn.Softmax(1), (4, 3), (4, 3), any_shape=True, torch="t.Softmax(1)"
+    ),
+    Row("LogSoftmax", lambda d: nn.LogSoftmax(), (5,), (5,), any_shape=True, torch="t.LogSoftmax(-1)"),
+    Row("Maxout", lambda d: nn.Maxout(3), (6,), (2,), any_shape=True),
+    Row(
+        "LayerNorm",
+        lambda d: nn.LayerNorm(4, dtype=d),
+        (4,),
+        (4,),
+        need="(…, 4)",
+        torch="t.LayerNorm(4, dtype=d)",
+    ),
+    Row(
+        "LayerNorm over two, without bias",
+        lambda d: nn.LayerNorm((2, 4), eps=0.1, bias=False, dtype=d),
+        (3, 2, 4),
+        (3, 2, 4),
+        need="(…, 2, 4)",
+        torch="t.LayerNorm((2, 4), eps=0.1, bias=False, dtype=d)",
+    ),
+    Row(
+        "LayerNorm, not affine",
+        lambda d: nn.LayerNorm(4, elementwise_affine=False, dtype=d),
+        (4,),
+        (4,),
+        need="(…, 4)",
+        torch="t.LayerNorm(4, elementwise_affine=False, dtype=d)",
+    ),
+    Row(
+        "EmbeddingBag, mean",
+        lambda d: nn.EmbeddingBag(9, 3, padding_idx=2, dtype=d, seed=1),
+        (4,),
+        (3,),
+        indices=(9, 9, 3, 4),
+        torch="t.EmbeddingBag(9, 3, padding_idx=2, dtype=d)",
+    ),
+    Row(
+        "EmbeddingBag, sum",
+        lambda d: nn.EmbeddingBag(9, 3, mode="sum", dtype=d, seed=1),
+        (2,),
+        (3,),
+        indices=(9, 9),
+        torch="t.EmbeddingBag(9, 3, mode='sum', dtype=d)",
+    ),
+    Row("FMInteraction", lambda d: nn.FMInteraction(2, 2), (4,), (1,), any_dtype=True),
+    Row(
+        "FMInteraction, not pooled",
+        lambda d: nn.FMInteraction(2, 2, pooled=False),
+        (4,),
+        (2,),
+        any_dtype=True,
+    ),
+    Row("RNN", lambda d: recurrent("RNN", False, d), (5, 4), (5, 3), need="(rows, steps, 4)"),
+    Row(
+        "RNN of ReLU, last state",
+        lambda d: recurrent("RNN", True, d, nonlinearity="relu", bias=False),
+        (5, 4),
+        (3,),
+        need="(rows, steps, 4)",
+    ),
+    Row("LSTM", lambda d: recurrent("LSTM", False, d), (5, 4), (5, 3), need="(rows, steps, 4)"),
+    Row("LSTM, last state", lambda d: recurrent("LSTM", True, d), (5, 4), (3,), need="(rows, steps, 4)"),
+    Row("Flatten", lambda d: nn.Flatten(), (2, 3), (6,), any_shape=True, torch="t.Flatten()"),
+    Row("Residual", lambda d: nn.Residual(nn.Linear(4, 4, dtype=d, seed=1)), (4,), (4,)),
+    Row(
+        "Residual past a shortcut",
+        lambda d: nn.Residual(nn.Linear(4, 3, dtype=d, seed=1), nn.Linear(4, 3, bias=False, dtype=d, seed=2)),
+        (4,),
+        (3,),
+    ),
     Row("Sequential", tree, (4,), (3,), rows=2),
 ]
 
@@ -196,7 +281,7 @@ def test_an_output_that_does_not_fit_is_refused(row: Row, dtype: str) -> None:
         ([], TypeError, "out: got list, need a NumPy array"),
     ]:
         with pytest.raises(kind, match=message):
-            layer.forward(x, out=out)  # type: ignore[arg-type]
+            layer.forward(x, out=out)
     if row.shape == row.output and not row.indices:
         with pytest.raises(ValueError, match="out: its memory overlaps"):
             layer.forward(x, out=x)
@@ -212,26 +297,27 @@ def test_an_input_that_does_not_fit_is_refused_by_name(row: Row, dtype: str) -> 
     model = nn.Sequential({"inner": row.make(dtype)})
     other = "float32" if dtype == "float64" else "float64"
     x = row.inputs(7, dtype)
-    label = r"\w+ 'inner(\.block\.linear)?': "
+    label = r"\w+ 'inner(\.\w+)*': "
     cases: list[tuple[Any, type[Exception], str]] = [
         (x.tolist(), TypeError, "x: got list, need a NumPy array")
     ]
     if row.indices:
         cases.append((x.astype(float), TypeError, "x: got dtype float64, need a whole-number dtype"))
         cases.append((x - 1, ValueError, "x: got index -1 at row "))
-        cases.append(
-            (x + 100, ValueError, r"x: got index 1\d\d at row 0, field 0, need 0 to 8 \(\d+ indices")
-        )
+        cases.append((x + 100, ValueError, r"x: got index 1\d\d at row 0, \w+ 0, need 0 to 8 \(\d+ indices"))
         cases.append((x.astype(np.uint64) + 2**63, ValueError, "x: got index 92233720368547758"))
     elif row.any_shape:
         cases.append((np.ones(3, np.int64), TypeError, "x: got dtype int64, need float32 or float64"))
         cases.append((np.ones(3, np.float16), TypeError, "x: got dtype float16, need float32 or float64"))
     else:
         swapped = x.dtype.newbyteorder()
-        cases.append((x.astype(other), TypeError, f"x: got dtype {other}, need {dtype}"))
+        if not row.any_dtype:
+            cases.append((x.astype(other), TypeError, f"x: got dtype {other}, need {dtype}"))
         cases.append((x.astype(swapped), TypeError, f"x: got dtype {swapped}"))
-        cases.append((x[:, :-1], ValueError, r"x: got shape \(7, 3\), need \(rows, 4\)"))
-        cases.append((x[0], ValueError, r"x: got shape \(4,\), need \(rows, 4\)"))
+        for unfit in (x[..., :-1], x[..., None][..., 0, :], x[0]):
+            if unfit.shape[-len(row.shape) :] != row.shape or "rows" in row.need:
+                shape = re.escape(f"x: got shape {unfit.shape}, need {row.need}")
+                cases.append((unfit, ValueError, shape))
     for bad, kind, message in cases:
         with pytest.raises(kind, match=label + message):
             model.forward(bad)
@@ -260,7 +346,7 @@ def test_a_gradient_that_does_not_fit_is_refused_and_nothing_added(row: Row, dty
 def test_backward_needs_a_forward_of_its_own(row: Row) -> None:
     model = nn.Sequential({"inner": row.make("float32")})
     dy = row.gradients(7, "float32")
-    label = r"\w+ 'inner(\.\w+)?': "
+    label = r"\w+ 'inner(\.\w+)*': "
     with pytest.raises(RuntimeError, match=label + "backward before forward"):
         model.backward(dy)
     model.forward(row.inputs(7, "float32"))
@@ -429,6 +515,201 @@ def test_empty_tables_are_refused(make: Callable[[], object], message: str) -> N
         make()
 
 
+# EmbeddingBag.
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("padding", [None, 2])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_bags_by_offsets_are_those_of_torch(torch: Any, mode: Any, padding: int | None, sparse: bool) -> None:
+    rng = np.random.default_rng(0)
+    counts = np.array([0, 3, 1, 0, 5, 2, 0])
+    ids, offsets = rng.integers(0, 9, counts.sum()), np.cumsum(counts) - counts
+    layer = nn.EmbeddingBag(9, 3, mode=mode, padding_idx=padding, sparse=sparse, dtype="float64", seed=1)
+    layer.params["weight"][...] = rng.normal(size=(9, 3))
+    theirs = torch.nn.EmbeddingBag(9, 3, mode=mode, padding_idx=padding, dtype=torch.float64)
+    theirs.load_state_dict({name: torch.from_numpy(array) for name, array in layer.state_dict().items()})
+    their_y = theirs(torch.from_numpy(ids), torch.from_numpy(offsets))
+    dy = rng.normal(size=(7, 3))
+    their_y.backward(torch.from_numpy(dy))
+    np.testing.assert_allclose(
+        layer.forward((ids, offsets)), their_y.detach().numpy(), rtol=1e-14, atol=1e-15
+    )
+    layer.backward(dy)
+    grad = layer.grads["weight"].copy()
+    if sparse:
+        assert not grad.any()
+        assert layer.sparse_parameters() == ["weight"]
+        rows, by_row = layer.take_row_grads()["weight"]
+        assert padding not in rows
+        np.add.at(grad, rows, by_row)
+    np.testing.assert_allclose(grad, theirs.weight.grad.numpy(), rtol=1e-13, atol=1e-15)
+    errors = nn.check_gradients(layer, (ids, offsets))
+    assert list(errors) == ["weight"] and errors["weight"] < 1e-8
+
+
+def test_padded_rows_and_offsets_are_two_forms_of_the_same_bags() -> None:
+    padded = np.array([[4, 0, 0], [0, 0, 0], [1, 2, 3], [0, 5, 5]])
+    real = padded != 0
+    ids, offsets = padded[real], np.cumsum(real.sum(1)) - real.sum(1)
+    layer = nn.EmbeddingBag(6, 2, padding_idx=0, dtype="float64", seed=0)
+    assert not layer.params["weight"][0].any(), "the row of the padding starts at zero"
+    layer.params["weight"][0] = 1e9  # whatever it is, it is left out
+    by_row, by_offset = layer.forward(padded), layer.forward((ids, offsets))
+    assert by_row.tobytes() == by_offset.tobytes()
+    np.testing.assert_allclose(by_row[2], layer.params["weight"][1:4].mean(0), rtol=1e-15)
+    assert not by_row[1].any()
+
+
+def test_training_bags_by_rows_is_dense_training() -> None:
+    x = np.random.default_rng(0).integers(0, 30, (16, 4))
+    label = (x.sum(1, keepdims=True) % 2).astype(np.float64)
+    ends = []
+    for sparse in (False, True):
+        bag = nn.EmbeddingBag(30, 3, padding_idx=0, sparse=sparse, dtype="float64", seed=0)
+        model = nn.Sequential({"bag": bag, "out": nn.Linear(3, 1, dtype="float64", seed=1)})
+        groups: list[dict[str, Any]] = [{"params": "bag.weight", "sparse": sparse}, {"params": ...}]
+        optimizer = fs.optim.AdaGrad(arena := fs.Arena(model), lr=0.1, groups=groups)
+        loss = nn.BCEWithLogitsLoss()
+        for _ in range(10):
+            arena.zero_grad()
+            loss.forward(model.forward(x), label)
+            model.backward(loss.backward())
+            optimizer.step(rows=model.take_row_grads() or None)
+        assert not model.named_parameters()["bag.weight"][0].any(), "the padding learns nothing"
+        ends.append(model.state_dict())
+    for name, array in ends[0].items():
+        np.testing.assert_allclose(ends[1][name], array, rtol=1e-10, atol=1e-13)
+
+
+def test_a_model_of_bags_may_change_its_number_of_values_at_every_step() -> None:
+    """As many ids as bags at first, then more: what a Sequential keeps between steps must not depend on it."""
+    model = nn.Sequential(nn.EmbeddingBag(6, 2, seed=0), nn.Tanh(), nn.Linear(2, 1, seed=1))
+    for counts in ([1, 1, 1], [2, 1, 1], [2, 5, 0, 1]):
+        ids = np.arange(sum(counts)) % 6
+        y = model.forward((ids, np.cumsum(counts) - counts))
+        assert y.shape == (len(counts), 1)
+        model.backward(np.ones_like(y))
+
+
+@pytest.mark.parametrize(
+    ("x", "kind", "message"),
+    [
+        (np.array([1, 2]), ValueError, r"x: got shape \(2,\), need \(bags, places\), or \(ids, offsets\)"),
+        ((np.array([1, 9]), np.array([0])), ValueError, "x: got index 9 at place 1, need 0 to 5"),
+        ((np.array([1, 2]), np.array([1])), ValueError, r"x\[1\]: got the offset 1 of bag 0, need offsets"),
+        ((np.array([1, 2]), np.array([0, 2, 1])), ValueError, r"x\[1\]: got the offset 2 of bag 1"),
+        ((np.array([1, 2]), np.array([0, 3])), ValueError, r"x\[1\]: got the offset 3 of bag 1"),
+        ((np.array([[1, 2]]), np.array([0])), ValueError, r"x\[0\]: got shape \(1, 2\), need one dimension"),
+        ((np.array([1]),), ValueError, "x: got 1 arrays, need two"),
+        ((np.array([1.0]), np.array([0])), TypeError, "x: got dtype float64, need a whole-number dtype"),
+    ],
+)
+def test_bags_that_do_not_fit_are_refused(x: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match="EmbeddingBag: " + message):
+        nn.EmbeddingBag(6, 2, seed=0).forward(x)
+
+
+# FMInteraction.
+
+
+def test_the_interaction_is_the_sum_over_all_pairs() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 4 * 3))
+    fields = x.reshape(5, 4, 3)
+    pairs = sum(fields[:, i] * fields[:, j] for i in range(4) for j in range(i))
+    np.testing.assert_allclose(nn.FMInteraction(4, 3, pooled=False).forward(x), pairs, rtol=1e-12, atol=1e-14)
+    pooled = nn.FMInteraction(4, 3).forward(x)
+    np.testing.assert_allclose(pooled, np.sum(pairs, axis=1, keepdims=True), rtol=1e-12, atol=1e-14)
+
+
+def test_a_factorisation_machine_learns_what_no_sum_of_fields_can() -> None:
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 2, (256, 2))
+    label = (ids[:, :1] ^ ids[:, 1:]).astype(np.float32)
+    values = []
+    for interaction in (True, False):
+        embedding = nn.FieldEmbedding([2, 2], 4, std=0.3, seed=0)
+        top = nn.FMInteraction(2, 4) if interaction else nn.Linear(8, 1, seed=1)
+        model, loss = nn.Sequential(embedding, top), nn.BCEWithLogitsLoss()
+        optimizer = fs.optim.Adam(arena := fs.Arena(model), lr=0.05)
+        for _ in range(150):
+            arena.zero_grad()
+            value = loss.forward(model.forward(ids), label)
+            model.backward(loss.backward())
+            optimizer.step()
+        values.append(value)
+    assert values[0] < 0.1 and values[1] > 0.6
+
+
+# LayerNorm.
+
+
+def test_a_row_is_normalised_by_itself_and_a_constant_one_becomes_its_bias() -> None:
+    layer = nn.LayerNorm(50, dtype="float64")
+    x = np.random.default_rng(0).normal(3, 7, size=(4, 50))
+    y = layer.forward(x)
+    np.testing.assert_allclose(y.mean(1), 0, atol=1e-15)
+    variance = x.var(1)
+    np.testing.assert_allclose(y.var(1), variance / (variance + 1e-5), rtol=1e-12)
+    dx = layer.backward(np.random.default_rng(1).normal(size=x.shape))
+    np.testing.assert_allclose(dx.sum(1), 0, atol=1e-14)
+    np.testing.assert_allclose((dx * y).sum(1), 0, atol=1e-5)
+    assert layer.forward(x[:1]).tobytes() == y[:1].tobytes(), "whatever the other rows are"
+    narrow = nn.LayerNorm(50)
+    narrow.params["bias"] = np.full(50, 0.1)
+    assert (narrow.forward(np.full((2, 50), 0.3, np.float32)) == np.float32(0.1)).all()
+
+
+def test_a_large_mean_costs_layer_norm_no_digits() -> None:
+    """E x² − (E x)² has none left there."""
+    x = np.random.default_rng(0).normal(1e4, 1, size=(3, 1000)).astype(np.float32)
+    wide = x.astype(np.float64)
+    want = (wide - wide.mean(1, keepdims=True)) / np.sqrt(wide.var(1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(nn.LayerNorm(1000).forward(x), want, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.LayerNorm(()), "normalized_shape: got no dimensions"),
+        (lambda: nn.LayerNorm((3, 0)), r"normalized_shape\[1\]: got 0"),
+        (lambda: nn.LayerNorm(3, eps=0.0), r"eps: got 0\.0, need a finite number above 0"),
+        (lambda: nn.EmbeddingBag(3, 2, mode="max"), "mode: got 'max'"),  # type: ignore[arg-type]
+        (lambda: nn.EmbeddingBag(3, 2, padding_idx=3), "padding_idx: got 3, need 0 to 2"),
+        (lambda: nn.EmbeddingBag(3, 2, padding_idx=-1), "padding_idx: got -1, need at least 0"),
+        (lambda: nn.FMInteraction(1, 2), "num_fields: got 1, need at least 2"),
+        (lambda: nn.LSTM(2, 0), "hidden_size: got 0"),
+        (lambda: nn.LSTM(2, 3, truncate=0), "truncate: got 0"),
+        (lambda: nn.RNN(2, 3, nonlinearity="relu6"), "nonlinearity: got 'relu6'"),  # type: ignore[arg-type]
+        (lambda: nn.Flatten().forward(np.array(1.0)), r"Flatten: x: got shape \(\), need rows"),
+        (
+            lambda: nn.Residual(nn.Linear(2, 3, seed=0)).forward(np.ones((4, 2), np.float32)),
+            r"Residual: body made shape \(4, 3\) of float32, need \(4, 2\) of float32, that of x",
+        ),
+    ],
+)
+def test_layers_that_cannot_be_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# Residual.
+
+
+def test_g4_a_residual_passes_the_gradient_on_whatever_its_body_does() -> None:
+    """Thirty layers of sigmoid: a factor of at most ¼ each; past them, the gradient arrives whole."""
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    norms = []
+    for residual in (False, True):
+        blocks = [
+            nn.block(6, 6, activation="sigmoid", batch_norm=False, dtype="float64", seed=i) for i in range(30)
+        ]
+        model = nn.Sequential(*(nn.Residual(each) if residual else each for each in blocks))
+        dy = np.ones_like(model.forward(x))
+        norms.append(float(np.linalg.norm(model.backward(dy)) / np.linalg.norm(dy)))
+    assert norms[0] < 1e-15 < 0.1 < norms[1]
+
+
 # Dropout.
 
 
@@ -506,7 +787,7 @@ def test_a_seed_has_64_bits() -> None:
 
 
 @each_dtype
-@pytest.mark.parametrize("make", [nn.Sigmoid, nn.Tanh, nn.ReLU])
+@pytest.mark.parametrize("make", [nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Softplus])
 def test_activations_take_any_value_without_a_warning(make: Callable[[], nn.Module], dtype: str) -> None:
     x = np.array([-np.inf, -1e30, -100, -1e-40, -0.0, 0, 1e-40, 100, 1e30, np.inf], dtype)
     layer = make()
@@ -544,6 +825,8 @@ def test_sigmoid_has_the_bits_of_the_twin_wherever_it_writes(
         ):
             np.testing.assert_array_equal(y, want)
     assert nn.functional.sigmoid(x, out=other) is other
+    empty: Array = np.empty((0, 2), dtype)
+    assert nn.functional.sigmoid(empty, out=empty) is empty
     for f, at_zero in (
         (nn.functional.sigmoid, 0.5),
         (nn.functional.dsigmoid, 0.25),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,16 +19,109 @@ Array = np.ndarray[Any, Any]
 
 DTYPES = ("float32", "float64")
 
-#: Each loss, predictions and targets of it for n elements.
-LOSSES: list[tuple[Callable[..., nn.Loss], Callable[[int], tuple[Array, Array]]]] = [
-    (nn.BCEWithLogitsLoss, lambda n: (3 * noise(n), np.random.default_rng(1).uniform(size=n))),
-]
-each_loss = pytest.mark.parametrize(("make", "data"), LOSSES, ids=lambda v: getattr(v, "__name__", ""))
-each_reduction = pytest.mark.parametrize("reduction", ["mean", "sum"])
-
 
 def noise(n: int) -> Array:
     return np.random.default_rng(0).normal(size=n)
+
+
+def shares(n: int) -> Array:
+    return np.random.default_rng(1).uniform(0.05, 0.95, size=n)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A loss of the table: how it is made, what it takes for n elements or rows, and what it is called in torch."""
+
+    name: str
+    make: Callable[..., nn.Loss]  # reduction= -> loss
+    data: Callable[[int], tuple[Array, Array]]
+    torch: str  # the same loss there, of t = torch, p = prediction, y = target and r = reduction
+    by_row: bool = False  # classes: one loss for each row
+    domain: str = "values are not finite"  # what is said of a NaN in the prediction
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def logits(n: int) -> tuple[Array, Array]:
+    return 3 * noise(n), shares(n)
+
+
+def probabilities(n: int) -> tuple[Array, Array]:
+    return functional.sigmoid(noise(n)), shares(n)
+
+
+def reals(n: int) -> tuple[Array, Array]:
+    return 2 * noise(n), shares(n)
+
+
+def classes(n: int) -> tuple[Array, Array]:
+    return 3 * noise(4 * n).reshape(n, 4), np.random.default_rng(1).integers(0, 4, n)
+
+
+def soft(n: int) -> tuple[Array, Array]:
+    return 3 * noise(4 * n).reshape(n, 4), functional.softmax(shares(4 * n).reshape(n, 4))
+
+
+WEIGHT = [0.5, 2.0, 0.0, 1.5]
+F = "t.nn.functional."
+LOSSES = [
+    Row("logits", nn.BCEWithLogitsLoss, logits, F + "binary_cross_entropy_with_logits(p, y, reduction=r)"),
+    Row(
+        "logits, weighted",
+        partial(nn.BCEWithLogitsLoss, pos_weight=2.5),
+        logits,
+        F + "binary_cross_entropy_with_logits(p, y, reduction=r, pos_weight=t.tensor(2.5, dtype=p.dtype))",
+    ),
+    Row(
+        "logits, smoothed",
+        partial(nn.BCEWithLogitsLoss, label_smoothing=0.2),
+        logits,
+        F + "binary_cross_entropy_with_logits(p, 0.8 * y + 0.1, reduction=r)",
+    ),
+    Row(
+        "probabilities",
+        nn.BCELoss,
+        probabilities,
+        F + "binary_cross_entropy(p, y, reduction=r)",
+        domain=r"probabilities are outside \[0, 1\]",
+    ),
+    Row(
+        "probabilities, weighted",
+        partial(nn.BCELoss, pos_weight=0.3, label_smoothing=0.2),
+        probabilities,
+        F + "binary_cross_entropy_with_logits(t.logit(p), 0.8 * y + 0.1, reduction=r, "
+        "pos_weight=t.tensor(0.3, dtype=p.dtype))",
+        domain=r"probabilities are outside \[0, 1\]",
+    ),
+    Row("squares", nn.MSELoss, reals, F + "mse_loss(p, y, reduction=r)"),
+    Row("absolute", nn.L1Loss, reals, F + "l1_loss(p, y, reduction=r)"),
+    Row("Huber", partial(nn.HuberLoss, delta=0.7), reals, F + "huber_loss(p, y, reduction=r, delta=0.7)"),
+    Row("classes", nn.CrossEntropyLoss, classes, F + "cross_entropy(p, y, reduction=r)", by_row=True),
+    Row(
+        "classes, weighted and smoothed",
+        partial(nn.CrossEntropyLoss, weight=WEIGHT, label_smoothing=0.1),
+        classes,
+        F + f"cross_entropy(p, y, t.tensor({WEIGHT}, dtype=p.dtype), reduction=r, label_smoothing=0.1)",
+        by_row=True,
+    ),
+    Row("soft classes", nn.CrossEntropyLoss, soft, F + "cross_entropy(p, y, reduction=r)", by_row=True),
+    Row(
+        "soft classes, weighted and smoothed",
+        partial(nn.CrossEntropyLoss, weight=WEIGHT, label_smoothing=0.1),
+        soft,
+        F + f"cross_entropy(p, y, t.tensor({WEIGHT}, dtype=p.dtype), reduction=r, label_smoothing=0.1)",
+        by_row=True,
+    ),
+]
+each_loss = pytest.mark.parametrize("row", LOSSES, ids=str)
+each_reduction = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+
+
+def narrowed(row: Row, n: int, dtype: str) -> tuple[Array, Array]:
+    """Return predictions and targets in a dtype; class labels stay whole numbers."""
+    prediction, target = row.data(n)
+    return prediction.astype(dtype), target.astype(dtype) if target.dtype.kind == "f" else target
 
 
 @pytest.fixture(scope="module")
@@ -42,101 +137,251 @@ def torch() -> Any:
 @each_loss
 @each_reduction
 @pytest.mark.parametrize("shape", [(7,), (7, 1), (2, 3)])
-def test_the_gradient_is_that_of_finite_differences(
-    make: Callable[..., nn.Loss],
-    data: Callable[[int], tuple[Array, Array]],
-    reduction: str,
-    shape: tuple[int, ...],
-) -> None:
-    loss = make(reduction=reduction)
-    prediction, target = (v.reshape(shape) for v in data(int(np.prod(shape))))
-    loss.forward(prediction, target)
+def test_the_gradient_is_that_of_finite_differences(row: Row, reduction: str, shape: tuple[int, ...]) -> None:
+    loss = row.make(reduction=reduction)
+    prediction, target = row.data(int(np.prod(shape)))
+    if not row.by_row:
+        prediction, target = prediction.reshape(shape), target.reshape(shape)
+    value = loss.forward(prediction, target)
+    if reduction == "none":
+        assert value.shape == (len(target),) if row.by_row else shape
+        assert value.dtype == np.float64
     gradient = loss.backward()
     assert (gradient.shape, gradient.dtype) == (prediction.shape, prediction.dtype)
-    for at in np.ndindex(shape):
+    for at in np.ndindex(prediction.shape):
         ends = []
         for h in (1e-6, -1e-6):
             moved = prediction.copy()
             moved[at] += h
-            ends.append(loss.forward(moved, target))
+            ends.append(np.sum(loss.forward(moved, target)))
         assert gradient[at] == pytest.approx((ends[0] - ends[1]) / 2e-6, abs=1e-8)
 
 
 @each_loss
+def test_the_reductions_are_sums_of_the_same_terms(row: Row) -> None:
+    prediction, target = row.data(9)
+    terms = row.make(reduction="none").forward(prediction, target)
+    total = row.make(reduction="sum").forward(prediction, target)
+    assert (terms >= 0).all() and terms.any()
+    assert total == pytest.approx(terms.sum(), rel=1e-14)
+    if "classes, weighted" not in row.name:
+        mean = row.make(reduction="mean").forward(prediction, target)
+        assert mean == pytest.approx(terms.mean(), rel=1e-14)
+
+
+@each_loss
 @each_reduction
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("float64", 1e-13)])
-def test_torch_agrees(
-    torch: Any,
-    make: Callable[..., nn.Loss],
-    data: Callable[[int], tuple[Array, Array]],
-    reduction: str,
-    dtype: str,
-    tolerance: float,
-) -> None:
-    prediction, target = (v.astype(dtype) for v in data(50))
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-6), ("float64", 1e-13)])
+def test_torch_agrees(torch: Any, row: Row, reduction: str, dtype: str, tolerance: float) -> None:
+    prediction, target = narrowed(row, 50, dtype)
     theirs = torch.from_numpy(prediction).clone().requires_grad_()
-    value = getattr(torch.nn, make.__name__)(reduction=reduction)(theirs, torch.from_numpy(target))
-    value.backward()
-    loss = make(reduction=reduction)
-    assert loss.forward(prediction, target) == pytest.approx(value.item(), rel=tolerance)
+    given = {"t": torch, "p": theirs, "y": torch.from_numpy(target), "r": reduction}
+    value = eval(row.torch, given)
+    value.sum().backward()
+    loss = row.make(reduction=reduction)
+    np.testing.assert_allclose(
+        loss.forward(prediction, target), value.detach().numpy(), rtol=20 * tolerance, atol=tolerance
+    )
     np.testing.assert_allclose(loss.backward(), theirs.grad.numpy(), rtol=20 * tolerance, atol=tolerance)
 
 
 @each_loss
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_what_does_not_fit_is_refused(
-    make: Callable[..., nn.Loss], data: Callable[[int], tuple[Array, Array]], dtype: str
-) -> None:
-    loss = make()
-    prediction, target = (v.astype(dtype) for v in data(6))
+def test_what_does_not_fit_is_refused(row: Row, dtype: str) -> None:
+    loss = row.make()
+    label = type(loss).__name__
+    prediction, target = narrowed(row, 6, dtype)
     cases: list[tuple[Any, Any, type[Exception], str]] = [
-        (prediction[:, None], target, ValueError, r"target: got shape \(6,\), need \(6, 1\)"),
-        (prediction, target[:, None], ValueError, r"target: got shape \(6, 1\), need \(6,\)"),
-        (prediction, target[:5], ValueError, r"target: got shape \(5,\)"),
+        (prediction, target[:5], ValueError, r"target: got shape \(5,"),
+        (prediction, target[:, None], ValueError, r"target: got shape \(6, 1"),
         (prediction, target.astype(str), TypeError, "target: got dtype <U"),
         (prediction.tolist(), target, TypeError, "prediction: got list"),
         (prediction.astype(np.float16), target, TypeError, "prediction: got dtype float16"),
-        (prediction[:0], target[:0], ValueError, r"prediction: got shape \(0,\): no elements have no mean"),
+        (prediction[:0], target[:0], ValueError, r"prediction: got shape \(0,.*\): no elements have no mean"),
     ]
+    if row.by_row:
+        cases.append(
+            (prediction[:, 0], target, ValueError, r"prediction: got shape \(6,\), need \(rows, classes")
+        )
+    else:
+        message = r"target: got shape \(6,\), need \(6, 1\)"
+        cases.append((prediction[:, None], target, ValueError, message))
     for value in (np.nan, np.inf):
         broken = prediction.copy()
-        broken[[2, 4]] = value
-        cases.append(
-            (
-                broken,
-                target,
-                ValueError,
-                f"prediction: 2 values are not finite, the first is {value} at index 2",
-            )
-        )
+        broken.reshape(-1)[[2, 4]] = value
+        at = r"\(0, 2\)" if row.by_row else "2"
+        message = f"prediction: 2 {row.domain}, the first is {value} at index {at}"
+        cases.append((broken, target, ValueError, message))
+        if target.dtype.kind == "f":
+            unfit = target.copy()
+            unfit.reshape(-1)[3] = value
+            cases.append((prediction, unfit, ValueError, "target: 1 "))
     for bad_prediction, bad_target, kind, message in cases:
-        with pytest.raises(kind, match=f"{make.__name__}: {message}"):
+        with pytest.raises(kind, match=f"{label}: {message}"):
             loss.forward(bad_prediction, bad_target)
-        with pytest.raises(RuntimeError, match=f"{make.__name__}: backward before forward"):
+        with pytest.raises(RuntimeError, match=f"{label}: backward before forward"):
             loss.backward()
-    with pytest.raises(ValueError, match="reduction: got 'none'"):
-        make(reduction="none")
+    with pytest.raises(ValueError, match="reduction: got 'average'"):
+        row.make(reduction="average")
 
 
 @each_loss
-def test_backward_needs_a_forward_of_its_own(
-    make: Callable[..., nn.Loss], data: Callable[[int], tuple[Array, Array]]
-) -> None:
-    loss = make()
-    loss.forward(*data(4))
-    out = np.empty(4)
+def test_backward_needs_a_forward_of_its_own(row: Row) -> None:
+    loss = row.make()
+    prediction, target = row.data(4)
+    loss.forward(prediction, target)
+    out = np.empty_like(prediction)
     assert loss.backward(out=out) is out
     with pytest.raises(RuntimeError, match="backward twice"):
         loss.backward()
 
 
 @each_loss
-def test_the_sum_over_nothing_is_nothing(
-    make: Callable[..., nn.Loss], data: Callable[[int], tuple[Array, Array]]
-) -> None:
-    loss = make(reduction="sum")
-    assert loss.forward(*data(0)) == 0.0
-    assert loss.backward().shape == (0,)
+def test_the_sum_over_nothing_is_nothing(row: Row) -> None:
+    prediction, target = row.data(0)
+    loss = row.make(reduction="sum")
+    assert loss.forward(prediction, target) == 0.0
+    assert loss.backward().shape == prediction.shape
+    assert row.make(reduction="none").forward(prediction, target).shape == (0,)
+
+
+@each_loss
+def test_its_name_shows_how_it_was_made(row: Row) -> None:
+    loss = row.make(reduction="sum")
+    assert repr(eval(repr(loss), vars(nn))) == repr(loss)
+    assert "reduction='sum'" in repr(loss)
+
+
+# Classes.
+
+
+def test_a6_two_classes_are_the_logistic() -> None:
+    x = np.array([-1000.0, -3.0, -0.1, 0.0, 2.0, 40.0, 1000.0])
+    label = np.array([0, 1, 0, 1, 1, 1, 0])
+    two, one = nn.CrossEntropyLoss(), nn.BCEWithLogitsLoss()
+    both = np.stack([np.full_like(x, 7.0), x + 7.0], axis=1)
+    assert two.forward(both, label) == pytest.approx(one.forward(x, label), rel=1e-14)
+    sure, logistic = nn.CrossEntropyLoss(), nn.BCEWithLogitsLoss()
+    small = sure.forward(np.array([[0.0, 50.0]]), np.array([1]))
+    assert small == pytest.approx(logistic.forward(np.array([50.0]), np.array([1])), rel=1e-14) and small > 0
+    gradient = two.backward()
+    np.testing.assert_allclose(gradient[:, 1], one.backward(), rtol=1e-13, atol=1e-17)
+    np.testing.assert_allclose(gradient.sum(1), 0, atol=1e-16)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "message"),
+    [
+        ([0, 3, -1], ValueError, "target: 2 labels are not 0 to 2, the first is 3 at index 1"),
+        ([0.0, 1.0, 2.0], TypeError, "target: got dtype float64, need whole numbers"),
+        (
+            [[1.0, 0, 0], [0.5, 0.6, 0], [0, 1, 0]],
+            ValueError,
+            "target: 1 rows of soft labels do not add up to 1",
+        ),
+        (
+            [[1.0, 0, 0], [0, 0, 1.00001], [0, 1, 0]],
+            ValueError,
+            "target: 1 rows of soft labels do not add up to 1",
+        ),
+        ([[1.0, 0, 0], [1.5, -0.5, 0], [0, 1, 0]], ValueError, "target: 1 soft labels are not at least 0"),
+        (
+            [[0, 1, 2]],
+            ValueError,
+            r"target: got shape \(1, 3\), need \(3,\), a class for each row, or \(3, 3\)",
+        ),
+    ],
+)
+def test_labels_of_no_class_are_refused(target: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        nn.CrossEntropyLoss().forward(np.zeros((3, 3)), np.array(target))
+
+
+def test_soft_labels_may_be_rounded_to_float32() -> None:
+    target = functional.softmax(noise(3000).reshape(3, 1000)).astype(np.float32)
+    assert (target.sum(1, dtype=np.float64) != 1).any()
+    assert nn.CrossEntropyLoss().forward(np.zeros((3, 1000)), target) == pytest.approx(np.log(1000), rel=1e-6)
+
+
+def test_no_row_of_logits_is_too_large() -> None:
+    for dtype in DTYPES:
+        largest = np.finfo(dtype).max
+        z = np.array([[largest, -largest, 0.0], [-largest, -largest, -largest]], dtype)
+        loss = nn.CrossEntropyLoss(reduction="none")
+        with np.errstate(over="raise", divide="raise", invalid="raise"):
+            terms = loss.forward(z, np.array([0, 1]))
+            gradient = loss.backward()
+        np.testing.assert_allclose(terms, [0, np.log(3)], rtol=1e-6)
+        np.testing.assert_allclose(gradient[0], 0, atol=1e-30)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: nn.CrossEntropyLoss(weight=[1.0, -1.0]),
+            r"weight: got -1\.0, need finite numbers of at least 0",
+        ),
+        (lambda: nn.CrossEntropyLoss(weight=2.0), r"weight: got shape \(\), need \(classes,\)"),
+        (
+            lambda: nn.CrossEntropyLoss(weight=[1.0, 1.0]).forward(np.zeros((2, 3)), np.array([0, 1])),
+            "weight: got 2 weights, need 3",
+        ),
+        (
+            lambda: nn.CrossEntropyLoss(weight=[1.0, 0.0]).forward(np.zeros((2, 2)), np.array([1, 1])),
+            "weight: the classes of all 2 rows weigh 0",
+        ),
+        (lambda: nn.CrossEntropyLoss(label_smoothing=1.5), r"label_smoothing: got 1\.5"),
+        (lambda: nn.BCEWithLogitsLoss(pos_weight=0.0), r"pos_weight: got 0\.0, need finite numbers above 0"),
+        (
+            lambda: nn.BCEWithLogitsLoss(pos_weight=[1.0, 2.0]).forward(np.zeros((2, 3)), np.zeros((2, 3))),
+            r"pos_weight: got shape \(2,\), need one number, or one for each of the columns",
+        ),
+        (lambda: nn.HuberLoss(delta=0.0), r"delta: got 0\.0"),
+        (lambda: nn.BCELoss(guard="clip"), "guard: got 'clip'"),  # type: ignore[arg-type]
+    ],
+)
+def test_arguments_out_of_range_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# Weights and guards.
+
+
+def test_a_weight_of_the_positive_class_is_as_many_copies_of_it() -> None:
+    prediction, label = 2 * noise(6), np.array([1, 0, 0, 1, 0, 1])
+    copies = np.repeat(np.arange(6), np.where(label == 1, 3, 1))
+    for loss, p in ((nn.BCEWithLogitsLoss, prediction), (nn.BCELoss, functional.sigmoid(prediction))):
+        weighted = loss(pos_weight=3.0, reduction="sum").forward(p, label)
+        assert weighted == pytest.approx(loss(reduction="sum").forward(p[copies], label[copies]), rel=1e-14)
+    columns = np.stack([prediction, prediction], axis=1)
+    labels = np.stack([label, label], axis=1)
+    terms = nn.BCEWithLogitsLoss(pos_weight=[3.0, 1.0], reduction="none").forward(columns, labels)
+    one = nn.BCEWithLogitsLoss(reduction="none").forward(prediction, label)
+    np.testing.assert_allclose(terms[:, 0], np.where(label == 1, 3, 1) * one, rtol=1e-14)
+    np.testing.assert_allclose(terms[:, 1], one, rtol=1e-14)
+
+
+def test_n3_the_guard_of_probabilities(torch: Any) -> None:
+    p, label = np.array([0.0, 1.0, 0.0, 1.0, 1e-20, 0.5]), np.array([1.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    loss = nn.BCELoss(reduction="none")
+    with np.errstate(all="raise"):
+        terms, guarded, gradient = loss.forward(p, label), loss.guarded, loss.backward()
+    assert terms[:4].tolist() == [100, 100, 0, 0]
+    assert guarded == 5
+    theirs = torch.from_numpy(p).requires_grad_()
+    value = torch.nn.functional.binary_cross_entropy(theirs, torch.from_numpy(label), reduction="none")
+    value.sum().backward()
+    np.testing.assert_allclose(terms, value.detach().numpy(), rtol=1e-14)
+    np.testing.assert_allclose(gradient, theirs.grad.numpy(), rtol=1e-8)  # its 1e-12 is a float32
+    with pytest.raises(
+        ValueError, match=r"prediction: 5 probabilities are 0 or 1 within 1e-12, the first is 0\.0 at"
+    ):
+        nn.BCELoss(guard="raise").forward(p, label)
+    inside = nn.BCELoss(guard="raise")
+    inside.forward(np.array([1e-6, 0.5]), np.array([1, 0]))
+    assert inside.guarded == 0
 
 
 # Binary cross-entropy.

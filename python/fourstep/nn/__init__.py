@@ -27,9 +27,21 @@ activation → Dropout (`block`).
 
 from __future__ import annotations
 
-from fourstep.nn import augment, functional, init, regularise
+from fourstep.nn import activations, augment, functional, init, regularise
 from fourstep.nn.accumulation import accumulate
-from fourstep.nn.activations import ReLU, Sigmoid, Tanh
+from fourstep.nn.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    Maxout,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from fourstep.nn.batch_norm import BatchNorm
 from fourstep.nn.bias_variance import BiasVariance, WidthFit, bias_variance
 from fourstep.nn.clipping import clip_adaptive, clip_by_norm, clip_by_value
@@ -37,46 +49,75 @@ from fourstep.nn.containers import Concat, Identity, Sequential, block
 from fourstep.nn.dropout import Dropout
 from fourstep.nn.early_stopping import EarlyStopping
 from fourstep.nn.embedding import Embedding, FieldEmbedding
+from fourstep.nn.embedding_bag import EmbeddingBag
 from fourstep.nn.ensembles import SWA, Bagging, Boosting, Snapshots, SquaredError, update_batch_norm
+from fourstep.nn.factorization import FMInteraction
 from fourstep.nn.fitting import fit
+from fourstep.nn.flatten import Flatten
 from fourstep.nn.gradients import GradientError, check_gradients
+from fourstep.nn.layer_norm import LayerNorm
 from fourstep.nn.linear import Linear
-from fourstep.nn.losses import BCEWithLogitsLoss, Loss
+from fourstep.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, Loss, MSELoss
 from fourstep.nn.minibatches import batches
 from fourstep.nn.module import Module
 from fourstep.nn.monte_carlo import MonteCarlo, mc_predict
 from fourstep.nn.noise_scale import NoiseScale, gradient_noise_scale
 from fourstep.nn.propagation import LayerFlow, Propagation, check_propagation
+from fourstep.nn.recurrent import LSTM, RNN, AllSteps, LastState
+from fourstep.nn.residual import Residual
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "LSTM",
+    "RNN",
     "SWA",
+    "AllSteps",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "Bagging",
     "BatchNorm",
     "BiasVariance",
     "Boosting",
     "Concat",
+    "CrossEntropyLoss",
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "EmbeddingBag",
+    "FMInteraction",
     "FieldEmbedding",
+    "Flatten",
     "GradientError",
+    "HuberLoss",
     "Identity",
+    "L1Loss",
+    "LastState",
     "LayerFlow",
+    "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "Loss",
+    "MSELoss",
+    "Maxout",
     "Module",
     "MonteCarlo",
     "NoiseScale",
     "Propagation",
     "ReLU",
+    "Residual",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Snapshots",
+    "Softmax",
+    "Softplus",
     "SquaredError",
     "Tanh",
     "WidthFit",
     "accumulate",
+    "activations",
     "augment",
     "batches",
     "bias_variance",

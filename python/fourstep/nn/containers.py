@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fourstep.nn import _check
-from fourstep.nn.activations import ReLU, Sigmoid, Tanh
+from fourstep.nn.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from fourstep.nn.batch_norm import BatchNorm
 from fourstep.nn.dropout import Dropout
 from fourstep.nn.init import generator, he_normal, xavier_normal
@@ -110,10 +110,14 @@ class Sequential(Module):
         super().__init__(_named("Sequential", layers))
         self._release()
 
-    def forward(self, x: Any, out: Array | None = None) -> Array:
+    @property
+    def row_for_row(self) -> bool:
+        """Whether every layer is."""
+        return all(layer.row_for_row for layer in self.children.values())
+
+    def forward(self, x: Any, out: Array | None = None) -> Any:
         """Return what the last layer makes of what the ones before it made of x."""
-        y: Array = self._pass("forward", list(self.children.values()), self._forward_work, x, out)
-        return y
+        return self._pass("forward", list(self.children.values()), self._forward_work, x, out)
 
     def backward(self, dy: Array, out: Any = None) -> Any:
         """Add to the gradients of every layer, and return that of the input of the last forward."""
@@ -123,7 +127,7 @@ class Sequential(Module):
         *most, last = layers
         ours = False  # whether x lies in an array that the next step writes again
         for layer, work in zip(most, works, strict=True):
-            keep = self.training and not layer.passes_through
+            keep = self.training and layer.row_for_row and not layer.passes_through
             known = work.for_input(x) if keep else None
             y = getattr(layer, way)(x, out=known)
             if keep and known is None:
@@ -273,7 +277,17 @@ class Identity(Module):
         return "Identity()"
 
 
-_ACTIVATIONS: dict[str, type[Module]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+_ACTIVATIONS: dict[str, Callable[[], Module]] = {
+    "relu": ReLU,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+    "leaky_relu": LeakyReLU,
+    "elu": ELU,
+    "gelu": GELU,
+    "gelu_tanh": lambda: GELU(approximate="tanh"),
+    "silu": SiLU,
+    "softplus": Softplus,
+}
 
 
 def block(
@@ -289,14 +303,14 @@ def block(
 ) -> Sequential:
     """Return Linear → BatchNorm → activation → Dropout, in the order of the notes (A4).
 
-    The Linear has no bias in front of a BatchNorm, which takes it away again. Weights are He-normal for ReLU and
-    Xavier-normal for the others.
+    The Linear has no bias in front of a BatchNorm, which takes it away again. Weights are Xavier-normal
+    for sigmoid and tanh, and He-normal for ReLU and its kin.
 
     Parameters
     ----------
     in_features, out_features : int
         Columns of the input and of the output.
-    activation : {"relu", "sigmoid", "tanh"}
+    activation : {"relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus"}
         What comes after the normalisation.
     batch_norm : bool
         Whether to normalise.
@@ -318,10 +332,10 @@ def block(
     rng = generator(seed, rng)
     linear = Linear(in_features, out_features, bias=not batch_norm, dtype=dtype, rng=rng)
     weight = linear.params["weight"]
-    if activation == "relu":
-        he_normal(weight, rng=rng)
-    else:
+    if activation in ("sigmoid", "tanh"):
         xavier_normal(weight, rng=rng)
+    else:
+        he_normal(weight, rng=rng)
     layers: dict[str, Module] = {"linear": linear}
     if batch_norm:
         layers["norm"] = BatchNorm(out_features, dtype=dtype)

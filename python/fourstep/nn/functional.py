@@ -1,8 +1,11 @@
-"""Activations and their derivatives as plain functions.
+"""Activations and their derivatives as plain functions: ``f`` and ``df``.
 
 Each takes a float32 or float64 array (anything else becomes float64) and an ``out=`` array. None of them overflows, at
 any finite or infinite input; NaN stays NaN. The exponential and the logarithm are our own
-(``rust/core/src/elementary.rs``): the same bits on every machine. The hyperbolic tangent is NumPy's.
+(``rust/core/src/elementary.rs``): the same bits on every machine. The hyperbolic tangent and e^x − 1 are NumPy's.
+
+    of each element     sigmoid, tanh, relu, leaky_relu, elu, gelu, silu, softplus
+    along an axis       softmax, log_softmax (their derivatives are Jacobians), maxout (its derivative is a mask)
 """
 
 from __future__ import annotations
@@ -12,11 +15,54 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fourstep import _core
-from fourstep._runtime import execution
+from fourstep.nn import _normal
+from fourstep.nn._elementary import elementary, floats
 from fourstep.nn.module import Array
 
-Function: TypeAlias = Literal["exp", "log1p", "sigmoid"]
+Gelu: TypeAlias = Literal["none", "tanh"]
+
+#: √(2/π) and the cube's weight in GELU's tanh form.
+_GELU_SCALE, _GELU_CUBE = 0.7978845608028654, 0.044715
+#: Beyond it the tanh form is 0 or x in float64: its square cannot overflow.
+_GELU_FAR = 40.0
+#: Below it σ is 0 in float64.
+_SIGMOID_FAR = -800.0
+
+
+def exp(x: ArrayLike, out: Array | None = None) -> Array:
+    """Return e^x.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.exp([-1000.0, 0.0, 1.0]).tolist()
+    [0.0, 1.0, 2.718281828459045]
+    """
+    return elementary("exp", x, out)
+
+
+def log(x: ArrayLike, out: Array | None = None) -> Array:
+    """Return ln x: −∞ at 0, NaN below.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.log([0.0, 1.0, 10.0]).tolist()
+    [-inf, 0.0, 2.302585092994046]
+    """
+    return elementary("log", x, out)
+
+
+def log1p(x: ArrayLike, out: Array | None = None) -> Array:
+    """Return ln(1 + x): −∞ at −1, NaN below; small values keep all digits.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.log1p([-1.0, 0.0, 1e-20]).tolist()
+    [-inf, 0.0, 1e-20]
+    """
+    return elementary("log1p", x, out)
 
 
 def sigmoid(x: ArrayLike, out: Array | None = None) -> Array:
@@ -31,7 +77,7 @@ def sigmoid(x: ArrayLike, out: Array | None = None) -> Array:
     >>> F.sigmoid([-1000.0, -40.0, 0.0, 40.0]).tolist()
     [0.0, 4.248354255291589e-18, 0.5, 1.0]
     """
-    return _elementary("sigmoid", x, out)
+    return elementary("sigmoid", x, out)
 
 
 def dsigmoid(x: ArrayLike, out: Array | None = None) -> Array:
@@ -43,14 +89,14 @@ def dsigmoid(x: ArrayLike, out: Array | None = None) -> Array:
     >>> F.dsigmoid([0.0, 40.0]).tolist()
     [0.25, 4.248354255291589e-18]
     """
-    e = _elementary("exp", -np.abs(_floats(x)))
+    e = elementary("exp", -np.abs(floats(x)))
     one = 1 + e
     return np.asarray(np.divide(e, one * one, out=out))
 
 
 def tanh(x: ArrayLike, out: Array | None = None) -> Array:
     """Return (e^x − e^−x)/(e^x + e^−x)."""
-    return np.asarray(np.tanh(_floats(x), out=out))
+    return np.asarray(np.tanh(floats(x), out=out))
 
 
 def dtanh(x: ArrayLike, out: Array | None = None) -> Array:
@@ -62,12 +108,12 @@ def dtanh(x: ArrayLike, out: Array | None = None) -> Array:
     >>> F.dtanh([0.0, 20.0]).tolist()
     [1.0, 1.6993417021166355e-17]
     """
-    return np.asarray(np.multiply(dsigmoid(2 * _floats(x)), 4, out=out))
+    return np.asarray(np.multiply(dsigmoid(2 * floats(x)), 4, out=out))
 
 
 def relu(x: ArrayLike, out: Array | None = None) -> Array:
     """Return max(x, 0)."""
-    return np.asarray(np.maximum(_floats(x), 0, out=out))
+    return np.asarray(np.maximum(floats(x), 0, out=out))
 
 
 def drelu(x: ArrayLike, out: Array | None = None) -> Array:
@@ -79,7 +125,140 @@ def drelu(x: ArrayLike, out: Array | None = None) -> Array:
     >>> F.drelu([-1.0, 0.0, 2.0]).tolist()
     [0.0, 0.0, 1.0]
     """
-    return np.asarray(np.heaviside(_floats(x), 0, out=out))
+    return np.asarray(np.heaviside(floats(x), 0, out=out))
+
+
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.01, out: Array | None = None) -> Array:
+    """Return max(αx, x), α = `negative_slope` from 0 to 1: what is below 0 keeps a small gradient (A2).
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.leaky_relu([-2.0, 0.0, 2.0]).tolist()
+    [-0.02, 0.0, 2.0]
+    """
+    x = floats(x)
+    return np.asarray(np.maximum(x * x.dtype.type(_slope(negative_slope)), x, out=out))
+
+
+def dleaky_relu(x: ArrayLike, negative_slope: float = 0.01, out: Array | None = None) -> Array:
+    """Return the derivative of `leaky_relu`: 1 above 0, and α at and below it, as torch has it.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.dleaky_relu([-2.0, 0.0, 2.0]).tolist()
+    [0.01, 0.01, 1.0]
+    """
+    return _two_slopes(floats(x), _slope(negative_slope), out)
+
+
+def elu(x: ArrayLike, alpha: float = 1.0, out: Array | None = None) -> Array:
+    """Return x above 0, and α(e^x − 1) below, α = `alpha` > 0.
+
+    Clevert, Unterthiner and Hochreiter 2015, "Fast and Accurate Deep Network Learning by Exponential Linear Units".
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.elu([-1000.0, -1e-20, 0.0, 1000.0]).tolist()
+    [-1.0, -1e-20, 0.0, 1000.0]
+    """
+    x = floats(x)
+    low = np.expm1(np.minimum(x, 0))
+    low *= _positive("alpha", alpha)
+    return _copied(np.where(x > 0, x, low), out)
+
+
+def delu(x: ArrayLike, alpha: float = 1.0, out: Array | None = None) -> Array:
+    """Return the derivative of `elu`: 1 above 0, and αe^x at and below it.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.delu([-1000.0, 0.0, 1.0], alpha=0.5).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    x = floats(x)
+    low = exp(np.minimum(x, 0))
+    low *= _positive("alpha", alpha)
+    return _copied(np.where(x > 0, x.dtype.type(1), low), out)
+
+
+def gelu(x: ArrayLike, approximate: Gelu = "none", out: Array | None = None) -> Array:
+    """Return x·Φ(x), Φ the normal distribution; or its ``"tanh"`` form, x·½(1 + tanh(√(2/π)(x + 0.044715x³))).
+
+    The second is computed as x·σ(2√(2/π)(x + 0.044715x³)), which is the same. Both are computed in float64 and rounded
+    once. They differ by at most 5e-4.
+
+    Hendrycks and Gimpel 2016, "Gaussian Error Linear Units (GELUs)".
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.gelu([-1000.0, -1.0, 0.0, 1000.0]).round(6).tolist()
+    [-0.0, -0.158655, 0.0, 1000.0]
+    >>> F.gelu([-1.0, 1.0], approximate="tanh").round(6).tolist()
+    [-0.158808, 0.841192]
+    """
+    x = floats(x)
+    wide = x.astype(np.float64)
+    if _form(approximate) == "tanh":
+        y = np.maximum(wide, -_GELU_FAR) * sigmoid(_gelu_logit(wide))
+    else:
+        y = np.maximum(wide, -_normal.FAR) * _normal.distribution(wide)
+    return _copied(y.astype(x.dtype), out)
+
+
+def dgelu(x: ArrayLike, approximate: Gelu = "none", out: Array | None = None) -> Array:
+    """Return the derivative of `gelu`: Φ(x) + xφ(x); of the tanh form, σ(u) + xσ′(u)u′, u = 2√(2/π)(x + 0.044715x³).
+
+    It is above 1 between about 0.75 and 3 (at most 1.129), and below 0 from −0.75 on.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.dgelu([-1000.0, 0.0, 2**0.5, 1000.0]).round(4).tolist()
+    [0.0, 0.5, 1.1289, 1.0]
+    """
+    x = floats(x)
+    wide = x.astype(np.float64)
+    if _form(approximate) == "tanh":
+        near = np.clip(wide, -_GELU_FAR, _GELU_FAR)
+        logit = _gelu_logit(wide)
+        slope = 2 * _GELU_SCALE * (1 + 3 * _GELU_CUBE * near * near)
+        y = sigmoid(logit) + near * dsigmoid(logit) * slope
+    else:
+        near = np.clip(wide, -_normal.FAR, _normal.FAR)
+        y = _normal.distribution(wide) + near * _normal.density(wide)
+    return _copied(y.astype(x.dtype), out)
+
+
+def silu(x: ArrayLike, out: Array | None = None) -> Array:
+    """Return x·σ(x), also called swish.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.silu([-1000.0, -1.0, 0.0, 1000.0]).round(6).tolist()
+    [-0.0, -0.268941, 0.0, 1000.0]
+    """
+    x = floats(x)
+    return _copied(np.maximum(x, x.dtype.type(_SIGMOID_FAR)) * sigmoid(x), out)
+
+
+def dsilu(x: ArrayLike, out: Array | None = None) -> Array:
+    """Return the derivative of `silu`, σ(x) + xσ(x)(1 − σ(x)): at most 1.0998.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.dsilu([-1000.0, 0.0, 1000.0]).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    x = floats(x)
+    far = x.dtype.type(-_SIGMOID_FAR)
+    return _copied(sigmoid(x) + np.clip(x, -far, far) * dsigmoid(x), out)
 
 
 def softplus(x: ArrayLike, out: Array | None = None) -> Array:
@@ -91,28 +270,174 @@ def softplus(x: ArrayLike, out: Array | None = None) -> Array:
     >>> F.softplus([-1000.0, 0.0, 1000.0]).tolist()
     [0.0, 0.6931471805599453, 1000.0]
     """
-    x = _floats(x)
-    log = _elementary("log1p", _elementary("exp", -np.abs(x)))
-    return np.asarray(np.add(np.maximum(x, 0), log, out=out))
+    x = floats(x)
+    return np.asarray(np.add(np.maximum(x, 0), log1p(exp(-np.abs(x))), out=out))
 
 
-def _floats(x: ArrayLike) -> Array:
-    x = np.asarray(x)
-    return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
+#: The derivative of `softplus`: σ.
+dsoftplus = sigmoid
 
 
-def _elementary(name: Function, x: ArrayLike, out: Array | None = None) -> Array:
-    """Return a function of the compiled core of each element, in `out` if it is given, which may be x itself."""
-    x = np.require(_floats(x), requirements=["C", "A"])
-    if out is not None and _ready(out, x):
-        _core.elementary(name, x, out, execution())
-        return out
-    y = np.empty(x.shape, x.dtype)
-    _core.elementary(name, x, y, execution())
-    return y if out is None else np.asarray(np.positive(y, out=out))
+# Along an axis.
 
 
-def _ready(out: Array, x: Array) -> bool:
-    """Whether the kernel can write to `out` while it reads x."""
-    alike = type(out) is np.ndarray and (out.shape, out.dtype) == (x.shape, x.dtype)
-    return alike and out.flags.carray and not np.may_share_memory(out, x)
+def softmax(x: ArrayLike, axis: int = -1, out: Array | None = None) -> Array:
+    """Return e^z_j/Σ_k e^z_k along an axis (A6), as e^(z_j − max z)/Σ_k e^(z_k − max z).
+
+    So no exponential is above 1, and at least one is 1. Logits of −∞ get 0; a row with NaN or +∞, or of −∞ alone, has no
+    softmax: NaN.
+
+    Raises
+    ------
+    ValueError
+        The axis is not there, or has no elements.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.softmax([[0.0, 0.0], [1000.0, 0.0]]).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
+    e = exp(_below_max(x, axis))
+    e /= e.sum(axis=axis, keepdims=True)
+    return _copied(e, out)
+
+
+def dsoftmax(x: ArrayLike, axis: int = -1) -> Array:
+    """Return the Jacobian of `softmax`, ∂p_i/∂z_j = p_i(δ_ij − p_j): one row and one column for each class, at the end.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.dsoftmax([0.0, 0.0]).tolist()
+    [[0.25, -0.25], [-0.25, 0.25]]
+    """
+    p = np.moveaxis(softmax(x, axis), axis, -1)
+    return np.asarray(p[..., :, None] * (np.eye(p.shape[-1], dtype=p.dtype) - p[..., None, :]))
+
+
+def log_softmax(x: ArrayLike, axis: int = -1, out: Array | None = None) -> Array:
+    """Return the logarithm of `softmax`, z_j − max z − ln Σ_k e^(z_k − max z): never the logarithm of 0 (N3).
+
+    The largest logit gives a 1 in the sum, so its logarithm is ln(1 + the others): a share near 1 keeps all digits.
+
+    Raises
+    ------
+    ValueError
+        The axis is not there, or has no elements.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.log_softmax([1000.0, 0.0]).tolist(), float(F.log_softmax([40.0, 0.0])[0])
+    ([0.0, -1000.0], -4.248354255291589e-18)
+    """
+    x = floats(x)
+    below = _below_max(x, axis)
+    others = exp(below)
+    first = np.expand_dims(x.argmax(axis=axis), axis)
+    np.put_along_axis(others, first, np.take_along_axis(others, first, axis) - 1, axis)
+    below -= log1p(others.sum(axis=axis, keepdims=True))
+    return _copied(below, out)
+
+
+def dlog_softmax(x: ArrayLike, axis: int = -1) -> Array:
+    """Return the Jacobian of `log_softmax`, ∂ ln p_i/∂z_j = δ_ij − p_j, as `dsoftmax` does.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.dlog_softmax([0.0, 0.0]).tolist()
+    [[0.5, -0.5], [-0.5, 0.5]]
+    """
+    p = np.moveaxis(softmax(x, axis), axis, -1)
+    return np.asarray(np.eye(p.shape[-1], dtype=p.dtype) - p[..., None, :])
+
+
+def maxout(x: ArrayLike, pieces: int = 2, out: Array | None = None) -> Array:
+    """Return the largest of each `pieces` numbers that lie side by side in the last axis (A2).
+
+    Behind a linear layer this is max(w₁ᵀx + b₁, w₂ᵀx + b₂, …). Goodfellow et al. 2013, "Maxout Networks".
+
+    Raises
+    ------
+    ValueError
+        The last axis is no multiple of `pieces`.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.maxout([1.0, 2.0, -4.0, -3.0]).tolist()
+    [2.0, -3.0]
+    """
+    return _copied(_pieces(floats(x), pieces).max(axis=-1), out)
+
+
+def dmaxout(x: ArrayLike, pieces: int = 2) -> Array:
+    """Return 1 where an element is the first of the largest of its pieces, else 0: of the shape of x.
+
+    Examples
+    --------
+    >>> from fourstep.nn import functional as F
+    >>> F.dmaxout([1.0, 2.0, 5.0, 5.0]).tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
+    x = floats(x)
+    groups = _pieces(x, pieces)
+    first = groups.argmax(axis=-1)[..., None]
+    return np.asarray((first == np.arange(pieces)).astype(x.dtype).reshape(x.shape))
+
+
+# What they are made of.
+
+
+def _slope(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"negative_slope: got {value!r}, need 0 to 1: max(αx, x) is αx below 0 only then")
+    return value
+
+
+def _positive(name: str, value: float) -> float:
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name}: got {value!r}, need a finite number above 0")
+    return value
+
+
+def _form(approximate: Gelu) -> Gelu:
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"approximate: got {approximate!r}, need 'none' or 'tanh'")
+    return approximate
+
+
+def _two_slopes(x: Array, slope: float, out: Array | None) -> Array:
+    """Return 1 above 0, `slope` at and below it, and NaN at NaN."""
+    y = np.heaviside(x, 0)
+    if slope:
+        y = np.maximum(y, x.dtype.type(slope))
+    return _copied(y, out)
+
+
+def _gelu_logit(x: Array) -> Array:
+    near = np.clip(x, -_GELU_FAR, _GELU_FAR)
+    return np.asarray(2 * _GELU_SCALE * near * (1 + _GELU_CUBE * near * near))
+
+
+def _below_max(x: ArrayLike, axis: int) -> Array:
+    """Return x − max x along an axis, which is at most 0."""
+    x = floats(x)
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis: got {axis}, need an axis of x, of shape {x.shape}")
+    if x.shape[axis] == 0:
+        raise ValueError(f"x: got shape {x.shape}: no elements along axis {axis} to compare")
+    with np.errstate(over="ignore", invalid="ignore"):  # −∞ is what is meant; ∞ − ∞ is NaN, as documented
+        return np.asarray(x - x.max(axis=axis, keepdims=True))
+
+
+def _pieces(x: Array, pieces: int) -> Array:
+    if pieces < 1 or x.ndim == 0 or x.shape[-1] % pieces:
+        raise ValueError(f"x: got shape {x.shape}, need a last axis that is a multiple of pieces, {pieces}")
+    return x.reshape(*x.shape[:-1], x.shape[-1] // pieces, pieces)
+
+
+def _copied(y: Array, out: Array | None) -> Array:
+    return np.asarray(y) if out is None else np.asarray(np.positive(y, out=out))

@@ -27,10 +27,11 @@ def check_gradients(
 ) -> dict[str, float]:
     """Compare what backward returns with central differences (L(w + h) − L(w − h))/2h, in float64.
 
-    L is the loss, or, without one, Σ r·y with random r. Up to `entries` random elements of each parameter and each input
-    are moved by h = step·max(1, |w|), one at a time. The error of an element is |backward − difference| /
-    max(1, |difference|). Running statistics and random masks are set back before every forward, so all of them see the
-    same ones; parameters, gradients and buffers are afterwards as they were.
+    L is the loss, or, without one, Σ r·y with random r, over all arrays where the output is a tuple of them. Up to
+    `entries` random elements of each parameter and each input are moved by h = step·max(1, |w|), one at a time. The
+    error of an element is |backward − difference| / max(1, |difference|). Running statistics and random masks are set
+    back before every forward, so all of them see the same ones; parameters, gradients and buffers are afterwards as
+    they were.
 
     Parameters
     ----------
@@ -87,17 +88,17 @@ def check_gradients(
 
     before = model.state_dict()
     grads = {name: grad.copy() for name, grad in model.named_grads().items()}
-    random: list[Array] = []
+    random: list[Any] = []
 
     def value() -> float:
         for name, buffer in model.named_buffers().items():
             buffer[...] = before[name]
         y = model.forward(tuple(inputs) if several else inputs[0])
         if loss is not None:
-            return loss.forward(y, target)
+            return float(loss.forward(y, target))
         if not random:
-            random.append(rng.normal(size=y.shape))
-        return float((random[0] * y).sum())
+            random.append(_like(y, rng))
+        return _inner(random[0], y)
 
     try:
         model.zero_grad()
@@ -107,7 +108,7 @@ def check_gradients(
         for name, (rows, by_row) in model.take_row_grads().items():
             np.add.at(found[name], rows, by_row)
         found |= (
-            dict(zip((f"x[{i}]" for i in range(len(inputs))), dx, strict=True))
+            dict(zip((f"x[{i}]" for i in range(len(inputs))), dx or [None] * len(inputs), strict=True))
             if several
             else {"x": np.array(dx)}
         )
@@ -124,6 +125,18 @@ def check_gradients(
         for name, buffer in model.named_buffers().items():
             buffer[...] = before[name]
         model.release()
+
+
+def _like(y: Any, rng: np.random.Generator) -> Any:
+    """Return random numbers in the form of an output: of an array, or of a tuple of outputs."""
+    return tuple(_like(part, rng) for part in y) if isinstance(y, tuple) else rng.normal(size=y.shape)
+
+
+def _inner(r: Any, y: Any) -> float:
+    """Return Σ r·y over all arrays of an output."""
+    if isinstance(y, tuple):
+        return sum(_inner(*both) for both in zip(r, y, strict=True))
+    return float((r * y).sum())
 
 
 def _error(

@@ -145,11 +145,11 @@ class Module:
 
     # The two passes, of each layer its own.
 
-    def forward(self, x: Any, out: Array | None = None) -> Array:
+    def forward(self, x: Any, out: Any = None) -> Any:
         """Return the output for `x`, in `out` if it is given."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
-    def backward(self, dy: Array, out: Any = None) -> Any:
+    def backward(self, dy: Any, out: Any = None) -> Any:
         """Add to the gradients of the parameters, and return that of the input of the last forward, in `out` if given."""
         raise NotImplementedError(f"{type(self).__name__} does not define backward")
 
@@ -157,6 +157,11 @@ class Module:
     def passes_through(self) -> bool:
         """Whether forward returns its input as it is, so that it needs no array to write to."""
         return False
+
+    @property
+    def row_for_row(self) -> bool:
+        """Whether the output has as many rows as the input, so that its array can be kept for the next step."""
+        return True
 
     # Arrays by name.
 

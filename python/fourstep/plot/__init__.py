@@ -1,10 +1,12 @@
-"""Pictures (extra ``[plot]``: matplotlib): of metrics, of a run, of walks, of learning rates, of the family.
+"""Pictures (extra ``[plot]``: matplotlib): of metrics, of a run, of walks, of learning rates, of the family, of
+activations.
 
 Each function draws into an axis that it is given, or makes a figure. Nothing here opens a window.
 """
 
 from __future__ import annotations
 
+from fourstep.plot.activation import activations
 from fourstep.plot.evaluation import (
     blend_sweep,
     calibration,
@@ -20,8 +22,10 @@ from fourstep.plot.look import available, figure, style
 from fourstep.plot.rates import effective_lr, late_signal
 from fourstep.plot.run import curves, overview
 from fourstep.plot.walks import trajectories
+from fourstep.plot.zigzag import zigzag
 
 __all__ = [
+    "activations",
     "available",
     "blend_sweep",
     "calibration",
@@ -39,4 +43,5 @@ __all__ = [
     "style",
     "thresholds",
     "trajectories",
+    "zigzag",
 ]

@@ -144,7 +144,7 @@ class Trainer:
         self.arena.zero_grad()
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                value = self.loss.forward(model.forward((fields, dense)), target)
+                value = float(self.loss.forward(model.forward((fields, dense)), target))
                 model.backward(self.loss.backward())
             clock.lap("other")
             self.optimizer.step(rows=model.take_row_grads() or None)
