@@ -9,6 +9,9 @@
 //! A block of rows is looked up at once without a branch, so that many looks are on their way together. Rows in stretches that
 //! hold several of M are then searched by halves.
 //!
+//! Where the table is much larger than the cache, rows are first grouped by the part of it that they look into: a trip through
+//! memory, after which no look waits for it.
+//!
 //! Summed over all rows, of both classes: what the minority's own rows add is known from M alone, Σ over groups of ties t of
 //! t² equal and (|M|² − Σt²)/2 below, and is taken off at the end. So the second trip over the rows reads scores and no
 //! labels.
@@ -29,8 +32,8 @@ use crate::pool;
 /// At least so many of the others for each one of the minority, else both classes are sorted.
 const RARE: u64 = 8;
 
-/// Not more than so many of the minority: the table of more is no longer in the cache, and each look waits for memory.
-const MOST: u64 = 1 << 19;
+/// Not more than so many of the minority, of which there is one in [`Stretch::before`] for each.
+const MOST: u64 = 1 << 31;
 
 /// Fewer rows than this are sorted: the table would cost more. (Tests that set the serial threshold to 0 want all of it.)
 fn least(exec: &Exec) -> usize {
@@ -39,7 +42,17 @@ fn least(exec: &Exec) -> usize {
 
 /// Stretches of keys for each member of the minority, up to 2^[`STRETCHES`].
 const SPREAD: u64 = 8;
-const STRETCHES: u32 = 19;
+const STRETCHES: u32 = 20;
+
+/// Of more members than this the table has [`LARGE`] bits, and rows are grouped before they look.
+const MANY: usize = 1 << 19;
+const LARGE: u32 = 22;
+
+/// Where each look is followed by a count, tables of more stretches than this are worth the grouping.
+const CACHED: usize = 1 << 16;
+
+/// Stretches of one part of a larger one, which stays in the first-level cache.
+const PART: usize = 1 << 11;
 
 /// One of so many members at each end is outside the stretches of equal width.
 const TAIL: usize = 256;
@@ -151,7 +164,8 @@ impl<K: Key> Table<K> {
         let tail = members.len() / TAIL;
         let (least, most) = (members[tail].wide(), members[members.len() - 1 - tail].wide());
         let bits = 64 - (most - least).leading_zeros();
-        let wanted = (members.len() as u64 * SPREAD).next_power_of_two().trailing_zeros().min(STRETCHES);
+        let most_bits = if members.len() > MANY { LARGE } else { STRETCHES };
+        let wanted = (members.len() as u64 * SPREAD).next_power_of_two().trailing_zeros().min(most_bits);
         let shift = bits.saturating_sub(wanted);
         let count = ((most - least) >> shift) + 1;
         let mut stretches = pages::with_capacity(count as usize + 3);
@@ -176,14 +190,20 @@ impl<K: Key> Table<K> {
         4 * crowded > self.members.len() as u64
     }
 
+    /// The stretch of a key.
+    #[inline(always)]
+    fn stretch(&self, key: K) -> u32 {
+        let (wide, last) = (key.wide(), self.stretches.len() as u64 - 2);
+        let above = wide.saturating_sub(self.least) >> self.shift;
+        (above + 1).min(last) as u32 * u32::from(wide >= self.least)
+    }
+
     /// Looks up a block of keys; of fewer, the rest is what it was.
     #[inline(always)]
     fn look_up(&self, keys: &[K], places: &mut Places) {
-        let (least, shift, last) = (self.least, self.shift, self.stretches.len() as u64 - 2);
         let mut at = [0u32; BLOCK];
-        for (at, key) in at.iter_mut().zip(keys) {
-            let above = key.wide().saturating_sub(least) >> shift;
-            *at = (above + 1).min(last) as u32 * u32::from(key.wide() >= least);
+        for (at, &key) in at.iter_mut().zip(keys) {
+            *at = self.stretch(key);
         }
         let (mut several, mut count) = ([0u8; BLOCK], 0);
         for (i, (&key, &at)) in keys.iter().zip(&at).enumerate() {
@@ -206,12 +226,11 @@ impl<K: Key> Table<K> {
     fn pairs<S: Score<Key = K>>(&self, exec: &Exec, rows: &Rows<'_, S>, counts: (u64, u64)) -> Pairs {
         let (rare, many) = if self.of_positives { counts } else { (counts.1, counts.0) };
         let (rare, many) = (u128::from(rare), u128::from(many));
-        let sums = pool::map(exec.threads_for(rows.labels.len()), rows.labels.len().div_ceil(ROWS), |i| {
-            let end = rows.labels.len().min((i + 1) * ROWS);
-            exec.level.run(Ranks { table: self, scores: &rows.scores[i * ROWS..end] })
-        });
-        let wide = |sum: fn(&(u64, u64)) -> u64| sums.iter().map(|s| u128::from(sum(s))).sum::<u128>();
-        let (below, equal) = (wide(|s| s.0), wide(|s| s.1));
+        let grouped = (self.members.len() > MANY).then(|| self.grouped(exec, rows.scores));
+        let (below, equal) = match grouped {
+            Some(keys) => self.sum(exec, &keys, |key| key),
+            None => self.sum(exec, rows.scores, S::key),
+        };
         // A NaN that is dropped has the key 0: none of the minority is below it, or equal to it.
         let ties = self.squares();
         let (below, tied, all) = (below - (rare * rare - ties) / 2, equal - ties, rare * many);
@@ -227,19 +246,11 @@ impl<K: Key> Table<K> {
         counts: (u64, u64),
         dropped: u64,
     ) -> Steps<S> {
-        // Each thread counts in a table of its own.
-        let n = rows.labels.len();
-        let threads = exec.threads_for(n);
-        let range = n.div_ceil(threads);
-        let mut counted = pool::map(threads, n.div_ceil(range), |i| {
-            let scores = &rows.scores[i * range..n.min((i + 1) * range)];
-            exec.level.run(Codes { table: self, scores })
-        });
-        let (first, others) = counted.split_at_mut(1);
-        let by_code = &mut first[0];
-        for other in others {
-            by_code.iter_mut().zip(other).for_each(|(sum, more)| *sum += *more);
-        }
+        let grouped = (self.stretches.len() > CACHED).then(|| self.grouped(exec, rows.scores));
+        let mut by_code = match grouped {
+            Some(keys) => self.count(exec, &keys, |key| key),
+            None => self.count(exec, rows.scores, S::key),
+        };
         by_code[0] -= dropped as u32; // NaN has the key 0, below all
         let mut steps = Steps::with_room_for(self.members.len());
         let (mut tp, mut fp, mut top) = (0, 0, by_code.len());
@@ -257,33 +268,81 @@ impl<K: Key> Table<K> {
         Steps { positives: counts.0, negatives: counts.1, ..steps }
     }
 
+    /// The keys of all rows, those that look into one part of the table together.
+    fn grouped<S: Score<Key = K>>(&self, exec: &Exec, scores: &[S]) -> Vec<K> {
+        let parts = self.stretches.len().div_ceil(PART);
+        let mut keys = pages::zeros(scores.len());
+        let part = |&key: &K| self.stretch(key) as usize / PART;
+        sort::scatter(exec, scores, &mut keys, parts, |score| score.key(), part);
+        keys
+    }
+
+    /// Σ below and Σ equal over all rows.
+    fn sum<R: Copy + Sync>(
+        &self,
+        exec: &Exec,
+        rows: &[R],
+        key: impl Fn(R) -> K + Copy + Sync + Send,
+    ) -> (u128, u128) {
+        let sums = pool::map(exec.threads_for(rows.len()), rows.len().div_ceil(ROWS), |i| {
+            exec.level.run(Sum { table: self, rows: &rows[i * ROWS..rows.len().min((i + 1) * ROWS)], key })
+        });
+        sums.into_iter().fold((0, 0), |a, b| (a.0 + u128::from(b.0), a.1 + u128::from(b.1)))
+    }
+
+    /// How many rows have each code, 2·below + equal.
+    fn count<R: Copy + Sync>(
+        &self,
+        exec: &Exec,
+        rows: &[R],
+        key: impl Fn(R) -> K + Copy + Sync + Send,
+    ) -> Vec<u32> {
+        // Each thread counts in a table of its own.
+        let threads = exec.threads_for(rows.len());
+        let range = rows.len().div_ceil(threads);
+        let counted = pool::map(threads, rows.len().div_ceil(range), |i| {
+            exec.level.run(Count { table: self, rows: &rows[i * range..rows.len().min((i + 1) * range)], key })
+        });
+        let add = |mut a: Vec<u32>, b: Vec<u32>| {
+            a.iter_mut().zip(b).for_each(|(sum, more)| *sum += more);
+            a
+        };
+        counted.into_iter().reduce(add).unwrap_or_default()
+    }
+
     /// Σt² over the groups of equal members.
     fn squares(&self) -> u128 {
         self.members.chunk_by(|a, b| a == b).map(|ties| (ties.len() as u128).pow(2)).sum()
     }
 }
 
-/// Calls `f` with the places of each block of scores, and their number.
+/// Calls `f` with the places of each block of rows.
 #[inline(always)]
-fn each_block<S: Score>(table: &Table<S::Key>, scores: &[S], mut f: impl FnMut(&[u32], &[u32])) {
-    let mut keys = [S::Key::default(); BLOCK];
+fn each_block<K: Key, R: Copy>(
+    table: &Table<K>,
+    rows: &[R],
+    key: impl Fn(R) -> K,
+    mut f: impl FnMut(&[u32], &[u32]),
+) {
+    let mut keys = [K::default(); BLOCK];
     let mut places = Places { below: [0; BLOCK], equal: [0; BLOCK] };
-    for scores in scores.chunks(BLOCK) {
-        for (key, &score) in keys.iter_mut().zip(scores) {
-            *key = score.key();
+    for rows in rows.chunks(BLOCK) {
+        for (k, &row) in keys.iter_mut().zip(rows) {
+            *k = key(row);
         }
-        table.look_up(&keys[..scores.len()], &mut places);
-        f(&places.below[..scores.len()], &places.equal[..scores.len()]);
+        table.look_up(&keys[..rows.len()], &mut places);
+        f(&places.below[..rows.len()], &places.equal[..rows.len()]);
     }
 }
 
 /// Σ below and Σ equal over a piece.
-struct Ranks<'a, S: Score> {
-    table: &'a Table<S::Key>,
-    scores: &'a [S],
+struct Sum<'a, K, R, F> {
+    table: &'a Table<K>,
+    rows: &'a [R],
+    key: F,
 }
 
-impl<S: Score> Kernel for Ranks<'_, S> {
+impl<K: Key, R: Copy, F: Fn(R) -> K> Kernel for Sum<'_, K, R, F> {
     type Out = (u64, u64);
 
     #[inline(always)]
@@ -291,7 +350,8 @@ impl<S: Score> Kernel for Ranks<'_, S> {
         let mut sums = (0, 0);
         each_block(
             self.table,
-            self.scores,
+            self.rows,
+            self.key,
             #[inline(always)]
             |below, equal| {
                 sums.0 += below.iter().map(|&n| u64::from(n)).sum::<u64>();
@@ -302,13 +362,14 @@ impl<S: Score> Kernel for Ranks<'_, S> {
     }
 }
 
-/// How many rows of a piece have each code, 2·below + equal.
-struct Codes<'a, S: Score> {
-    table: &'a Table<S::Key>,
-    scores: &'a [S],
+/// How many rows of a piece have each code.
+struct Count<'a, K, R, F> {
+    table: &'a Table<K>,
+    rows: &'a [R],
+    key: F,
 }
 
-impl<S: Score> Kernel for Codes<'_, S> {
+impl<K: Key, R: Copy, F: Fn(R) -> K> Kernel for Count<'_, K, R, F> {
     type Out = Vec<u32>;
 
     #[inline(always)]
@@ -316,7 +377,8 @@ impl<S: Score> Kernel for Codes<'_, S> {
         let mut counts: Vec<u32> = pages::zeros(2 * self.table.members.len() + 1);
         each_block(
             self.table,
-            self.scores,
+            self.rows,
+            self.key,
             #[inline(always)]
             |below, equal| {
                 for (&below, &equal) in below.iter().zip(equal) {
@@ -341,6 +403,17 @@ mod tests {
         let counts = (positives, labels.len() as u64 - positives);
         let rows = Rows { labels, scores, weights: None };
         for exec in executions() {
+            // Grouped by a part of the table, as rows of many members are.
+            if positives > 0 {
+                let table = table(&exec, &rows, true, false);
+                let keys = table.grouped(&exec, scores);
+                assert_eq!(table.sum(&exec, &keys, |key| key), table.sum(&exec, scores, S::key), "{exec:?}: sums");
+                assert_eq!(
+                    table.count(&exec, &keys, |key| key),
+                    table.count(&exec, scores, S::key),
+                    "{exec:?}: counts"
+                );
+            }
             // By either class, also where it is crowded, or not rare.
             for of_positives in [true, false].into_iter().filter(|&p| if p { counts.0 } else { counts.1 } > 0) {
                 let got = table(&exec, &rows, of_positives, false).pairs(&exec, &rows, counts);

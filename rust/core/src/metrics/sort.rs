@@ -42,7 +42,7 @@ const SMALL: usize = 256;
 /// Up to this many items no scatter is needed: they and their scratch fit the second-level cache.
 const LOCAL: usize = 1 << 14;
 /// 2^11 buckets: their ends fit the first-level cache, and 10⁷ items make buckets of 5000.
-const BUCKET_BITS: u32 = 11;
+pub(crate) const BUCKET_BITS: u32 = 11;
 /// Bits of one pass inside a bucket.
 const DIGIT_BITS: u32 = 8;
 const DIGITS: usize = 1 << DIGIT_BITS;
@@ -64,7 +64,7 @@ fn sort_with<T: Item>(exec: &Exec, items: &mut [T], scratch: &mut [T]) {
     }
     let shift = bits.saturating_sub(BUCKET_BITS);
     let bucket = |item: &T| ((item.key().wide() - least) >> shift) as usize;
-    let sizes = scatter(exec, items, scratch, 1 << (bits - shift), bucket);
+    let sizes = scatter(exec, items, scratch, 1 << (bits - shift), |&item| item, bucket);
 
     // From here on scratch holds the buckets, and items is free.
     let (mut small, mut large) = (Vec::new(), Vec::new());
@@ -102,19 +102,20 @@ fn range<T: Item>(exec: &Exec, items: &[T]) -> Option<(u64, u32)> {
     (most > least).then(|| (least, 64 - (most - least).leading_zeros()))
 }
 
-/// Copies `from` to `to`, grouped by bucket; returns the size of each bucket.
-fn scatter<T: Item>(
+/// Copies `from`, each as `item` makes it, to `to`, grouped by bucket; returns the size of each bucket.
+pub(crate) fn scatter<F: Copy + Send + Sync, T: Copy + Send + Sync>(
     exec: &Exec,
-    from: &[T],
+    from: &[F],
     to: &mut [T],
     buckets: usize,
+    item: impl Fn(&F) -> T + Sync + Send,
     bucket: impl Fn(&T) -> usize + Sync + Send,
 ) -> Vec<usize> {
     let threads = exec.threads_for(from.len());
     let mut sources: Vec<_> = from.chunks(from.len().div_ceil(threads)).collect();
     let counts = pool::map(threads, sources.len(), |i| {
         let mut counts = vec![0; buckets];
-        sources[i].iter().for_each(|item| counts[bucket(item)] += 1);
+        sources[i].iter().for_each(|from| counts[bucket(&item(from))] += 1);
         counts
     });
     // In memory: bucket by bucket, and inside a bucket source by source.
@@ -129,9 +130,10 @@ fn scatter<T: Item>(
     }
     let mut tasks: Vec<_> = sources.iter_mut().zip(&mut targets).collect();
     pool::for_each(threads, &mut tasks, |(source, targets)| {
-        for item in source.iter() {
-            if let Some(slot) = targets[bucket(item)].next() {
-                *slot = *item;
+        for from in source.iter() {
+            let item = item(from);
+            if let Some(slot) = targets[bucket(&item)].next() {
+                *slot = item;
             }
         }
     });
