@@ -3,7 +3,8 @@
 //! ```text
 //! 1  range      smallest and largest key: only the bits that differ count (scores of click models use some 27 of 32)
 //! 2  scatter    by the highest BUCKET_BITS of them, one pass through memory, every thread its own rows
-//! 3  buckets    each one, now some kilobytes, by the rest of the bits, DIGIT_BITS a pass, lowest first; threads share them out
+//! 3  buckets    each one, now some kilobytes, by the next 16 bits in two passes, and again where that leaves several values
+//!               together; threads share them out
 //! ```
 //!
 //! 1. A bucket that is still large (many equal or close keys) starts again at step 1 with its own, smaller range. Each
@@ -43,8 +44,9 @@ const SMALL: usize = 256;
 const LOCAL: usize = 1 << 14;
 /// 2^11 buckets: their ends fit the first-level cache, and 10⁷ items make buckets of 5000.
 pub(crate) const BUCKET_BITS: u32 = 11;
-/// Bits of one pass inside a bucket.
+/// Bits of one pass inside a bucket, and passes.
 const DIGIT_BITS: u32 = 8;
+const DIGITS_SORTED: u32 = 2;
 const DIGITS: usize = 1 << DIGIT_BITS;
 
 /// Sorts by key, not keeping the order of equal keys.
@@ -140,14 +142,18 @@ pub(crate) fn scatter<F: Copy + Send + Sync, T: Copy + Send + Sync>(
     (0..buckets).map(|b| counts.iter().map(|c| c[b]).sum()).collect()
 }
 
-/// Sorts items that differ in the low `bits` bits of key − least, in cache: lowest digit first.
+/// Sorts items that differ in the low `bits` bits of key − least, in cache: by the highest [`DIGITS_SORTED`] digits of them,
+/// the lower one first, and then each run of items that these do not tell apart.
 fn local<T: Item>(items: &mut [T], scratch: &mut [T], least: u64, bits: u32) {
     if items.len() <= SMALL {
         return items.sort_unstable_by_key(T::key);
     }
-    let passes = bits.div_ceil(DIGIT_BITS) as usize;
-    let digit = |item: &T, pass: usize| (((item.key().wide() - least) >> (8 * pass)) & 0xff) as usize;
-    let mut counts = [[0u32; DIGITS]; 8];
+    let low = bits.saturating_sub(DIGITS_SORTED * DIGIT_BITS);
+    let high = |item: &T| (item.key().wide() - least) >> low;
+    let passes = (bits - low).div_ceil(DIGIT_BITS) as usize;
+    let digit =
+        |item: &T, pass: usize| ((high(item) >> (DIGIT_BITS as usize * pass)) & (DIGITS as u64 - 1)) as usize;
+    let mut counts = [[0u32; DIGITS]; DIGITS_SORTED as usize];
     for item in items.iter() {
         for (pass, counts) in counts[..passes].iter_mut().enumerate() {
             counts[digit(item, pass)] += 1;
@@ -173,6 +179,17 @@ fn local<T: Item>(items: &mut [T], scratch: &mut [T], least: u64, bits: u32) {
     }
     if swapped {
         items.copy_from_slice(scratch);
+    }
+    if low > 0 {
+        let mut scratch = scratch;
+        for run in items.chunk_by_mut(|a, b| high(a) == high(b)) {
+            let free;
+            (free, scratch) = scratch.split_at_mut(run.len());
+            if run.iter().any(|item| item.key() != run[0].key()) {
+                let first = (high(&run[0]) << low) + least;
+                local(run, free, first, low);
+            }
+        }
     }
 }
 
