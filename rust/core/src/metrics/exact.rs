@@ -65,7 +65,7 @@ impl Exact {
         self.counters[e] += i128::from(m);
     }
 
-    /// Adds up to [`BLOCK`] terms.
+    /// Adds up to 512 terms.
     ///
     /// # Panics
     /// When one of them is infinite or NaN, or there are too many.
