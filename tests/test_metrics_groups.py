@@ -410,7 +410,7 @@ def test_decompose_of_one_group_of_nan_and_of_one_class() -> None:
     one = metrics.decompose([1, 0, 1], [0.3, 0.2, 0.1], [4, 4, 4])
     assert (one.auc, one.within, one.within_share, one.between_share) == (0.5, 0.5, 1.0, 0.0)
     assert math.isnan(one.between)
-    assert "between groups  -         0.00%    0\n1 group, 1 with both classes" in repr(one)
+    assert "between groups  -         0 %    0\n1 group, 1 with both classes" in repr(one)
     holes = np.array([0.3, math.nan, 0.2, 0.1])
     for w in (None, [1.0, 1.0, 1.0, 1.0]):
         dropped = metrics.decompose([1, 0, 0, 1], holes, [4, 4, 4, 5], sample_weight=w, nan="drop")

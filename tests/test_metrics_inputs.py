@@ -530,3 +530,18 @@ def test_a_threshold_is_rounded_to_the_type_of_the_scores() -> None:
     assert [metrics.confusion([1], [-1], t).tp for t in (-1.5, -1.0, -0.5)] == [1, 1, 0]
     assert metrics.confusion([1, 1], [math.inf, 0.0], math.inf).tp == 1
     assert metrics.confusion([1, 1], [-0.0, 0.0], 0.0).tp == 2
+
+
+def test_empty_ids_and_torch_bfloat16() -> None:
+    for call in (
+        lambda: metrics.gauc([0, 1], [0.1, 0.2], []),
+        lambda: metrics.decompose([0, 1], [0.1, 0.2], []),
+        lambda: metrics.ndcg([0, 1], [0.1, 0.2], []),
+    ):
+        with pytest.raises(ValueError, match="groups: got no ids, need one for each row"):
+            call()
+    with pytest.raises(TypeError, match=r"whole numbers: \.astype\(int\)"):
+        metrics.gauc([0, 1], [0.1, 0.2], np.array([1.0, 1.0]))
+    torch = pytest.importorskip("torch", reason="torch is not installed: its bfloat16 was not tested")
+    score = torch.tensor([0.1, 0.4, 0.35, 0.8]).bfloat16()
+    assert metrics.auc([0, 0, 1, 1], score) == 0.75

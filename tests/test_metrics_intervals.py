@@ -389,3 +389,32 @@ def test_labels_of_any_kind() -> None:
     assert got.auc == metrics.compare({"a": a, "b": b}, y).auc
     assert metrics.delong_test(words, a, b, pos_label="buy").z == metrics.delong_test(y, a, b).z
     assert metrics.bootstrap(metrics.auc, words, a, n=5, pos_label="buy") == metrics.auc(y, a)
+
+
+def test_groups_of_dropped_rows_keep_their_weights() -> None:
+    y, a, b = case(300)
+    groups, holes = np.arange(300) % 5, b.copy()
+    holes[groups == 2] = np.nan
+    got = metrics.compare({"a": a, "b": holes}, y, groups, nan="drop", group_weight=[1, 2, 3, 4, 5], n=20)
+    want = metrics.gauc(y, holes, groups, nan="drop", group_weight=[1, 2, 3, 4, 5])
+    assert got.gauc["b"] == want and got.gauc["a"].groups_kept == 4
+    whole = metrics.compare({"a": (a * 10).astype(int), "b": holes}, y, groups, nan="drop", n=20)
+    there = groups != 2
+    assert whole.gauc["a"] == metrics.gauc(y[there], a[there], groups[there])
+
+
+def test_equal_weights_are_none_where_rows_are_dropped() -> None:
+    y, a, _ = case(200)
+    a[::6] = np.nan
+    order = np.lexsort((y, a))[::-1]  # rows as the counted replicates number them
+    order = order[~np.isnan(a[order])]
+    counted = metrics.bootstrap(metrics.auc, y[order], a[order], n=20)
+    y, a = np.append(y[order], [0, 1]), np.append(a[order], [np.nan, np.nan])
+    called = metrics.bootstrap(metrics.auc, y, a, n=20, nan="drop", sample_weight=np.ones(len(y)))
+    assert counted.replicates is not None and called.replicates is not None
+    assert called.replicates.tolist() == counted.replicates.tolist()
+    for level in (0.9999999999999999, 1.0):
+        with pytest.raises(ValueError, match="ci: got"):
+            metrics.auc(y, a, nan="drop", ci=level)
+    with pytest.raises(TypeError, match="level="):
+        metrics.bootstrap(metrics.gauc, y, a, np.arange(len(y)) % 9, unit="group", ci=0.9)

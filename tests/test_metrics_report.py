@@ -258,7 +258,7 @@ def test_what_is_no_probability_is_absent_and_the_report_says_why() -> None:
     report = metrics.evaluate([0, 1, 1, 0], [0.1, 3.0, -2.0, 0.2])
     names = ("logloss", "ne", "brier", "calibration_ratio", "calibration", "ece", "bucket_error")
     assert [getattr(report, name) for name in names] == [None] * 7
-    why = "scores outside [0, 1] are no probabilities: 3.0 at index 1 (2 such of 4 rows)"
+    why = "scores outside [0, 1] are no probabilities: 3.0 at index 1 (2 such of 4 rows); logits need from_logits=True"
     assert {report.absent[name] for name in names} == {why}
     assert why in repr(report)
     assert "log loss" not in repr(report)
@@ -541,3 +541,24 @@ def test_threads_change_no_bit() -> None:
         for threads in (1, 3)
     )
     assert left == right
+
+
+def test_what_a_review_found() -> None:
+    """Cases in which the report and the function parted."""
+    y, p = [0, 1, 0, 1, 1, 0], [0.1, 0.5, 0.2, 0.9, 0.3, 0.4]
+    with pytest.warns(metrics.UndefinedMetricWarning):
+        tiny = metrics.evaluate([0, 1, 0], [0.1, 0.5, 0.2], sample_weight=[1, 1e-30, 1])
+    assert tiny.ne is None or math.isnan(tiny.ne), "a class whose weight is next to nothing has no entropy"
+    low = metrics.evaluate(y, [*p[:5], math.nan], nan="lowest", ci=0.9)
+    assert low.auc.ci == metrics.auc(y, [*p[:5], math.nan], nan="lowest", ci=0.9).ci
+    weighted = metrics.evaluate(y, p, sample_weight=np.ones(6), ci=0.9)
+    assert weighted.auc.ci is None
+    assert any(note.startswith("auc has no interval") for note in weighted.notes)
+    one = metrics.evaluate([0, 0], [0.1, 0.2], on_undefined=0.0)
+    assert not any("below 0.5" in text for text in one.warnings), "of a value that is none"
+    rng = np.random.default_rng(0)
+    clicked = rng.random(400) < 0.3
+    holes = rng.random(400)
+    holes[rng.random(400) < 0.4] = np.nan
+    ones = metrics.average_precision(clicked, holes, sample_weight=np.ones(400), nan="drop")
+    assert ones == metrics.average_precision(clicked, holes, nan="drop")

@@ -111,9 +111,17 @@ def steps(rows: Rows, nan: str = "raise") -> tuple[Steps, dict[str, int]]:
     *columns, positives, negatives, left, sums = _core.metrics_steps(*rows, nan, execution())
     lost = 0 if rows.weight is None else int(np.count_nonzero(columns[1] == 0))
     thresholds, tp, above, fp = (column[lost:] for column in columns)
-    shift = _shift(rows, positives, negatives)
+    shift = _shift(_there(rows) if nan == "drop" else rows, positives, negatives)
     found = Steps(thresholds, tp, above, fp, positives, negatives, shift, sums)
     return found, {"nan": left[0], "weight_zero": left[1]}
+
+
+def _there(rows: Rows) -> Rows:
+    """Return the rows of weights whose score is a number: the unit of a class is that of those that count."""
+    if rows.weight is None or rows.score.dtype.kind != "f":
+        return rows
+    there = ~np.isnan(rows.score)
+    return Rows(rows.y[there], rows.score[there], rows.weight[there])
 
 
 def order(rows: Rows) -> Order:

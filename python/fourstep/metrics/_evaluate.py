@@ -119,14 +119,12 @@ def by_order(
 ) -> ByOrder:
     """Rank. With weights AUC has no interval."""
     y, score, weight = data.rows
-    if ordered is None:
-        found = steps(data.rows, data.nan)[0]
+    found = steps(data.rows, data.nan)[0] if ordered is None else ordered.steps
+    if weight is not None:
         area = auc(y, score, sample_weight=weight, nan=data.nan, on_undefined=on_undefined)
     else:
-        found = ordered.steps
-        area = auc_of(found, {}, None, _interval.method("delong"), on_undefined, stacklevel=5)
-        if min(found.positives, found.negatives) > 1:
-            area = auc_of(found, {}, ci, _interval.method("delong"), on_undefined, stacklevel=5)
+        level = ci if min(found.positives, found.negatives) > 1 else None
+        area = auc_of(found, {}, level, _interval.method("delong"), on_undefined, stacklevel=5)
     area.dropped = dict(data.dropped)
     precision = _score_of_precision(found, counts, data.dropped, on_undefined)
     distance = _ks(found, counts, data.dropped, on_undefined)
@@ -205,9 +203,9 @@ def by_loss(
         loss, values = "logits", score if score.dtype.kind == "f" else score.astype(np.float64)
     mean, _, n, positives, infinite, first = _core.metrics_loss(y, values, weight, loss, limit, execution())
     counts = losses._counts(n, positives) | ({"infinite": infinite} if infinite else {})
-    if negative_sampling_rate == 1.0 and (base_rate is not None or 0 < positives < n):
-        base = None if base_rate is None else losses._rate("base_rate", base_rate, below_one=True)
-        entropy = losses._entropy_of(y, weight, taken) if base is None else losses._entropy(base)
+    base = None if base_rate is None else losses._rate("base_rate", base_rate, below_one=True)
+    entropy = losses._entropy_of(y, weight, taken) if base is None else losses._entropy(base)
+    if negative_sampling_rate == 1.0 and entropy:
         normalised = Score(mean / entropy, "ne", counts=counts)
     else:
         normalised = losses.ne(
@@ -245,7 +243,7 @@ def probabilities(data: Checked, ordered: Order | None, from_logits: bool) -> tu
         at = int(wrong[0] if data.place is None else data.place[wrong[0]])
         return None, (
             f"scores outside [0, 1] are no probabilities: {score[wrong[0]]} at index {at}"
-            f" ({len(wrong):,} such of {len(data.given.y):,} rows)"
+            f" ({len(wrong):,} such of {len(data.given.y):,} rows); logits need from_logits=True"
         )
     return score if score.dtype.kind == "f" else score.astype(np.float64), ""
 

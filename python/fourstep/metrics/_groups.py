@@ -23,6 +23,8 @@ def as_integers(groups: ArrayLike, name: str = "groups") -> tuple[Array, Array |
         ids, names = as_integers(coded.values, name)
         return ids[coded.codes], names
     array = column(groups, name)
+    if len(array) == 0:
+        raise ValueError(f"{name}: got no ids, need one for each row")
     if array.dtype.kind == "f" and isinstance(groups, list | tuple):
         # NumPy makes floats of integers that no one type of its own holds: ids would merge.
         array = np.asarray(groups, dtype=object)
@@ -35,7 +37,9 @@ def as_integers(groups: ArrayLike, name: str = "groups") -> tuple[Array, Array |
         return _numbered(array, name)
     if kind == "f":
         _refuse_nulls(np.isnan(array), name)
-    raise TypeError(f"{name}: got dtype {array.dtype}, need integers or strings")
+    whole = kind == "f" and bool((array == np.floor(array)).all())
+    hint = "; these are whole numbers: .astype(int)" if whole else ""
+    raise TypeError(f"{name}: got dtype {array.dtype}, need integers or strings{hint}")
 
 
 class _Coded(NamedTuple):

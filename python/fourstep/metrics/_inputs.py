@@ -8,7 +8,7 @@ column of numbers is refused: nothing is aligned, filled or guessed.
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -66,12 +66,17 @@ def column(x: ArrayLike, name: str) -> Array:
     if type(x) is np.ndarray:
         array: Array = x
     else:
+        if (
+            str(getattr(x, "dtype", "")) == "torch.bfloat16"
+        ):  # NumPy has no such type: float32 holds all of it
+            x = cast("Any", x).float()
         try:
             array = np.asarray(x)
         except (RuntimeError, TypeError, ValueError) as error:
             raise TypeError(f"{name}: got {type(x).__name__}, which NumPy cannot read: {error}") from error
     if array.ndim != 1:
-        hint = f"; for the second class take {name}[:, 1]" if array.ndim == 2 and array.shape[1] == 2 else ""
+        is_score = name in ("score", "p", "a", "b") and array.ndim == 2 and array.shape[1] == 2
+        hint = f"; for the second class take {name}[:, 1]" if is_score else ""
         raise ValueError(f"{name}: got shape {array.shape}, need one dimension{hint}")
     return array
 

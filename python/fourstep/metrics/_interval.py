@@ -16,6 +16,10 @@ from fractions import Fraction
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import numpy as np
+
+from fourstep import _core, exact_math
+from fourstep._runtime import execution
 from fourstep.metrics._inputs import choice, number
 
 if TYPE_CHECKING:
@@ -30,7 +34,7 @@ def level(ci: float, name: str = "ci") -> float:
     """Check the level of an interval."""
     if not number(ci):
         raise TypeError(f"{name}: got {ci!r}, need a level such as 0.95")
-    if not 0 < ci < 1:
+    if not 0 < ci < 1 or 1 + ci == 2:
         raise ValueError(f"{name}: got {ci!r}, need a level between 0 and 1, such as 0.95")
     return float(ci)
 
@@ -87,9 +91,7 @@ def _plain(auc: float, se: float, level: float) -> tuple[float, float]:
 def _logit(auc: float, se: float, level: float) -> tuple[float, float]:
     if not 0 < auc < 1:
         return auc, auc
-    middle, reach = math.log(auc / (1 - auc)), quantile(level) * se / (auc * (1 - auc))
-    return _sigmoid(middle - reach), _sigmoid(middle + reach)
-
-
-def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+    middle, reach = exact_math.log(auc / (1 - auc)), quantile(level) * se / (auc * (1 - auc))
+    ends = np.empty(2)
+    _core.elementary("sigmoid", np.array([middle - reach, middle + reach]), ends, execution())
+    return float(ends[0]), float(ends[1])

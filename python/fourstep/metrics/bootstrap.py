@@ -118,6 +118,8 @@ def bootstrap(
     takes_groups = "groups" in _arguments(metric)
     if groups is not None and unit == "row" and not takes_groups:
         raise TypeError("groups: this metric has no such argument; unit='group' draws by them")
+    if "ci" in options:
+        raise TypeError("ci: the level of the interval of a bootstrap is level=")
     with limited(threads):
         if metric is gauc and unit == "group":
             return grouped(
@@ -138,7 +140,10 @@ def bootstrap(
             got = _aucs(y, score, groups if unit == "group" else None, replicates, seed, **options)
         else:
             once = partial(metric, **options)
-            got = _called(once, y, score, sample_weight, groups, takes_groups, unit, replicates, seed)
+            drop_nan = options.get("nan") == "drop"
+            got = _called(
+                once, y, score, sample_weight, groups, takes_groups, unit, drop_nan, replicates, seed
+            )
     return _with_interval(value, metric, got, level)
 
 
@@ -204,10 +209,11 @@ def _called(
     groups: ArrayLike | None,
     takes_groups: bool,
     unit: str,
+    drop_nan: bool,
     n: int,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Call a metric for each replicate."""
+    """Call a metric for each replicate. Rows of NaN that are dropped are not drawn."""
     same_index({"y": y, "score": score, "sample_weight": sample_weight, "groups": groups})
     labels = column(y, "y")
     columns = {"score": np.asarray(score)}
@@ -217,6 +223,9 @@ def _called(
         columns["groups"] = as_integers(groups)[0]
     for name, values in columns.items():
         same_length(labels, values, name)
+    if drop_nan and columns["score"].dtype.kind == "f":
+        there = ~np.isnan(columns["score"])
+        labels, columns = labels[there], {name: values[there] for name, values in columns.items()}
     ids = columns.pop("groups", None)
     scores = columns.pop("score")
     members: list[Array] = []

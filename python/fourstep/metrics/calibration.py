@@ -17,7 +17,7 @@ import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._counts import Order, count, edges, number_of_bins, order
+from fourstep.metrics._counts import Order, count, edges, edges_of_order, number_of_bins, order
 from fourstep.metrics._inputs import Array, Rows, choice, number, rows
 from fourstep.metrics._nan import taken
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, undefined
@@ -222,6 +222,12 @@ def _positive(name: str, value: float) -> float:
 
 def _curve(rows: Rows, p: ArrayLike, bins: int, strategy: str) -> CalibrationCurve:
     choice("strategy", strategy, BINS)
+    if rows.weight is None:
+        ordered = order(rows)
+        starts = (
+            edges_of_order(ordered, bins) if strategy == "quantile" else _width_edges(p, rows.score, bins)
+        )
+        return _binned_in_order(ordered, starts)
     starts = edges(count(rows), bins) if strategy == "quantile" else _width_edges(p, rows.score, bins)
     return _binned(rows, starts)
 

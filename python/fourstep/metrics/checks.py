@@ -150,7 +150,7 @@ def check(
     normal scores
         Noted: Φ(Δ/√(σ₊² + σ₋²)), where Δ = mean₊ − mean₋ is the class gap, and how far AUC is from it.
     constant
-        score + `constant`, in the type of the scores, wins and ties the same pairs.
+        score + `constant`, in the type of the scores (of integers in float64), wins and ties the same pairs.
     ranks, map …
         So does the rank of the score, a strictly increasing map without rounding; and so does each map of yours.
     negation
@@ -171,8 +171,9 @@ def check(
         A strictly increasing function of an array of scores, which it gets in their own type, read-only; or several
         by name.
     constant
-        What is added, finite, in the type of the scores: in float32 1e-9 + 1 is 1, and ties with 2e-9 + 1. None: 1, and
-        ties that it makes are noted, as most float32 scores have some; those of a constant of yours warn.
+        What is added, finite, in the type of the scores (integers as float64): in float32 1e-9 + 1 is 1, and ties with
+        2e-9 + 1. None: 1, and ties that it makes are noted, as most float32 scores have some; those of a constant of
+        yours warn.
     rates
         Shares of the negatives to draw, each in (0, 1).
     kept

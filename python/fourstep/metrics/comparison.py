@@ -188,16 +188,13 @@ def compare(
         gaucs: dict[str, Score] = {}
         more: dict[str, Difference] = {}
         if groups is not None:
-            ids = groups
             if pairs.dropped:
-                stays = ~np.logical_or.reduce([_missing(c) for c in columns])
-                ids, columns = (
-                    np.asarray(groups)[stays],
-                    [Rows(c.y[stays], c.score[stays], None) for c in columns],
-                )
+                # A row that is NaN in one score is left out of all; its group stays in the list of groups.
+                missing = np.logical_or.reduce([_missing(c) for c in columns])
+                columns = [_without(c, missing) for c in columns]
             for name, column in zip(names, columns, strict=True):
                 gaucs[name] = grouped(
-                    column.y, column.score, ids, group_weight=group_weight, one_class=one_class,
+                    column.y, column.score, groups, group_weight=group_weight, one_class=one_class,
                     min_rows=min_rows, ci=level, nan=nan, replicates=n, seed=seed,
                 )  # fmt: skip
             more = {
@@ -223,6 +220,15 @@ def _missing(column: Rows) -> NDArray[np.bool_]:
     if column.score.dtype.kind != "f":
         return np.zeros(len(column.score), np.bool_)
     return np.isnan(column.score)
+
+
+def _without(column: Rows, missing: NDArray[np.bool_]) -> Rows:
+    score = column.score
+    if (
+        score.dtype.kind != "f"
+    ):  # NaN needs a float, which holds the ranks of integers that it would not hold themselves
+        score = np.unique(score, return_inverse=True)[1].astype(np.float64)
+    return Rows(column.y, np.where(missing, np.array(np.nan, score.dtype), score), None)
 
 
 def _paired(base: Score, other: Score, level: float) -> Difference | None:

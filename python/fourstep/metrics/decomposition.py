@@ -63,7 +63,7 @@ class Decomposition:
             ("between groups", self.between, self.between_share, self.between_pairs),
         )
         cells = [
-            (name, "-" if math.isnan(auc) else f"{auc:.6f}", f"{share:.2%}", _count(n))
+            (name, "-" if math.isnan(auc) else f"{auc:.6f}", f"{100 * share:.4g} %", _count(n))
             for name, auc, share, n in lines
         ]
         notes = [f"{plural(self.groups, 'group')}, {self.groups_with_pairs:,} with both classes"]
@@ -140,9 +140,9 @@ def decompose(
     >>> p = [0.7, 0.8, 0.9, 0.1, 0.2, 0.15]
     >>> fs.metrics.decompose(y, p, ["ann", "ann", "ann", "bob", "bob", "bob"])
     pairs           AUC       share    number
-    all             0.555556  100.00%  9
-    within groups   0.250000  44.44%   4
-    between groups  0.800000  55.56%   5
+    all             0.555556  100 %    9
+    within groups   0.250000  44.44 %  4
+    between groups  0.800000  55.56 %  5
     2 groups, 2 with both classes
     """
     check_on_undefined(on_undefined)

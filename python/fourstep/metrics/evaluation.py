@@ -95,7 +95,8 @@ def evaluate(
     clip, base_rate, negative_sampling_rate
         As for `logloss` and `ne`.
     ci
-        Level of the intervals of ``auc`` and ``gauc``, such as 0.95.
+        Level of the intervals of ``auc`` (DeLong's; none with weights or a single row of a class, which ``notes`` says)
+        and ``gauc``, such as 0.95.
     on_undefined
         What a metric is that has no value, as there is one class only or no group is left: ``"nan"``, with one warning
         for all of them; ``"raise"``; or a number.
@@ -133,8 +134,8 @@ def evaluate(
     prevalence                   0.500000
     AUC                          0.777778
     gAUC                         1.000000   by impressions, 2 groups kept, 0 dropped
-    AUC of pairs within groups   1.000000   44.44% of pairs
-    AUC of pairs between groups  0.600000   55.56% of pairs
+    AUC of pairs within groups   1.000000   44.44 % of pairs
+    AUC of pairs between groups  0.600000   55.56 % of pairs
     average precision            0.805556
     KS                           0.666667
     class gap                    1.500000   1.273 standard deviations
@@ -149,7 +150,7 @@ def evaluate(
     actual 0                2            1
     actual 1                1            2
     <BLANKLINE>
-    no logloss, ne, brier, ...: scores outside [0, 1] are no probabilities: 2.5 at index 0 (4 such of 6 rows)
+    no logloss, ne, brier, ...: scores outside [0, 1] are no probabilities: 2.5 at index 0 (4 such of 6 rows); ...
     AUC does not compare across tasks: ...
     """
     check_on_undefined(on_undefined)
@@ -158,7 +159,7 @@ def evaluate(
     kept = losses._rate("negative_sampling_rate", negative_sampling_rate, below_one=False)
     limit, most = losses._limit(score, clip, from_logits), number_of_bins(bins)
     ci = None if ci is None else level(ci)
-    # No metric warns by itself: the draft does, once.
+    # What has no value does not warn by itself: the draft does, once.
     quiet = math.nan if on_undefined == "nan" else on_undefined
     with limited(threads):
         others = {"groups": groups, "position": position, "time": time}
@@ -166,6 +167,11 @@ def evaluate(
         draft = _Draft(data)
         ordered = data.sort()
         draft.add(compute.by_order(data, ordered, draft.counts, ci, quiet))
+        if ci is not None and draft.values["auc"].ci is None:
+            draft.notes.append(
+                "auc has no interval: DeLong's is for rows without weights, two of each class at least; bootstrap()"
+                " has one"
+            )
         if groups is not None:
             parts = compute.by_group(
                 data,
@@ -282,6 +288,9 @@ class _Draft:
             if name not in self.absent and not (name in asked and self.values[name] is None)
         ]
         found = dict.fromkeys(names, _one_class(positives, negatives))
+        ne = self.values["ne"]
+        if "ne" not in found and ne is not None and math.isnan(ne):
+            found["ne"] = "the weight of a class is next to nothing, so the base rate has no entropy"
         for name, slices in (("gauc", "group"), ("position_auc", "position")):
             mean = self.values[name]
             if mean is None or (mean.groups_kept and not math.isnan(mean)):
@@ -296,7 +305,7 @@ class _Draft:
         return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in why.items())
 
     def report(self) -> Report:
-        if self.values["auc"] < 0.5:
+        if self.values["auc"] < 0.5 and "auc" not in self.absent:
             self.warnings.append("AUC is below 0.5: is the label or the score upside down?")
         said = {"warnings": tuple(self.warnings), "notes": tuple(self.notes), "absent": self.absent}
         data = {"counts": self.counts, "dropped": self.data.dropped, "_rows": self.data.rows}

@@ -119,8 +119,8 @@ class Report:
             yield "class gap", gap.gap, f"{gap.standardised:.4g} standard deviations"
         if name == "gAUC" and self.decomposition is not None:
             parts = self.decomposition
-            yield "AUC of pairs within groups", parts.within, f"{parts.within_share:.2%} of pairs"
-            yield "AUC of pairs between groups", parts.between, f"{parts.between_share:.2%} of pairs"
+            yield "AUC of pairs within groups", parts.within, f"{100 * parts.within_share:.4g} % of pairs"
+            yield "AUC of pairs between groups", parts.between, f"{100 * parts.between_share:.4g} % of pairs"
 
     def _title(self) -> str:
         counts = ", ".join(plural(self.counts[name], name[:-1]) for name in ("positives", "negatives"))

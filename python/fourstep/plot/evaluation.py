@@ -1,6 +1,6 @@
 """Pictures of metrics: ROC and PR with bands, thresholds, scores by label, calibration, gAUC by size, blends.
 
-Bands come from the binomial distribution of the rates, at no cost beside the curve: `Band` says which.
+Bands come from the rates and the rows of each class, at no cost beside the curve: `Band` says which.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -141,8 +142,8 @@ def measured(
 
     found, old = report(p), None if compare is None else frame.numbers(compare)
     paired = None
-    if compare is not None and compare != score and w is None and min(np.bincount(y)) > 1:
-        both = {compare: frame.numbers(compare), score: p}
+    if compare is not None and old is not None and compare != score and w is None and min(np.bincount(y)) > 1:
+        both = {compare: old, score: p}
         paired = metrics.compare(both, y, settings["groups"], group_weight=WEIGHT)
     return Evaluation(
         score=score,
@@ -195,6 +196,9 @@ def _slices(frame: Frame, name: str) -> Any:
     codes, distinct = _not_null(frame, name, factor.codes), len(factor.texts)
     if frame.column(name).kind == "date":
         return frame[name].astype("datetime64[D]")
+    days = _days(factor.texts)
+    if days is not None:
+        return days[codes]
     if distinct > MOST_SLICES:
         raise DataError(
             f"{frame.name}: column {name!r} has {distinct:,} values, need slices: at most {MOST_SLICES:,}; cut moments to"
@@ -206,6 +210,16 @@ def _slices(frame: Frame, name: str) -> Any:
     except (ValueError, OverflowError):
         return texts[codes]
     return numbers[codes] if (numbers.astype(str) == texts).all() else texts[codes]  # 007 is no 7
+
+
+def _days(texts: Sequence[str]) -> Any:
+    """Return the days of moments, which a CSV file holds as texts; None for anything else."""
+    if not all(len(text) > len("2024-05-01") for text in texts):
+        return None
+    try:
+        return np.asarray(texts).astype("datetime64[s]").astype("datetime64[D]")
+    except ValueError:
+        return None
 
 
 def _certain_and_wrong(y: Labels, p: Floats, w: Floats | None) -> int:
@@ -266,10 +280,10 @@ def print_evaluation(found: Evaluation, stream: TextIO | None = None) -> None:
             f"log loss: {wrong} certain and wrong (p is 0 or 1): infinite but for the clip at ε", file=stream
         )
     flatters = ", the best on these rows, which flatters" if found.threshold_from == "these rows" else ""
-    print(
-        f"F1 at threshold {figures['threshold']:.4f}{flatters}; base rate {figures['base_rate']:.4f}",
-        file=stream,
-    )
+    at = f"{figures['threshold']:.4f}"
+    if found.other is not None and found.other.confusion is not None:
+        at = f"{at} ({found.score}) and {found.other.confusion.threshold:.4f} ({found.compare})"
+    print(f"F1 at threshold {at}{flatters}; base rate {figures['base_rate']:.4f}", file=stream)
     _print_calibration(figures["calibration"], stream)
 
 
@@ -300,6 +314,8 @@ def _print_side_by_side(found: Evaluation, stream: TextIO) -> None:
     ]
     head = ("metric", found.score, found.compare, "difference", "95 % interval" if intervals else "")
     print_table(f"{found.report.counts['rows']:,} rows", head, rows, stream)
+    if not intervals:
+        print("no intervals of the differences: they are for two scores of rows without weights", file=stream)
     for name, report in ((found.score, found.report), (found.compare, found.other)):
         for text in report.warnings:
             print(f"warning: {name}: {text}", file=stream)

@@ -7,7 +7,7 @@
 /// Smaller buffers have nothing to gain.
 const LEAST: usize = 4 << 20;
 
-/// `n` items of the default value.
+/// `n` items of one value.
 pub(crate) fn filled<T: Copy>(n: usize, value: T) -> Vec<T> {
     let mut items = with_capacity(n);
     items.resize(n, value);
@@ -21,7 +21,8 @@ pub(crate) fn with_capacity<T>(n: usize) -> Vec<T> {
     items
 }
 
-/// `n` items of the default value; of integers the system has fresh zeros, which threads that touch them first map together.
+/// `n` integers of 0, of which the system has fresh ones: threads that touch them first map them together. (Other items are
+/// written here, before the advice: for these there is [`filled`].)
 pub(crate) fn zeros<T: Copy + Default>(n: usize) -> Vec<T> {
     let items = vec![T::default(); n];
     advise(&items);

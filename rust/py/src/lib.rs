@@ -3,7 +3,7 @@
 //! Every function takes its arrays in place and, last, `exec`: the tuple of `fourstep._runtime.execution()`.
 //!
 //! NumPy arrays are borrowed (`arrays`), which is safe. torch's tensors are not: `pointers` takes their addresses from
-//! DLPack's C table, checks all that can be checked, and makes slices of them. It is unsafe room 3, after the core's
+//! DLPack's C table, checks all that can be checked, and makes slices of them. It is unsafe room 4, after the core's
 //! `isa` and `pool`; `tensors` builds the step on it.
 #![deny(unsafe_code)]
 

@@ -388,6 +388,9 @@ pub(crate) fn metrics_placements<'py>(
     exec: ExecArgs,
 ) -> PyResult<Bound<'py, PyArray1<u64>>> {
     let (exec, nan, held) = (resolve(exec)?, nan_policy(nan)?, Held::new(y, None)?);
+    if nan == Nan::Drop {
+        return Err(unknown("nan", "drop", "raise, lowest: each row has a placement"));
+    }
     with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
         let rows = held.rows(scores)?;
         let got = py.detach(|| placement::placements(&exec, &rows, nan)).map_err(|e| value_error(&e))?;

@@ -1,4 +1,4 @@
-//! Tensors by address. This is unsafe room 3: the memory of another library, as DLPack describes it.
+//! Tensors by address. This is unsafe room 4: the memory of another library, as DLPack describes it.
 //!
 //! torch publishes a C table (`torch.Tensor.__dlpack_c_exchange_api__`) with a function that says where a tensor lies,
 //! in some 15 ns and without an allocation. Everything else about a tensor is checked here, at every step: that it is in

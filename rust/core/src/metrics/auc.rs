@@ -340,8 +340,8 @@ impl<M: Member> Classes<M> {
         counts: &[Counts],
     ) -> Self {
         let (p, n) = total(counts);
-        let mut positives = pages::zeros(p as usize);
-        let mut negatives = pages::zeros(n as usize);
+        let fresh = |n| if M::IS_KEY { pages::zeros(n) } else { pages::filled(n, M::default()) };
+        let (mut positives, mut negatives) = (fresh(p as usize), fresh(n as usize));
         let (mut free_p, mut free_n) = (&mut positives[..], &mut negatives[..]);
         let mut pieces: Vec<_> = counts
             .iter()

@@ -399,17 +399,17 @@ impl Simple {
     }
 }
 
-/// How many positives a group has, and where the first of them are.
+/// How many positives a group has, and where the first of them are; those behind them share the last place.
 struct Positives {
     count: usize,
-    places: [usize; FEW_POSITIVES],
+    places: [usize; FEW_POSITIVES + 1],
 }
 
 impl Positives {
     /// Of labels 0 and 1: eight at a time, as most words hold no positive.
     #[inline(always)]
     fn of(labels: &[u8]) -> Self {
-        let mut found = Self { count: 0, places: [0; FEW_POSITIVES] };
+        let mut found = Self { count: 0, places: [0; FEW_POSITIVES + 1] };
         let (words, rest) = labels.as_chunks::<8>();
         for (i, word) in words.iter().enumerate() {
             let mut bits = u64::from_le_bytes(*word);
@@ -426,7 +426,7 @@ impl Positives {
 
     #[inline(always)]
     fn push(&mut self, place: usize) {
-        self.places[self.count % FEW_POSITIVES] = place;
+        self.places[self.count.min(FEW_POSITIVES)] = place;
         self.count += 1;
     }
 }
@@ -532,10 +532,10 @@ impl<M: Member> Source<M> for &[Packed<M::Key>] {
     #[inline(always)]
     fn simple(&self, rows: Range<usize>) -> Option<Simple> {
         let rows = &self[rows];
-        let (mut positives, mut out) = (Positives { count: 0, places: [0; FEW_POSITIVES] }, 0);
+        let (mut positives, mut out) = (Positives { count: 0, places: [0; FEW_POSITIVES + 1] }, 0);
         for (i, row) in rows.iter().enumerate() {
             // Without a branch: the next place is written each time, and stays where there is a positive.
-            positives.places[positives.count % FEW_POSITIVES] = i;
+            positives.places[positives.count.min(FEW_POSITIVES)] = i;
             positives.count += (row.word & 1) as usize;
             out |= row.word & 2;
         }
@@ -760,6 +760,29 @@ mod tests {
         let results: Vec<Gauc> = results.into_iter().map(|r| r.unwrap_or_else(|e| panic!("{e}"))).collect();
         assert!(results.windows(2).all(|w| same(&w[0], &w[1])), "the same on every level and thread count");
         results[0].clone()
+    }
+
+    #[test]
+    fn around_the_number_of_positives_that_are_compared_one_by_one() {
+        for positives in FEW_POSITIVES - 1..=FEW_POSITIVES + 1 {
+            for rows_of_group in [positives + 1, 35, 60] {
+                let n = 4 * rows_of_group;
+                // Positives first in a group, ids not sorted.
+                let labels: Vec<u8> = (0..n).map(|i| u8::from(i / 4 < positives)).collect();
+                let scores: Vec<f32> = noise(n).map(|x| (x % 50) as f32).collect();
+                let ids: Vec<i64> = (0..n as i64).map(|i| (3 * i) % 4).collect();
+                let rows = Rows { labels: &labels, scores: &scores, weights: None };
+                let got = check(&rows, Groups::Signed(&ids), &OPTIONS);
+                for (g, group) in got.groups.iter().enumerate() {
+                    let members: Vec<usize> = (0..n).filter(|&i| ids[i] == g as i64).collect();
+                    let labels: Vec<u8> = members.iter().map(|&i| labels[i]).collect();
+                    let scores: Vec<f32> = members.iter().map(|&i| scores[i]).collect();
+                    let rows = Rows { labels: &labels, scores: &scores, weights: None };
+                    let want = auc(&executions().next().unwrap(), &rows, Nan::Raise).unwrap().pairs;
+                    assert_eq!(group.pairs, want, "{positives} of {rows_of_group} rows, group {g}");
+                }
+            }
+        }
     }
 
     #[test]

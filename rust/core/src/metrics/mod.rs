@@ -128,7 +128,7 @@ impl fmt::Display for MetricError {
             }
             Self::Nan(found) => write!(
                 f,
-                "score: {found}, need numbers; nan='drop' leaves such rows out, nan='lowest' ranks them below -inf"
+                "score: {found}, need numbers; where there is nan=, 'drop' leaves such rows out and 'lowest' ranks them below -inf"
             ),
             Self::AllNan(rows) => write!(f, "score: all {rows} rows are NaN or of weight 0: none is left"),
             Self::Weight(found) => write!(f, "sample_weight: {found}, need finite weights >= 0"),

@@ -17,7 +17,7 @@
 //! labels.
 //!
 //! Stretches are of equal width between two quantiles of M, so that a few scores far away do not widen them all. Where most
-//! of M is crowded into few stretches all the same, both classes are sorted instead: no input is slow.
+//! of M is crowded into few stretches all the same, or many rows look into such, both classes are sorted instead.
 
 use super::ROWS;
 use super::auc::{Pairs, Rows};
@@ -60,6 +60,9 @@ const TAIL: usize = 256;
 /// A stretch of more members than this is crowded.
 const CROWD: u32 = 16;
 
+/// Rows of which it is seen whether they look into crowds.
+const SAMPLE: usize = 1024;
+
 /// Whether this file's way may be the faster one for so many rows of a rare and another class.
 fn suits(exec: &Exec, rare: u64, others: u64) -> bool {
     let rows = rare + others;
@@ -77,7 +80,7 @@ pub(crate) fn pairs<S: Score>(
         return None;
     }
     let table = table(exec, rows, counts.0 < counts.1, drop_nan);
-    (!table.is_crowded()).then(|| table.pairs(exec, rows, counts))
+    (!table.is_crowded(rows.scores)).then(|| table.pairs(exec, rows, counts))
 }
 
 /// The steps of the ROC curve, where positives are rare and not crowded. `dropped` rows are NaN and do not count.
@@ -92,7 +95,7 @@ pub(crate) fn steps<S: Score>(
         return None;
     }
     let table = table(exec, rows, true, dropped > 0);
-    (!table.is_crowded()).then(|| table.steps(exec, rows, counts, dropped))
+    (!table.is_crowded(rows.scores)).then(|| table.steps(exec, rows, counts, dropped))
 }
 
 /// The same, for any rows that have a positive.
@@ -183,11 +186,17 @@ impl<K: Key> Table<K> {
         Self { members, of_positives, least, shift, stretches }
     }
 
-    /// Whether a quarter of the members share a stretch with many that are not equal to them.
-    fn is_crowded(&self) -> bool {
-        let crowds = self.stretches.windows(2).map(|s| (s[1].before - s[0].before, s[0].ties));
-        let crowded: u64 = crowds.filter(|&(n, ties)| n > CROWD && n > ties).map(|(n, _)| u64::from(n)).sum();
-        4 * crowded > self.members.len() as u64
+    /// Whether a quarter of the members, or of a sample of the rows, are in stretches that hold many of unequal members.
+    fn is_crowded<S: Score<Key = K>>(&self, scores: &[S]) -> bool {
+        let crowd = |i: usize| {
+            let (here, after) = (self.stretches[i], self.stretches[i + 1]);
+            let n = after.before - here.before;
+            if n > CROWD && n > here.ties { n as usize } else { 0 }
+        };
+        let members: usize = (0..self.stretches.len() - 1).map(crowd).sum();
+        let sample = scores.iter().step_by(scores.len().div_ceil(SAMPLE));
+        let rows = sample.clone().filter(|s| crowd(self.stretch(s.key()) as usize) > 0).count();
+        4 * members > self.members.len() || 4 * rows > sample.len()
     }
 
     /// The stretch of a key.
@@ -195,7 +204,8 @@ impl<K: Key> Table<K> {
     fn stretch(&self, key: K) -> u32 {
         let (wide, last) = (key.wide(), self.stretches.len() as u64 - 2);
         let above = wide.saturating_sub(self.least) >> self.shift;
-        (above + 1).min(last) as u32 * u32::from(wide >= self.least)
+        // 1 is added last: above may be the largest number.
+        (above.min(last - 1) + 1) as u32 * u32::from(wide >= self.least)
     }
 
     /// Looks up a block of keys; of fewer, the rest is what it was.
@@ -217,7 +227,8 @@ impl<K: Key> Table<K> {
             let [here, after] = &self.stretches[at[i] as usize..at[i] as usize + 2] else { return };
             let inside = &self.members[here.before as usize..after.before as usize];
             let below = inside.partition_point(|&m| m < keys[i]);
-            let equal = inside[below..].partition_point(|&m| m == keys[i]);
+            let ties = inside.get(below) == Some(&keys[i]);
+            let equal = if ties { inside[below..].partition_point(|&m| m == keys[i]) } else { 0 };
             (places.below[i], places.equal[i]) = (here.before + below as u32, equal as u32);
         }
     }
@@ -435,6 +446,14 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_key_is_above_all() {
+        // Members next to 0, so that stretches are single keys, and a row of the largest one.
+        let scores = [0u64, 1, 2, 3, u64::MAX, u64::MAX, 1, 2];
+        check(&[1, 1, 1, 0, 0, 0, 0, 1], &scores);
+        check(&[0, 1, 1, 0, 1, 0, 0, 1], &scores);
+    }
+
+    #[test]
     fn across_pieces_of_rows() {
         let n = 2 * ROWS + 17;
         let labels: Vec<u8> = noise(n).map(|x| u8::from(x % 97 == 0)).collect();
@@ -452,16 +471,22 @@ mod tests {
         let exec = executions().next().unwrap();
         let of = |members: Vec<f64>| Table::new(&exec, members.into_iter().map(Score::key).collect(), true);
         let even = |n: usize| (0..n).map(move |i| 1.0 + i as f64 / n as f64);
-        assert!(!of(even(5000).collect()).is_crowded(), "spread evenly");
-        assert!(!of(vec![0.5; 5000]).is_crowded(), "all equal");
-        assert!(!of((0..5000).map(|i| f64::from(1 + i % 100)).collect()).is_crowded(), "a hundred values");
-        assert!(!of(even(5000).chain([-1e300, 1e300]).collect()).is_crowded(), "two far away");
+        let rows = [1.0f64, 1.25, 1.5, 1.75];
+        assert!(!of(even(5000).collect()).is_crowded(&rows), "spread evenly");
+        assert!(!of(vec![0.5; 5000]).is_crowded(&rows), "all equal");
+        assert!(!of((0..5000).map(|i| f64::from(1 + i % 100)).collect()).is_crowded(&rows), "a hundred values");
+        assert!(!of(even(5000).chain([-1e300, 1e300]).collect()).is_crowded(&rows), "two far away");
         assert!(
-            !of(vec![0.5; 5000].into_iter().chain([-1e300, 1e300]).collect()).is_crowded(),
+            !of(vec![0.5; 5000].into_iter().chain([-1e300, 1e300]).collect()).is_crowded(&rows),
             "ties, two far away"
         );
         let far = (1..1000).map(|i| f64::from_bits((1023 + i) << 52));
-        assert!(of(even(5000).chain(far).collect()).is_crowded(), "a thousand powers of two");
+        assert!(of(even(5000).chain(far).collect()).is_crowded(&rows), "a thousand powers of two");
+        // A fifth of the members side by side, and all rows among them.
+        let near = (0..1000).map(|i| 2.0 + f64::from(i) * f64::EPSILON);
+        let table = of(even(4000).chain(near).collect());
+        assert!(!table.is_crowded(&rows), "a small crowd that nobody looks into");
+        assert!(table.is_crowded(&[2.0f64 + 5.0 * f64::EPSILON; 8]), "and one that all do");
     }
 
     proptest! {

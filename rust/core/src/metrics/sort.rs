@@ -26,12 +26,15 @@ use crate::pool;
 pub trait Item: Copy + Default + Send + Sync {
     /// The type of its key.
     type Key: Key;
+    /// Whether it is an integer and nothing else.
+    const IS_KEY: bool = false;
     /// What it is sorted by.
     fn key(&self) -> Self::Key;
 }
 
 impl<K: Key> Item for K {
     type Key = K;
+    const IS_KEY: bool = true;
     #[inline(always)]
     fn key(&self) -> K {
         *self
@@ -54,7 +57,7 @@ pub fn sort<T: Item>(exec: &Exec, items: &mut [T]) {
     if items.len() <= SMALL {
         return items.sort_unstable_by_key(T::key);
     }
-    let mut scratch = pages::zeros(items.len());
+    let mut scratch = if T::IS_KEY { pages::zeros(items.len()) } else { pages::filled(items.len(), T::default()) };
     sort_with(exec, items, &mut scratch);
 }
 
