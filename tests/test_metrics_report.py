@@ -545,7 +545,7 @@ def test_threads_change_no_bit() -> None:
 
 def test_what_a_review_found() -> None:
     """Cases in which the report and the function parted."""
-    y, p = [0, 1, 0, 1, 1, 0], [0.1, 0.5, 0.2, 0.9, 0.3, 0.4]
+    y, p = [0, 1, 0, 1, 1, 0], [0.1, 0.5, 0.4, 0.9, 0.3, 0.4]
     with pytest.warns(metrics.UndefinedMetricWarning):
         tiny = metrics.evaluate([0, 1, 0], [0.1, 0.5, 0.2], sample_weight=[1, 1e-30, 1])
     assert tiny.ne is None or math.isnan(tiny.ne), "a class whose weight is next to nothing has no entropy"
