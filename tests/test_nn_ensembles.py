@@ -310,7 +310,7 @@ def test_fit_is_the_loop_written_out_and_calls_after_each_step() -> None:
         (
             lambda: nn.SquaredError().forward(np.ones(2), np.array([1, np.nan])),
             ValueError,
-            r"target: the value at index \(1,\) is nan",
+            "target: 1 values are not finite, the first is nan at index 1",
         ),
     ],
 )
