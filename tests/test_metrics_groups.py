@@ -293,8 +293,8 @@ def test_interval_covers() -> None:
     inside = 0
     for _ in range(100):
         values = rng.random(60)  # their mean is ½
-        means = _resample.means_over_groups(values[None], np.ones(60), 1000, 0)
-        interval, _ = _resample.percentiles(means[0], 0.9)
+        means = _resample.means_over_groups(values, np.ones(60), 1000, 0)
+        interval, _ = _resample.percentiles(means, 0.9)
         inside += interval[0] <= 0.5 <= interval[1]
     assert 80 <= inside <= 98
 

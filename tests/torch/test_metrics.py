@@ -211,3 +211,12 @@ def test_numpy_is_read_in_place() -> None:
 
     z = torch.arange(5.0)
     assert np.shares_memory(_array([z]), z.numpy())
+
+
+def test_calling_the_metric_mixes_no_dtypes_either() -> None:
+    """A call sets the states aside, so that each batch is looked at alone: the sum of them is refused."""
+    metric = AUC()
+    metric(torch.tensor([0.1, 0.9]), torch.tensor([0, 1]))
+    metric(torch.tensor([2**24, 2**24 + 1]), torch.tensor([0, 1]))
+    with pytest.raises(TypeError, match=r"AUC: preds: got torch.int64 after torch.float32, need one dtype"):
+        metric.compute()

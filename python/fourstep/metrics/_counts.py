@@ -13,14 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from operator import index
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
-from fourstep.metrics._inputs import Array, Rows
+from fourstep.metrics._inputs import Array, Rows, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -159,13 +158,7 @@ def product_error(*sizes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def number_of_bins(bins: int) -> int:
     """Refuse what is no number of bins."""
-    try:
-        n = index(bins)
-    except TypeError:
-        raise TypeError(f"bins: got {bins!r}, need a whole number") from None
-    if not 1 <= n <= 1_000_000:
-        raise ValueError(f"bins: got {n}, need 1 to 1000000")
-    return n
+    return whole("bins", bins, 1, 1_000_000)
 
 
 def edges(counts: Counts, bins: int) -> Array:

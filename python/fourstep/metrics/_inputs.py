@@ -8,6 +8,7 @@ column of numbers is refused: nothing is aligned, filled or guessed.
 from __future__ import annotations
 
 from numbers import Real
+from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -107,6 +108,17 @@ def choice(name: str, value: Any, options: tuple[str, ...]) -> None:
 def number(value: Any) -> bool:
     """Whether this is a real number, of Python or NumPy, and no bool."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def whole(name: str, value: Any, least: int, most: int, need: str = "") -> int:
+    """Refuse what is no whole number from `least` to `most`; `need` says so in other words."""
+    try:
+        n = index(value)
+    except TypeError:
+        raise TypeError(f"{name}: got {value!r}, need a whole number") from None
+    if not least <= n <= most:
+        raise ValueError(f"{name}: got {n}, need {need or f'{least} to {most}'}")
+    return n
 
 
 def same_length(labels: Array, other: Array, name: str) -> None:

@@ -32,23 +32,22 @@ def percentiles(replicates: NDArray[np.float64], level: float) -> tuple[tuple[fl
 def means_over_groups(
     values: NDArray[np.float64], weights: NDArray[np.float64], n: int, seed: int
 ) -> NDArray[np.float64]:
-    """Return n replicates of the weighted mean over groups, shape (k, n), of values of shape (k, groups).
+    """Return n replicates of the weighted mean over groups; none for fewer than two groups.
 
-    A group of weight 0 does not exist; for fewer than two groups there is no replicate, shape (k, 0).
+    A group of weight 0 does not exist.
     """
-    weights = weights / max(
-        weights.max(initial=0.0), np.finfo(np.float64).tiny
-    )  # sums of huge ones would overflow
+    largest = max(weights.max(initial=0.0), np.finfo(np.float64).tiny)
+    weights = weights / largest  # sums of huge ones would overflow
     exists = weights > 0
-    values, weights = values[:, exists], weights[exists]
+    values, weights = values[exists], weights[exists]
     groups = len(weights)
     if groups < 2:
-        return np.empty((len(values), 0))
+        return np.empty(0)
     products = values * weights
-    means = np.empty((len(values), n))
+    means = np.empty(n)
     for b in range(n):
         drawn = _core.metrics_draws(seed, b, groups)
-        means[:, b] = products[:, drawn].sum(axis=1) / weights[drawn].sum()
+        means[b] = products[drawn].sum() / weights[drawn].sum()
     return means
 
 

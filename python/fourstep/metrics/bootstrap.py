@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import warnings
 from functools import partial
-from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +13,7 @@ from fourstep import _core
 from fourstep._runtime import execution, limited
 from fourstep.metrics import _interval, _resample
 from fourstep.metrics._groups import as_integers
-from fourstep.metrics._inputs import Array, choice, column, rows, same_index, same_length
+from fourstep.metrics._inputs import Array, choice, column, rows, same_index, same_length, whole
 from fourstep.metrics._nan import NAN
 from fourstep.metrics._order import keys
 from fourstep.metrics.ranking import auc, gauc, grouped
@@ -108,7 +107,7 @@ def bootstrap(
     >>> [round(x, 3) for x in fs.metrics.bootstrap(fs.metrics.gauc, y, p, user, unit="group").ci]
     [0.702, 0.811]
     """
-    replicates, seed = _whole("n", n, 2, 10**9), _whole("seed", seed, 0, 2**64 - 1)
+    replicates, seed = whole("n", n, 2, 10**9), whole("seed", seed, 0, 2**64 - 1)
     level = _interval.level(level, "level")
     choice("unit", unit, ("row", "group"))
     if not callable(metric):
@@ -180,7 +179,6 @@ def _aucs(
     """Count the replicates of AUC along the falling scores; nan where a class is missing."""
     choice("nan", nan, NAN)
     labels, scores, _ = rows(y, score, None, pos_label, extra=("groups", groups))
-    _few_enough(len(labels), "rows")
     if groups is None:
         got = _core.metrics_bootstrap(labels, scores, None, 0, nan, n, seed, execution())
     else:
@@ -256,18 +254,3 @@ def _arguments(metric: Callable[..., float]) -> set[str]:
         return set(inspect.signature(metric).parameters)
     except (TypeError, ValueError):  # of a compiled function
         return set()
-
-
-def _few_enough(n: int, what: str) -> None:
-    if n >= 2**32:
-        raise ValueError(f"bootstrap draws from fewer than 2^32 {what}, got {n}")
-
-
-def _whole(name: str, value: int, least: int, most: int) -> int:
-    try:
-        whole = index(value)
-    except TypeError:
-        raise TypeError(f"{name}: got {value!r}, need a whole number") from None
-    if not least <= whole <= most:
-        raise ValueError(f"{name}: got {whole}, need {least} to {most}")
-    return whole

@@ -14,7 +14,6 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import index
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -25,7 +24,7 @@ from fourstep._runtime import execution, limited
 from fourstep._table import table
 from fourstep.metrics import _interval
 from fourstep.metrics._counts import Counts, Steps, count, steps
-from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, rows, same_length
+from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, rows, same_length, whole
 from fourstep.metrics._order import keys
 from fourstep.metrics.score import MetricWarning, Score, plural
 
@@ -239,7 +238,7 @@ def check(
     choice("nan", nan, ("raise", "drop"))
     maps = _maps(map)
     shares = [_between("rates", rate) for rate in rates]
-    wide, start = _between("level", level), _seed(seed)
+    wide, start = _between("level", level), whole("seed", seed, 0, 2**128 - 1, "0 to 2^128 - 1")
     added = 1.0 if constant is None else _finite("constant", constant)
     with limited(threads):
         data, dropped, mine = _prepared(y, score, kept, pos_label, nan)
@@ -318,16 +317,6 @@ def _finite(name: str, value: Any) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{name}: got {value!r}, need a finite number")
     return float(value)
-
-
-def _seed(seed: Any) -> int:
-    try:
-        start = index(seed)
-    except TypeError:
-        raise TypeError(f"seed: got {seed!r}, need a whole number") from None
-    if not 0 <= start < 2**128:
-        raise ValueError(f"seed: got {start}, need 0 to 2^128 - 1")
-    return start
 
 
 def _prepared(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from operator import index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +13,7 @@ from fourstep.metrics import _interval, _partial, _resample
 from fourstep.metrics._counts import Steps, steps
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
-from fourstep.metrics._inputs import Array, Rows, choice, column, ready, rows, same_length
+from fourstep.metrics._inputs import Array, Rows, choice, column, ready, rows, same_length, whole
 from fourstep.metrics._interval import CiMethod, IntervalOf
 from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics.score import (
@@ -339,7 +338,7 @@ def grouped(
     choice("one_class", one_class, ("drop", "half", "raise"))
     choice("nan", nan, NAN)
     level = None if ci is None else _interval.level(ci)
-    least = _min_rows(min_rows)
+    least = whole("min_rows", min_rows, 0, 2**63 - 1, "0 or more")
     with limited(threads):
         labels, scores, weights = rows(y, score, sample_weight, pos_label, extra=("groups", groups))
         names = None
@@ -379,8 +378,8 @@ def grouped(
         if omega is None:
             row_weights = _resample.row_weights(Rows(labels, scores, weights), nan)
             omega = _resample.weights_by_name(named, by_group, labels, row_weights, ids, groups is None)
-        kept_aucs = by_group["auc"][None, by_group["kept"]]
-        means = _resample.means_over_groups(kept_aucs, omega[by_group["kept"]], replicates, seed)[0]
+        kept_aucs = by_group["auc"][by_group["kept"]]
+        means = _resample.means_over_groups(kept_aucs, omega[by_group["kept"]], replicates, seed)
         if len(means):
             interval, error = _resample.percentiles(means, level)
         elif value is not None:
@@ -415,16 +414,6 @@ def grouped(
         se=error,
         replicates=means,
     )
-
-
-def _min_rows(min_rows: int) -> int:
-    try:
-        least = index(min_rows)
-    except TypeError:
-        raise TypeError(f"min_rows: got {min_rows!r}, need a whole number") from None
-    if not 0 <= least < 2**63:
-        raise ValueError(f"min_rows: got {least}, need 0 or more")
-    return least
 
 
 def _offsets(offsets: ArrayLike | None) -> NDArray[np.int64]:

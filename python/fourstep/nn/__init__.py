@@ -50,14 +50,23 @@ from fourstep.nn.dropout import Dropout
 from fourstep.nn.early_stopping import EarlyStopping
 from fourstep.nn.embedding import Embedding, FieldEmbedding
 from fourstep.nn.embedding_bag import EmbeddingBag
-from fourstep.nn.ensembles import SWA, Bagging, Boosting, Snapshots, SquaredError, update_batch_norm
+from fourstep.nn.ensembles import SWA, Bagging, Boosting, Snapshots, update_batch_norm
 from fourstep.nn.factorization import FMInteraction
 from fourstep.nn.fitting import fit
 from fourstep.nn.flatten import Flatten
 from fourstep.nn.gradients import GradientError, check_gradients
 from fourstep.nn.layer_norm import LayerNorm
 from fourstep.nn.linear import Linear
-from fourstep.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, Loss, MSELoss
+from fourstep.nn.losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    L1Loss,
+    Loss,
+    MSELoss,
+    SquaredError,
+)
 from fourstep.nn.minibatches import batches
 from fourstep.nn.module import Module
 from fourstep.nn.monte_carlo import MonteCarlo, mc_predict

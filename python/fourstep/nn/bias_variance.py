@@ -19,9 +19,9 @@ from fourstep._table import table
 from fourstep.nn import _check
 from fourstep.nn.activations import Tanh
 from fourstep.nn.containers import Sequential
-from fourstep.nn.ensembles import SquaredError
 from fourstep.nn.fitting import fit
 from fourstep.nn.linear import Linear
+from fourstep.nn.losses import SquaredError
 from fourstep.nn.module import Array, Module
 
 

@@ -196,35 +196,6 @@ class Boosting:
         return total
 
 
-class SquaredError(Loss):
-    """½·(prediction − target)²: the derivative is the residual itself. What boosting fits its stages by.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fourstep import nn
-    >>> loss = nn.SquaredError(reduction="sum")
-    >>> loss.forward(np.array([1.0, 4.0]), np.array([1.0, 2.0])), loss.backward().tolist()
-    (2.0, [0.0, 2.0])
-    """
-
-    def _check_target(self, label: str, target: Array) -> None:
-        if not np.isfinite(target).all():
-            first = tuple(int(i) for i in np.argwhere(~np.isfinite(target))[0])
-            raise ValueError(
-                f"{label}: target: the value at index {first} is {target[first]}, need finite ones"
-            )
-
-    def _terms(self, prediction: Array, target: Array) -> Array:
-        gap: Array = prediction - target
-        gap *= gap
-        gap /= 2
-        return gap
-
-    def _gradient(self, prediction: Array, target: Array, out: Array) -> None:
-        np.subtract(prediction, target, out=out)
-
-
 class Snapshots:
     """The states of one model at several times of its training; the prediction is the mean of their outputs.
 

@@ -442,6 +442,25 @@ class MSELoss(Loss):
         out *= 2
 
 
+class SquaredError(MSELoss):
+    """Half of the squared error: ½·(x − t)², whose derivative is the residual itself. What boosting fits its stages by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fourstep import nn
+    >>> loss = nn.SquaredError(reduction="sum")
+    >>> loss.forward(np.array([1.0, 4.0]), np.array([1.0, 2.0])), loss.backward().tolist()
+    (2.0, [0.0, 2.0])
+    """
+
+    def _terms(self, prediction: Array, target: Array) -> Array:
+        return np.asarray(super()._terms(prediction, target) / 2)
+
+    def _gradient(self, prediction: Array, target: Array, out: Array) -> None:
+        np.subtract(prediction, target, out=out)
+
+
 class L1Loss(Loss):
     """Absolute error: |x − t|, with the derivative sign(x − t), which is 0 where they are equal.
 

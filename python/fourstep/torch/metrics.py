@@ -85,12 +85,24 @@ class _Ranking(Metric):
 
     def compute(self) -> torch.Tensor:
         """Return the metric of all rows, a float64 tensor of shape ()."""
+        self._refuse_dtypes(getattr(self, self._states["preds"]))
         rows = {name: _array(getattr(self, state)) for name, state in self._states.items()}
         y, score, weight = rows.pop("target"), rows.pop("preds"), rows.pop("sample_weight")
         value = type(self)._metric(
             y, score, sample_weight=weight if len(weight) else None, **rows, **self.options
         )
         return torch.tensor(float(value), dtype=torch.float64, device=self.device)
+
+    def _refuse_dtypes(self, preds: Any) -> None:
+        """Refuse predictions of several dtypes, which would tie once they are put together.
+
+        Calling the metric sets its states aside, so that `update` sees one batch alone: hence once more in `compute`.
+        """
+        dtypes = list(dict.fromkeys(tensor.dtype for tensor in preds)) if isinstance(preds, list) else []
+        if len(dtypes) > 1:
+            raise TypeError(
+                f"{type(self).__name__}: preds: got {dtypes[1]} after {dtypes[0]}, need one dtype"
+            )
 
     def _keep(self, **batch: Any) -> None:
         who, preds = type(self).__name__, batch["preds"]
@@ -104,8 +116,7 @@ class _Ranking(Metric):
                     f"{who}: {name}: got shape {tuple(tensor.shape)}, need {tuple(preds.shape)}, that of preds"
                 )
         before, weights = getattr(self, self._states["preds"]), getattr(self, self._states["sample_weight"])
-        if before and before[-1].dtype != preds.dtype:
-            raise TypeError(f"{who}: preds: got {preds.dtype} after {before[-1].dtype}, need one dtype")
+        self._refuse_dtypes([*before[-1:], preds])
         if before and bool(weights) != (batch["sample_weight"] is not None):
             got = "some, and earlier batches none" if not weights else "none, and earlier batches some"
             raise ValueError(f"{who}: sample_weight: got {got}; need it for all rows or for none")

@@ -434,6 +434,7 @@ pub(crate) fn metrics_bootstrap<'py>(
     let unit_of = unit_of.as_ref().map(|u| elements(u, "groups")).transpose()?;
     with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
         let rows = held.rows(scores)?;
+        few_enough(scores.len())?;
         let got = py.detach(|| {
             let steps = steps::steps(&exec, &rows, nan)?;
             let units = if unit_of.is_none() { (steps.positives + steps.negatives) as usize } else { units };
@@ -445,7 +446,21 @@ pub(crate) fn metrics_bootstrap<'py>(
 
 /// The places that one replicate of the bootstrap draws, as many as there are.
 #[pyfunction]
-pub(crate) fn metrics_draws(py: Python<'_>, seed: u64, replicate: u64, places: usize) -> Bound<'_, PyArray1<i64>> {
+pub(crate) fn metrics_draws(
+    py: Python<'_>,
+    seed: u64,
+    replicate: u64,
+    places: usize,
+) -> PyResult<Bound<'_, PyArray1<i64>>> {
+    few_enough(places)?;
     let draws = bootstrap::Draws::new(seed, replicate, places);
-    (0..places as u64).map(|i| draws.place(i) as i64).collect::<Vec<_>>().into_pyarray(py)
+    let drawn = py.detach(|| (0..places as u64).map(|i| draws.place(i) as i64).collect::<Vec<_>>());
+    Ok(drawn.into_pyarray(py))
+}
+
+fn few_enough(places: usize) -> PyResult<()> {
+    if u32::try_from(places).is_ok() {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!("bootstrap draws from fewer than 2^32 rows or groups, got {places}")))
 }

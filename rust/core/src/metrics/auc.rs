@@ -21,7 +21,6 @@ use super::weight::{self, Unit};
 use super::{Found, MetricError, ROWS};
 use crate::exec::Exec;
 use crate::isa::Kernel;
-use crate::pages;
 use crate::pool;
 
 /// What happens to a row whose score is NaN.
@@ -340,8 +339,7 @@ impl<M: Member> Classes<M> {
         counts: &[Counts],
     ) -> Self {
         let (p, n) = total(counts);
-        let fresh = |n| if M::IS_KEY { pages::zeros(n) } else { pages::filled(n, M::default()) };
-        let (mut positives, mut negatives) = (fresh(p as usize), fresh(n as usize));
+        let (mut positives, mut negatives) = (sort::fresh(p as usize), sort::fresh(n as usize));
         let (mut free_p, mut free_n) = (&mut positives[..], &mut negatives[..]);
         let mut pieces: Vec<_> = counts
             .iter()

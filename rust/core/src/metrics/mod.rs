@@ -11,6 +11,7 @@
 //! | `rank` | where keys stand among a few sorted ones |
 //! | [`auc`] | pairs of a positive and a negative, counted |
 //! | [`gauc`] | the same by group |
+//! | `source` | where the rows of groups lie |
 //! | [`curve`] | the ROC curve |
 //! | [`steps`] | the ROC curve at the positives' scores, from which most follows |
 //! | [`placement`] | where a row stands in the other class: the variance of AUC |
@@ -36,6 +37,7 @@ pub mod placement;
 mod rank;
 pub mod ratio;
 pub mod sort;
+mod source;
 pub mod steps;
 pub mod weight;
 

@@ -32,19 +32,21 @@ use crate::pool;
 /// At least so many of the others for each one of the minority, else both classes are sorted.
 const RARE: u64 = 8;
 
-/// Not more than so many of the minority, of which there is one in [`Stretch::before`] for each.
+/// Not more than so many of the minority, which are counted in 32 bits.
 const MOST: u64 = 1 << 31;
 
 /// Fewer rows than this are sorted: the table would cost more. (Tests that set the serial threshold to 0 want all of it.)
-fn least(exec: &Exec) -> usize {
+fn fewest_rows(exec: &Exec) -> usize {
     if exec.serial_below == 0 { 0 } else { 1 << 15 }
 }
 
-/// Stretches of keys for each member of the minority, up to 2^[`STRETCHES`].
+/// Stretches of keys for each member of the minority.
 const SPREAD: u64 = 8;
+
+/// But not more than 2^20, 12 MB for 32-bit keys: looks into a larger table wait longer than a search takes.
 const STRETCHES: u32 = 20;
 
-/// Of more members than this the table has [`LARGE`] bits, and rows are grouped before they look.
+/// Of more members than this rows are grouped before they look, and there may be 2^22.
 const MANY: usize = 1 << 19;
 const LARGE: u32 = 22;
 
@@ -66,7 +68,7 @@ const SAMPLE: usize = 1024;
 /// Whether this file's way may be the faster one for so many rows of a rare and another class.
 fn suits(exec: &Exec, rare: u64, others: u64) -> bool {
     let rows = rare + others;
-    rare > 0 && rare <= MOST && rare * RARE <= others && rows >= least(exec) as u64
+    rare > 0 && rare <= MOST && rare * RARE <= others && rows >= fewest_rows(exec) as u64
 }
 
 /// The pairs of (positives, negatives), where one class is rare and not crowded; with `drop_nan` rows of NaN do not count.

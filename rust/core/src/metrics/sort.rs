@@ -57,8 +57,13 @@ pub fn sort<T: Item>(exec: &Exec, items: &mut [T]) {
     if items.len() <= SMALL {
         return items.sort_unstable_by_key(T::key);
     }
-    let mut scratch = if T::IS_KEY { pages::zeros(items.len()) } else { pages::filled(items.len(), T::default()) };
+    let mut scratch = fresh(items.len());
     sort_with(exec, items, &mut scratch);
+}
+
+/// `n` items to be written.
+pub(crate) fn fresh<T: Item>(n: usize) -> Vec<T> {
+    if T::IS_KEY { pages::zeros(n) } else { pages::filled(n, T::default()) }
 }
 
 /// Sorts `items`, using `scratch` of the same length.
