@@ -26,12 +26,13 @@ __all__ = [
     "metrics_draws",
     "metrics_gauc",
     "metrics_labels",
-    "metrics_loss",
+    "metrics_losses",
     "metrics_order",
     "metrics_placement_products",
     "metrics_placements",
     "metrics_roc",
     "metrics_steps",
+    "metrics_total",
     "nadam_mu_product",
     "pow",
     "power",
@@ -107,14 +108,14 @@ def metrics_confusion(
     threshold: float,
     exec: Exec,
 ) -> tuple[tuple[int, int, int, int], tuple[float, float, float, float]]: ...
-def metrics_loss(
+def metrics_losses(
     y: NDArray[np.uint8],
     p: NDArray[np.float32] | NDArray[np.float64],
     sample_weight: NDArray[np.float64] | None,
-    loss: str,
-    constant: float,
+    losses: Sequence[tuple[str, float]],
     exec: Exec,
-) -> tuple[float, float | None, int, int, int, int | None]: ...
+) -> list[tuple[float, float | None, float | None, int, int, int, int | None]]: ...
+def metrics_total(terms: NDArray[np.float64]) -> float: ...
 
 _Steps: TypeAlias = tuple[
     NDArray[Any],
@@ -134,11 +135,9 @@ def metrics_steps(
     nan: str,
     exec: Exec,
 ) -> _Steps: ...
-def metrics_order(
-    y: NDArray[np.uint8], score: NDArray[Any], exec: Exec
-) -> tuple[NDArray[Any], NDArray[Any], _Steps]: ...
+def metrics_order(y: NDArray[np.uint8], score: NDArray[Any], exec: Exec) -> tuple[NDArray[Any], _Steps]: ...
 def metrics_buckets(
-    positives: NDArray[Any], negatives: NDArray[Any], span: float, bound: float
+    p: NDArray[Any], thresholds: NDArray[Any], tp: NDArray[np.uint64], span: float, bound: float
 ) -> tuple[NDArray[np.float64], NDArray[np.uint64]]: ...
 def metrics_placements(
     y: NDArray[np.uint8], score: NDArray[Any], nan: str, exec: Exec

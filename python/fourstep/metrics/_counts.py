@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -88,11 +88,17 @@ class Steps(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Scores of both classes, rising, and the steps: one sort for many questions. No weights, no NaN."""
+    """All scores, rising, and the steps: one sort for many questions. No weights, no NaN."""
 
-    positives: Array
-    negatives: Array
+    scores: Array
     steps: Steps
+
+    def below(self, values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Count the rows below each of some rising values, and the positives among them."""
+        rows = np.searchsorted(self.scores, values, side="left")
+        tp = np.concatenate([np.zeros(1, np.uint64), self.steps.tp])
+        above = len(self.steps.tp) - np.searchsorted(self.steps.thresholds[::-1], values, side="left")
+        return rows, self.steps.positives - tp[above].astype(np.intp)
 
 
 def count(rows: Rows, *, corners: bool = False) -> Counts:
@@ -124,9 +130,9 @@ def _there(rows: Rows) -> Rows:
 
 
 def order(rows: Rows) -> Order:
-    """Sort both classes; rows have no weights, and NaN scores are an error."""
-    of_positives, of_negatives, found = _core.metrics_order(rows.y, rows.score, execution())
-    return Order(of_positives, of_negatives, Steps(*found[:6], shift=0, sums=found[7]))
+    """Sort all rows; they have no weights, and NaN scores are an error."""
+    scores, found = _core.metrics_order(rows.y, rows.score, execution())
+    return Order(scores, Steps(*found[:6], shift=0, sums=found[7]))
 
 
 def _shift(rows: Rows, positives: int, negatives: int) -> int:
@@ -184,23 +190,18 @@ def edges(counts: Counts, bins: int) -> Array:
 
 
 def edges_of_order(ordered: Order, bins: int) -> Array:
-    """Return the edges of `edges` from sorted classes."""
-    classes = (ordered.positives, ordered.negatives)
-    all_of_it = sum(map(len, classes))
+    """Return the edges of `edges` from sorted scores."""
+    scores, n = ordered.scores, len(ordered.scores)
 
-    def twice_the_middle(value: Any) -> int:
-        return sum(int(np.searchsorted(x, value, side)) for x in classes for side in SIDES)
+    def twice_the_middle(i: int) -> int:
+        return sum(int(np.searchsorted(scores, scores[i], side)) for side in SIDES)
 
-    def first(x: Array, k: int) -> int:
-        return _first(len(x), lambda i: twice_the_middle(x[i]) * bins >= 2 * k * all_of_it)
+    def start(k: int) -> int:
+        """Return the first row whose middle is at or above k/bins."""
+        return _first(n, lambda i: twice_the_middle(i) * bins >= 2 * k * n)
 
-    def start(k: int) -> Any:
-        """Return the lowest value whose middle is at or above k/bins; none is None."""
-        found = [x[first(x, k) :][:1] for x in classes]
-        return min((x[0] for x in found if len(x)), default=None)
-
-    lowest = min(x[0] for x in classes if len(x))
-    return np.array(sorted({start(k) for k in range(1, bins)} - {None, lowest}), classes[0].dtype)
+    starts = [scores[i] for i in map(start, range(1, bins)) if i < n]
+    return np.array(sorted(set(starts) - {scores[0]}), scores.dtype)
 
 
 def _first(n: int, holds: Callable[[int], bool]) -> int:

@@ -26,6 +26,7 @@ from fourstep.metrics._counts import Order, count, edges, edges_of_order, order,
 from fourstep.metrics._groups import as_integers
 from fourstep.metrics._inputs import Array, Rows, same_index, same_length
 from fourstep.metrics._inputs import rows as checked_rows
+from fourstep.metrics._means import mean, means
 from fourstep.metrics._nan import Nan
 from fourstep.metrics.calibration import (
     MAX_RELATIVE_ERROR,
@@ -85,7 +86,7 @@ def check(
     if weights is None and nan == "raise":
         return Checked(given, given, None, {}, 0)  # the sort refuses NaN
     if weights is not None:  # a bad weight is named before it is compared with 0
-        _core.metrics_loss(labels, np.zeros(len(labels)), weights, "prediction", 0.0, execution())
+        mean(labels, np.zeros(len(labels)), weights)
     exists = np.ones(len(labels), bool) if weights is None else weights > 0
     missing = np.isnan(scores) & exists if scores.dtype.kind == "f" else np.zeros(len(labels), bool)
     there = exists & ~missing if nan == "drop" else exists
@@ -201,12 +202,19 @@ def by_loss(
     loss, values = "log", p
     if from_logits:
         loss, values = "logits", score if score.dtype.kind == "f" else score.astype(np.float64)
-    mean, _, n, positives, infinite, first = _core.metrics_loss(y, values, weight, loss, limit, execution())
-    counts = losses._counts(n, positives) | ({"infinite": infinite} if infinite else {})
+    if from_logits:
+        log, (squares, predicted) = (
+            mean(y, values, weight, loss, limit),
+            means(y, p, weight, "brier", "prediction"),
+        )
+    else:
+        log, squares, predicted = means(y, p, weight, (loss, limit), "brier", "prediction")
+    counts = losses._counts(log.rows, log.positives)
+    infinite = {"infinite": log.infinite} if log.infinite else {}
     base = None if base_rate is None else losses._rate("base_rate", base_rate, below_one=True)
     entropy = losses._entropy_of(y, weight, taken) if base is None else losses._entropy(base)
     if negative_sampling_rate == 1.0 and entropy:
-        normalised = Score(mean / entropy, "ne", counts=counts)
+        normalised = Score(log.value / entropy, "ne", counts=counts | infinite)
     else:
         normalised = losses.ne(
             y,
@@ -219,11 +227,11 @@ def by_loss(
             on_undefined=on_undefined,
         )
     return ByLoss(
-        Score(mean, "logloss", counts=counts),
+        Score(log.value, "logloss", counts=counts | infinite),
         normalised,
-        losses.brier(y, p, sample_weight=weight),
-        losses.calibration_ratio(y, p, sample_weight=weight, on_undefined=on_undefined),
-        first,
+        Score(squares.value, "brier", counts=counts),
+        losses._calibration_ratio(predicted, on_undefined),
+        log.first_infinite,
     )
 
 
@@ -237,8 +245,8 @@ def probabilities(data: Checked, ordered: Order | None, from_logits: bool) -> tu
         p = np.empty_like(logits)
         _core.elementary("sigmoid", logits, p, execution())
         return p, ""
-    ends = [score] if ordered is None else [x[[0, -1]] for x in ordered[:2] if len(x)]
-    if min(x.min() for x in ends) < 0 or max(x.max() for x in ends) > 1:
+    ends = score if ordered is None else ordered.scores[[0, -1]]
+    if ends.min() < 0 or ends.max() > 1:
         wrong = np.flatnonzero((score < 0) | (score > 1))
         at = int(wrong[0] if data.place is None else data.place[wrong[0]])
         return None, (

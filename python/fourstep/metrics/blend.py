@@ -25,6 +25,7 @@ from fourstep.metrics._inputs import (
     same_index,
     same_length,
 )
+from fourstep.metrics._means import mean
 from fourstep.metrics._nan import taken
 from fourstep.metrics.losses import _entropy, _entropy_of, _logits, _rate
 from fourstep.metrics.ranking import GroupWeight, OneClass, _one_class, gauc
@@ -338,10 +339,10 @@ class _Sweep:
         loss = "log"
         if self.sampled != 1.0:
             p, loss = _logits(p, 0.0) + exact_math.log(self.sampled), "logits"
-        mean, _, _, _, infinite, _ = _core.metrics_loss(self.y, p, self.weight, loss, 0.0, execution())
-        if infinite:
-            self.infinite.append((a, infinite))
-        return mean / self.entropy if self.entropy else None
+        found = mean(self.y, p, self.weight, loss)
+        if found.infinite:
+            self.infinite.append((a, found.infinite))
+        return found.value / self.entropy if self.entropy else None
 
 
 class _Groups(NamedTuple):

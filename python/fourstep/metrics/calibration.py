@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from fourstep import _core
-from fourstep._runtime import execution
 from fourstep.metrics._counts import Order, count, edges, edges_of_order, number_of_bins, order
 from fourstep.metrics._inputs import Array, Rows, choice, number, rows
+from fourstep.metrics._means import mean, mean_of
 from fourstep.metrics._nan import taken
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, undefined
 
@@ -189,16 +189,16 @@ def bucket_error(
 
 
 def _bucket_error(ordered: Order, span: float, bound: float, on_undefined: OnUndefined) -> Score:
-    errors, sizes = _core.metrics_buckets(ordered.positives, ordered.negatives, span, bound)
+    scores, (thresholds, tp, *_) = ordered
+    errors, sizes = _core.metrics_buckets(scores, thresholds, tp, span, bound)
     counted = int(sizes.sum())
     if counted:
         value = math.fsum((sizes * errors).tolist()) / counted
     else:
         value = undefined("bucket_error", "no bucket has enough rows", on_undefined, stacklevel=4)
-    positives, negatives = len(ordered.positives), len(ordered.negatives)
-    rows = positives + negatives
-    counts = {"rows": rows, "positives": positives, "negatives": negatives, "buckets": len(sizes)}
-    return Score(value, "bucket_error", counts=counts, dropped={"rows": rows - counted})
+    positives, negatives = ordered.steps.positives, ordered.steps.negatives
+    counts = {"rows": len(scores), "positives": positives, "negatives": negatives, "buckets": len(sizes)}
+    return Score(value, "bucket_error", counts=counts, dropped={"rows": len(scores) - counted})
 
 
 def _probabilities(y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None, pos_label: Any) -> Rows:
@@ -209,7 +209,7 @@ def _probabilities(y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None, 
 
 def _mean(rows: Rows, values: Array) -> float:
     """Return the weighted mean of values in [0, 1], rounded once."""
-    return _core.metrics_loss(rows.y, values, rows.weight, "prediction", 0.0, execution())[0]
+    return mean(rows.y, values, rows.weight).value
 
 
 def _positive(name: str, value: float) -> float:
@@ -233,16 +233,16 @@ def _curve(rows: Rows, p: ArrayLike, bins: int, strategy: str) -> CalibrationCur
 
 
 def _binned_in_order(ordered: Order, starts: Array) -> CalibrationCurve:
-    """Do the same with sorted classes, where a bin is a piece of each."""
-    classes = (ordered.positives, ordered.negatives)
-    limits = [[0, *np.searchsorted(x, starts, side="left").tolist(), len(x)] for x in classes]
-    rows, table = sum(map(len, classes)), []
-    for (p, p_end), (n, n_end) in zip(*map(pairwise, limits), strict=True):
-        size = p_end - p + n_end - n
+    """Do the same with sorted scores, where a bin is a piece of them."""
+    scores, below = ordered.scores, ordered.below(starts)
+    rows, positives = (
+        [0, *some.tolist(), n] for some, n in zip(below, (len(scores), ordered.steps.positives), strict=True)
+    )
+    table = []
+    for (start, end), (found, found_end) in zip(pairwise(rows), pairwise(positives), strict=True):
+        size = end - start
         if size:
-            scores = np.concatenate([classes[0][p:p_end], classes[1][n:n_end]])
-            predicted = _mean(Rows(np.zeros(size, np.uint8), scores, None), scores)
-            table.append((predicted, (p_end - p) / size, size / rows))
+            table.append((mean_of(scores[start:end]), (found_end - found) / size, size / len(scores)))
     return CalibrationCurve(*np.array(table).T)
 
 

@@ -25,6 +25,7 @@ from fourstep._table import table
 from fourstep.metrics import _interval
 from fourstep.metrics._counts import Counts, Steps, count, steps
 from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, rows, same_length, whole
+from fourstep.metrics._means import mean_of
 from fourstep.metrics._order import keys
 from fourstep.metrics.score import MetricWarning, Score, plural
 
@@ -372,12 +373,6 @@ def _pairs(y: Array, score: Array) -> tuple[int, int, int]:
     return 2 * below + tied, tied, pairs
 
 
-def _mean(x: NDArray[np.float64]) -> float:
-    """Return the mean of numbers in [0, 1], rounded once: any order gives the same bits."""
-    zeros = np.zeros(len(x), np.uint8)
-    return _core.metrics_loss(zeros, np.ascontiguousarray(x), None, "prediction", 0.0, execution())[0]
-
-
 def _area(data: _Data, seed: int) -> Check:
     doubled = _trapezoids(data.counts)
     values: dict[str, Any] = {"area": doubled / (2 * data.pairs), "auc": data.auc}
@@ -438,8 +433,8 @@ def _normal(data: _Data) -> Check:
         return Check("normal scores", "noted", f"no normal scores: {why}", {"normal_auc": None})
     x = (x - low) / (high - low)
     classes = [x[data.y == label] for label in (1, 0)]
-    means = [_mean(each) for each in classes]
-    spread = math.sqrt(sum(_mean((each - m) ** 2) for each, m in zip(classes, means, strict=True)))
+    means = [mean_of(each) for each in classes]
+    spread = math.sqrt(sum(mean_of((each - m) ** 2) for each, m in zip(classes, means, strict=True)))
     gap = means[0] - means[1]
     z = gap / spread if spread else math.copysign(math.inf, gap)
     expected = NormalDist().cdf(z)

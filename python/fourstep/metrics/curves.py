@@ -455,7 +455,7 @@ def _average_precision(counts: Counts) -> float:
     found = np.diff(_whole(counts.tp)).astype(np.float64)
     rising = found > 0
     counts, found = _at(counts, np.flatnonzero(rising)), found[rising]
-    return math.fsum((found * _precision(counts)).tolist()) / counts.positives
+    return _core.metrics_total(found * _precision(counts)) / counts.positives
 
 
 def _at(counts: Counts, points: NDArray[np.intp]) -> Counts:

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fourstep import _core
-from fourstep._runtime import execution
 from fourstep.metrics._counts import Order
 from fourstep.metrics._inputs import Array, Rows
+from fourstep.metrics._means import means
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,36 +56,32 @@ def class_gap(rows: Rows, share: float, ordered: Order | None = None) -> ClassGa
     Scores are moved to [0, 1] first, unless they lie there: t = (s − lowest)/(highest − lowest). The means of t and of
     (t − t̄)² are of exact sums, so the order of the rows changes no bit.
     """
-    classes = _classes(rows, ordered)
-    lowest, highest = min(float(s.min()) for s, _ in classes), max(float(s.max()) for s, _ in classes)
+    ends = rows.score if ordered is None else ordered.scores[[0, -1]]
+    lowest, highest = float(ends.min()), float(ends.max())
     if lowest >= 0.0 and highest <= 1.0:
         lowest, highest = 0.0, 1.0
     width = highest - lowest
     if not math.isfinite(width):
         infinite = not (math.isfinite(lowest) and math.isfinite(highest))
         return "infinite scores have no mean" if infinite else "the scores span more than a float64 holds"
-    moved = lowest != 0.0 or width != 1.0
-    (mean, variance), (other, other_variance) = (
-        _moments((s.astype(np.float64) - lowest) / (width or 1.0) if moved else s, weight)
-        for s, weight in classes
-    )
+    t = rows.score if rows.score.dtype.kind == "f" else rows.score.astype(np.float64)
+    if lowest != 0.0 or width != 1.0:
+        t = (t.astype(np.float64) - lowest) / (width or 1.0)
+    (mean, other), (variance, other_variance) = _moments(rows.y, t, rows.weight)
     gap = (mean - other) * width
     spread = math.sqrt(share * variance + (1.0 - share) * other_variance) * width
     standardised = gap / spread if spread else math.nan
     return ClassGap(lowest + mean * width, lowest + other * width, gap, spread, standardised)
 
 
-def _classes(rows: Rows, ordered: Order | None) -> list[tuple[Array, Floats | None]]:
-    """Return scores and weights of the positives and of the negatives."""
-    if ordered is not None:
-        return [(ordered.positives, None), (ordered.negatives, None)]
-    masks = [rows.y == 1, rows.y == 0]
-    return [(rows.score[of], None if rows.weight is None else rows.weight[of]) for of in masks]
-
-
-def _moments(t: Array, weight: Floats | None) -> tuple[float, float]:
-    """Return mean and variance of values in [0, 1], each rounded once."""
-    t = t if t.dtype.kind == "f" else t.astype(np.float64)
-    labels = np.zeros(len(t), np.uint8)
-    mean = _core.metrics_loss(labels, t, weight, "prediction", 0.0, execution())[0]
-    return mean, _core.metrics_loss(labels, t, weight, "spread", mean, execution())[0]
+def _moments(
+    y: NDArray[np.uint8], t: Array, weight: Floats | None
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the means of values in [0, 1], of positives and of negatives, and their variances, each rounded once."""
+    positives, negatives = means(y, t, weight, "prediction of positives", "prediction of negatives")
+    mean, other = positives.over_positives, negatives.over_negatives
+    assert mean is not None and other is not None, "both classes are there"
+    positives, negatives = means(y, t, weight, ("spread of positives", mean), ("spread of negatives", other))
+    variance, other_variance = positives.over_positives, negatives.over_negatives
+    assert variance is not None and other_variance is not None
+    return (mean, other), (variance, other_variance)

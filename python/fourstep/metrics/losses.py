@@ -11,6 +11,7 @@ import numpy as np
 from fourstep import _core, exact_math
 from fourstep._runtime import execution
 from fourstep.metrics._inputs import Array, number, rows
+from fourstep.metrics._means import Mean, mean
 from fourstep.metrics.score import MetricWarning, OnUndefined, Score, check_on_undefined, plural, undefined
 
 if TYPE_CHECKING:
@@ -78,9 +79,7 @@ def logloss(
     labels, values, weights = rows(y, p, sample_weight, pos_label, name="p", real=True)
     limit = _limit(p, clip, from_logits)
     loss = "logits" if from_logits else "log"
-    mean, _, n, positives, infinite, first = _core.metrics_loss(
-        labels, values, weights, loss, limit, execution()
-    )
+    value, _, _, n, positives, infinite, first = mean(labels, values, weights, loss, limit)
     if infinite:
         warnings.warn(
             f"logloss is inf: {plural(infinite, 'row')} certain and wrong, the first at index {first}; "
@@ -88,7 +87,9 @@ def logloss(
             MetricWarning,
             stacklevel=2,
         )
-    return Score(mean, "logloss", counts=_counts(n, positives) | ({"infinite": infinite} if infinite else {}))
+    return Score(
+        value, "logloss", counts=_counts(n, positives) | ({"infinite": infinite} if infinite else {})
+    )
 
 
 def _limit(p: ArrayLike, clip: Any, from_logits: bool) -> float:
@@ -193,19 +194,17 @@ def ne(
     if kept != 1.0:
         if not from_logits:
             # Outside [0, 1] is an error here, before a logarithm makes NaN of it.
-            _core.metrics_loss(labels, values, weights, "prediction", 0.0, execution())
+            mean(labels, values, weights)
             values, limit = _logits(values, limit), 0.0
         values = np.add(values, exact_math.log(kept), dtype=np.float64)
     loss = "logits" if from_logits or kept != 1.0 else "log"
-    mean, _, n, positives, infinite, first = _core.metrics_loss(
-        labels, values, weights, loss, limit, execution()
-    )
+    loss_of_rows, _, _, n, positives, infinite, first = mean(labels, values, weights, loss, limit)
     entropy = _entropy(base) if base is not None else _entropy_of(labels, weights, _counts(n, positives))
     if entropy == 0.0:
         why = f"it needs both classes or a base_rate, and all rows are of class {int(positives > 0)}"
         value = undefined("ne", why, on_undefined)
     else:
-        value = mean / entropy
+        value = loss_of_rows / entropy
         if infinite:
             warnings.warn(
                 f"ne is inf: {plural(infinite, 'row')} certain and wrong, the first at index {first}; "
@@ -258,7 +257,7 @@ def _share(labels: NDArray[np.uint8], weights: NDArray[np.float64] | None, count
     """Return the share of the positives, or of their weight."""
     if weights is None:
         return counts["positives"] / counts["rows"]
-    return _core.metrics_loss(labels, labels.astype(np.float64), weights, "prediction", 0.0, execution())[0]
+    return mean(labels, labels.astype(np.float64), weights).value
 
 
 def brier(
@@ -282,8 +281,8 @@ def brier(
     0.0625 (brier: 1 positive, 1 negative)
     """
     labels, values, weights = rows(y, p, sample_weight, pos_label, name="p", real=True)
-    mean, _, n, positives, _, _ = _core.metrics_loss(labels, values, weights, "brier", 0.0, execution())
-    return Score(mean, "brier", counts=_counts(n, positives))
+    found = mean(labels, values, weights, "brier")
+    return Score(found.value, "brier", counts=_counts(found.rows, found.positives))
 
 
 def calibration_ratio(
@@ -315,7 +314,11 @@ def calibration_ratio(
     """
     check_on_undefined(on_undefined)
     labels, values, weights = rows(y, p, sample_weight, pos_label, name="p", real=True)
-    _, ratio, n, positives, _, _ = _core.metrics_loss(labels, values, weights, "prediction", 0.0, execution())
+    return _calibration_ratio(mean(labels, values, weights), on_undefined)
+
+
+def _calibration_ratio(predicted: Mean, on_undefined: OnUndefined) -> Score:
+    ratio = predicted.over_positives
     if ratio is None:
         ratio = undefined("calibration_ratio", "there is no positive", on_undefined)
-    return Score(ratio, "calibration_ratio", counts=_counts(n, positives))
+    return Score(ratio, "calibration_ratio", counts=_counts(predicted.rows, predicted.positives))

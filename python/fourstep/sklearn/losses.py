@@ -16,6 +16,7 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.metrics._inputs import ready
+from fourstep.metrics._means import mean
 from fourstep.sklearn import _inputs as check
 from fourstep.sklearn._inputs import Array, InvalidParameterError
 from fourstep.sklearn._targets import Target, default_pos_label, indicators, places, positives, target
@@ -168,7 +169,7 @@ def _fits(classes: Array, proba: Array, labels: ArrayLike | None) -> None:
 
 def _mean(loss: str, labels: NDArray[np.uint8], p: Array, weight: Weight, clip: float = 0.0) -> float:
     labels, p = ready(labels, np.uint8), ready(p, np.float64 if p.dtype.itemsize == 8 else np.float32)
-    return _core.metrics_loss(labels, p, weight, loss, clip, execution())[0]
+    return mean(labels, p, weight, loss, clip).value
 
 
 def _total(weight: Weight, rows: int) -> float:

@@ -29,8 +29,8 @@ mod _core {
     #[pymodule_export]
     use super::metrics::{
         metrics_auc, metrics_bootstrap, metrics_buckets, metrics_confusion, metrics_draws, metrics_gauc,
-        metrics_labels, metrics_loss, metrics_order, metrics_placement_products, metrics_placements, metrics_roc,
-        metrics_steps,
+        metrics_labels, metrics_losses, metrics_order, metrics_placement_products, metrics_placements,
+        metrics_roc, metrics_steps, metrics_total,
     };
     #[pymodule_export]
     use super::norm::{

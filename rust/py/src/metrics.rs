@@ -6,6 +6,7 @@ use fourstep::metrics::bootstrap;
 use fourstep::metrics::bucket;
 use fourstep::metrics::confusion::{self, Cells};
 use fourstep::metrics::curve;
+use fourstep::metrics::exact::Exact;
 use fourstep::metrics::gauc::{self, Fate, GroupWeight, Groups, OneClass, Options};
 use fourstep::metrics::key::Score;
 use fourstep::metrics::label;
@@ -268,34 +269,67 @@ pub(crate) fn metrics_confusion<'py>(
     })
 }
 
-/// `(mean, sum over the positives' weight, rows, positives, rows of infinite loss, the first of them)`; `constant` is the
-/// clip of the log loss, and what a spread is about.
+/// `(mean, sum over the positives' weight, sum over the negatives', rows, positives, rows of infinite loss, the first of them)`.
+type LossOut = (f64, Option<f64>, Option<f64>, u64, u64, u64, Option<usize>);
+
+/// The sum of each of `losses`, in one pass. The number beside its name is the clip of the log loss, and what a spread is about.
 #[pyfunction]
-#[allow(clippy::type_complexity, reason = "a tuple is what Python gets")]
-pub(crate) fn metrics_loss<'py>(
+pub(crate) fn metrics_losses<'py>(
     py: Python<'py>,
     y: &Bound<'py, PyAny>,
     p: &Bound<'py, PyAny>,
     sample_weight: Option<&Bound<'py, PyAny>>,
-    loss: &str,
-    constant: f64,
+    losses: Vec<(String, f64)>,
     exec: ExecArgs,
-) -> PyResult<(f64, Option<f64>, u64, u64, u64, Option<usize>)> {
+) -> PyResult<Vec<LossOut>> {
     let (exec, held) = (resolve(exec)?, Held::new(y, sample_weight)?);
-    let loss = match loss {
-        "log" => Loss::Log { clip: constant },
-        "logits" => Loss::LogOfLogits,
-        "brier" => Loss::Brier,
-        "spread" => Loss::Spread { about: constant },
-        "prediction" => Loss::Prediction,
-        _ => return Err(unknown("loss", loss, "log, logits, brier, spread, prediction")),
+    let named = |(loss, constant): &(String, f64)| {
+        Ok(match loss.as_str() {
+            "log" => Loss::Log { clip: *constant },
+            "logits" if losses.len() == 1 => Loss::LogOfLogits,
+            "brier" => Loss::Brier,
+            "spread" => Loss::Spread { about: *constant },
+            "prediction" => Loss::Prediction,
+            "prediction of negatives" => Loss::PredictionOf { class: 0 },
+            "prediction of positives" => Loss::PredictionOf { class: 1 },
+            "spread of negatives" => Loss::SpreadOf { class: 0, about: *constant },
+            "spread of positives" => Loss::SpreadOf { class: 1, about: *constant },
+            _ => {
+                return Err(unknown(
+                    "losses",
+                    loss,
+                    "log, brier, spread, prediction, of positives, of negatives; or logits alone",
+                ));
+            }
+        })
     };
+    let losses = losses.iter().map(named).collect::<PyResult<Vec<_>>>()?;
     with_elements!(p, "p", [f32, f64], |p| {
         let (labels, weights) = held.of_length(p.len(), "p")?;
         let predictions = Predictions { labels, p, weights };
-        let got = py.detach(|| loss::sum(&exec, &predictions, loss)).map_err(|e| value_error(&e))?;
-        Ok((got.mean(), got.over_positives(), got.rows, got.positives, got.infinite, got.first_infinite))
+        let got = py.detach(|| loss::sums(&exec, &predictions, &losses)).map_err(|e| value_error(&e))?;
+        let out = |s: &loss::Sum| {
+            (s.mean(), s.over_positives(), s.over_negatives(), s.rows, s.positives, s.infinite, s.first_infinite)
+        };
+        Ok(got.iter().map(out).collect())
     })
+}
+
+/// The sum of finite numbers, rounded once.
+#[pyfunction]
+pub(crate) fn metrics_total(py: Python<'_>, terms: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let held = reading::<f64>(terms, "terms")?;
+    let terms = elements(&held, "terms")?;
+    match terms.iter().position(|x| !x.is_finite()) {
+        Some(i) => {
+            Err(PyValueError::new_err(format!("terms: got {} at index {i}, need finite numbers", terms[i])))
+        }
+        None => Ok(py.detach(|| {
+            let mut sum = Exact::new();
+            sum.add_all(terms);
+            sum.value()
+        })),
+    }
 }
 
 /// `(Σ v, Σ v² of positives, Σ v² of negatives, tied pairs)`, v the placements, in halves.
@@ -341,38 +375,41 @@ pub(crate) fn metrics_steps<'py>(
     })
 }
 
-/// `(scores of the positives, of the negatives, both rising, the steps)`.
+/// `(scores, rising, the steps)`.
 #[pyfunction]
 pub(crate) fn metrics_order<'py>(
     py: Python<'py>,
     y: &Bound<'py, PyAny>,
     score: &Bound<'py, PyAny>,
     exec: ExecArgs,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, StepsOut<'py>)> {
+) -> PyResult<(Bound<'py, PyAny>, StepsOut<'py>)> {
     let (exec, held) = (resolve(exec)?, Held::new(y, None)?);
     with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
         let rows = held.rows(scores)?;
         let got = py.detach(|| steps::order(&exec, &rows)).map_err(|e| value_error(&e))?;
-        let [positives, negatives] = [got.positives, got.negatives].map(|class| class.into_pyarray(py).into_any());
         let sums = got.steps.placements();
-        Ok((positives, negatives, steps_out(py, got.steps, Some(sums))))
+        Ok((got.scores.into_pyarray(py).into_any(), steps_out(py, got.steps, Some(sums))))
     })
 }
 
-/// `(errors, rows)` of the buckets of two rising classes of probabilities of one type.
+/// `(errors, rows)` of the buckets of rising probabilities; `thresholds` of the positives, falling, with `tp` at or above each.
 #[pyfunction]
 #[allow(clippy::type_complexity, reason = "two arrays are what Python gets")]
 pub(crate) fn metrics_buckets<'py>(
     py: Python<'py>,
-    positives: &Bound<'py, PyAny>,
-    negatives: &Bound<'py, PyAny>,
+    p: &Bound<'py, PyAny>,
+    thresholds: &Bound<'py, PyAny>,
+    tp: &Bound<'py, PyAny>,
     span: f64,
     bound: f64,
 ) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<u64>>)> {
-    with_elements!(positives, "positives", [f32, f64], |positives| {
-        let held = reading(negatives, "negatives")?;
-        let negatives = elements(&held, "negatives")?;
-        let got = py.detach(|| bucket::buckets(positives, negatives, span, bound));
+    let tp = reading::<u64>(tp, "tp")?;
+    let tp = elements(&tp, "tp")?;
+    with_elements!(p, "p", [f32, f64], |p| {
+        let held = reading(thresholds, "thresholds")?;
+        let thresholds = elements(&held, "thresholds")?;
+        same_length(tp.len(), thresholds.len(), "thresholds")?;
+        let got = py.detach(|| bucket::buckets(p, thresholds, tp, span, bound));
         let (errors, rows): (Vec<f64>, Vec<u64>) = got.iter().map(|b| (b.error, b.rows)).unzip();
         Ok((errors.into_pyarray(py), rows.into_pyarray(py)))
     })

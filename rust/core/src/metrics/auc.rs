@@ -5,15 +5,16 @@
 //!     = Σ_x ( #{negatives below x} + #{negatives up to x} ) / (2·P·N)              integers, and one division
 //! ```
 //!
-//! 1. Split the rows by label, keeping keys alone: no index is sorted and nothing is gathered.
-//! 2. Sort both sides.
-//! 3. Walk up both: for each positive, how many negatives are below it, and up to it.
+//! 1. Few positives, or few negatives, are sorted, and every row looks up where it stands among them ([`super::rank`]).
+//! 2. Otherwise all rows are put in order, each key with its label, and counted as they are walked ([`super::marked`]).
+//! 3. With weights a pair counts w_i·w_j, and "how many negatives" is a sum of integer weights (see [`super::weight`]): rows are
+//!    split by label, both sides are sorted, and walked up together.
 //!
-//! With weights a pair counts w_i·w_j, and "how many negatives" is a sum of integer weights (see [`super::weight`]); the rest
-//! is the same code. Sums are `u64` in a piece and `u128` in all: nothing rounds, overflows, or depends on an order.
-//! What bounds it: memory in step 1, the sort in step 2.
+//! Keys alone are sorted: no index, and nothing is gathered. Sums are `u64` for rows and `u128` for pairs: nothing rounds,
+//! overflows, or depends on an order.
 
 use super::key::{Key, Score};
+use super::marked;
 use super::rank;
 use super::ratio::ratio;
 use super::sort::{self, Item};
@@ -95,21 +96,44 @@ pub fn auc<S: Score>(exec: &Exec, rows: &Rows<'_, S>, nan: Nan) -> Result<Auc, M
     let (positives, negatives) = total(&counts);
     let pairs = match rows.weights {
         None => rank::pairs(exec, rows, (positives, negatives), nan == Nan::Drop)
-            .unwrap_or_else(|| split_and_count::<S, S::Key>(exec, rows, nan, &counts)),
-        Some(_) => split_and_count::<S, Weighted<S::Key>>(exec, rows, nan, &counts),
+            .unwrap_or_else(|| in_order(exec, rows, &counts, left.nan > 0)),
+        Some(_) => {
+            let mut classes = Classes::<Weighted<S::Key>>::split(exec, rows, nan, &counts);
+            classes.settle(exec);
+            classes.pairs(exec)
+        }
     };
     Ok(Auc { pairs, positives, negatives, left })
 }
 
-fn split_and_count<S: Score, M: Member<Key = S::Key>>(
-    exec: &Exec,
-    rows: &Rows<'_, S>,
-    nan: Nan,
-    counts: &[Counts],
-) -> Pairs {
-    let mut classes = Classes::<M>::split(exec, rows, nan, counts);
-    classes.settle(exec);
-    classes.pairs(exec)
+/// The pairs of rows without weights, counted as they are walked in order.
+fn in_order<S: Score>(exec: &Exec, rows: &Rows<'_, S>, counts: &[Counts], drop_nan: bool) -> Pairs {
+    /// Pairs of a run, and its rows.
+    #[derive(Default)]
+    struct Walked {
+        below: u128,
+        tied: u128,
+        positives: u64,
+        negatives: u64,
+    }
+    let walked =
+        marked::fold(exec, rows, counts, drop_nan, &mut marked::nothing(rows), |sum: &mut Walked, bucket, _| {
+            let negatives = sum.negatives;
+            let positives = bucket.each_step(|_, p, tied, below| {
+                sum.below += u128::from(p) * u128::from(negatives + below);
+                sum.tied += u128::from(p) * u128::from(tied);
+            });
+            sum.positives += positives;
+            sum.negatives += bucket.rows() - positives;
+        });
+    let (mut pairs, mut negatives, mut positives) = (Pairs::default(), 0, 0);
+    for run in walked {
+        pairs.below += run.below + u128::from(run.positives) * u128::from(negatives);
+        pairs.tied += run.tied;
+        negatives += run.negatives;
+        positives += run.positives;
+    }
+    Pairs { all: u128::from(positives) * u128::from(negatives), ..pairs }
 }
 
 /// Rows of one piece that count.
@@ -119,6 +143,15 @@ pub(crate) struct Counts {
     negatives: usize,
     pub(crate) nan: usize,
     weightless: usize,
+    /// The least and the largest key, where there are no weights.
+    keys: Option<(u64, u64)>,
+}
+
+/// The least and the largest key of all rows.
+pub(crate) fn range<K: Key>(counts: &[Counts]) -> (K, K) {
+    let ends = counts.iter().filter_map(|c| c.keys).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let (least, most) = ends.unwrap_or_default();
+    (K::narrow(least), K::narrow(most))
 }
 
 pub(crate) fn total(counts: &[Counts]) -> (u64, u64) {
@@ -192,8 +225,14 @@ impl<S: Score> Kernel for Count<'_, S> {
         match weights {
             None => {
                 // Bytes of labels and flags add up in narrow counters, which vectorise; 1024 of them fit 16 bits.
+                let Some(first) = scores.first() else { return counts };
+                let (mut least, mut most) = (first.key(), first.key());
                 for (labels, scores) in labels.chunks(1024).zip(scores.chunks(1024)) {
                     let (mut nans, mut dropped, mut ones) = (0u16, 0u16, 0u16);
+                    for score in scores {
+                        least = least.min(score.key());
+                        most = most.max(score.key());
+                    }
                     for (&label, &score) in labels.iter().zip(scores) {
                         let nan = u16::from(score.is_nan());
                         nans += nan;
@@ -205,6 +244,7 @@ impl<S: Score> Kernel for Count<'_, S> {
                     counts.positives += ones - if drop_nan { dropped } else { 0 };
                     counts.negatives += labels.len() - ones - if drop_nan { nans - dropped } else { 0 };
                 }
+                counts.keys = Some((least.wide(), most.wide()));
             }
             Some(weights) => {
                 for ((&label, &score), &w) in labels.iter().zip(scores).zip(weights) {

@@ -65,6 +65,14 @@ impl Exact {
         self.counters[e] += i128::from(m);
     }
 
+    /// Adds any number of terms.
+    ///
+    /// # Panics
+    /// When one of them is infinite or NaN.
+    pub fn add_all(&mut self, terms: &[f64]) {
+        terms.chunks(BLOCK).for_each(|block| self.add_block(block));
+    }
+
     /// Adds up to 512 terms.
     ///
     /// # Panics
@@ -270,6 +278,10 @@ mod tests {
             let mut blocks = Exact::new();
             blocks.add_block(&near);
             prop_assert_eq!(&blocks, &sum(&near));
+            let many = near.repeat(3);
+            let mut blocks = Exact::new();
+            blocks.add_all(&many);
+            prop_assert_eq!(&blocks, &sum(&many));
         }
 
         #[test]

@@ -17,6 +17,8 @@ pub trait Key: Copy + Ord + Debug + Default + Send + Sync + 'static {
     fn wide(self) -> u64;
     /// The number of these low bits.
     fn narrow(wide: u64) -> Self;
+    /// Which stretch of 2^shift keys it is in, counted from the one that starts at `first`; what is below is in that one.
+    fn stretch(self, first: Self, shift: u32) -> u32;
 }
 
 impl Key for u32 {
@@ -29,6 +31,10 @@ impl Key for u32 {
     fn narrow(wide: u64) -> Self {
         wide as u32
     }
+    #[inline(always)]
+    fn stretch(self, first: Self, shift: u32) -> u32 {
+        self.saturating_sub(first) >> shift
+    }
 }
 
 impl Key for u64 {
@@ -40,6 +46,10 @@ impl Key for u64 {
     #[inline(always)]
     fn narrow(wide: u64) -> Self {
         wide
+    }
+    #[inline(always)]
+    fn stretch(self, first: Self, shift: u32) -> u32 {
+        (self.saturating_sub(first) >> shift).min(u32::MAX.into()) as u32
     }
 }
 

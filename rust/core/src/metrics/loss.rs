@@ -40,6 +40,18 @@ pub enum Loss {
     },
     /// The probabilities themselves.
     Prediction,
+    /// Those of one class, and 0 elsewhere.
+    PredictionOf {
+        /// The label.
+        class: u8,
+    },
+    /// Squares about a number of those of one class, and 0 elsewhere.
+    SpreadOf {
+        /// The label.
+        class: u8,
+        /// The number.
+        about: f64,
+    },
 }
 
 /// Predictions with labels (bytes 0 and 1) and weights if there are any.
@@ -54,7 +66,7 @@ pub struct Predictions<'a, T> {
 }
 
 /// A sum over rows, and what it was computed from.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct Sum {
     sum: Exact,
     total: u128,
@@ -82,6 +94,13 @@ impl Sum {
         (self.positive > 0).then(|| self.sum.over(self.positive))
     }
 
+    /// The sum over the negatives' weight; `None` when that is 0.
+    #[must_use]
+    pub fn over_negatives(&self) -> Option<f64> {
+        let negative = self.total - self.positive;
+        (negative > 0).then(|| self.sum.over(negative))
+    }
+
     fn and(self, that: &Self) -> Self {
         Self {
             sum: self.sum.merged(&that.sum),
@@ -95,15 +114,15 @@ impl Sum {
     }
 }
 
-/// Adds up the loss of all rows.
+/// Adds up losses of all rows, in one pass for all of them. [`Loss::LogOfLogits`] is not to be mixed with others.
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn sum<T: Real + std::fmt::Display>(
+pub fn sums<T: Real + std::fmt::Display>(
     exec: &Exec,
     predictions: &Predictions<'_, T>,
-    loss: Loss,
-) -> Result<Sum, MetricError> {
+    losses: &[Loss],
+) -> Result<Vec<Sum>, MetricError> {
     let rows = predictions.labels.len();
     assert_eq!(predictions.p.len(), rows, "as many predictions as labels");
     assert!(predictions.weights.is_none_or(|w| w.len() == rows), "as many weights as labels");
@@ -119,17 +138,18 @@ pub fn sum<T: Real + std::fmt::Display>(
     let share = rows.div_ceil(threads);
     let shares = pool::map(threads, rows.div_ceil(share), |i| {
         let range = i * share..rows.min((i + 1) * share);
-        exec.level.run(Add { predictions, range, loss, unit })
+        exec.level.run(Add { predictions, range, losses, unit })
     });
     if shares.iter().any(Option::is_none) {
         let Predictions { p, weights, .. } = *predictions;
-        let error = match loss {
-            Loss::LogOfLogits => Found::search(p, weights, |x| x.to_f64().is_nan()).map(MetricError::Logit),
+        let error = match losses.first() {
+            Some(Loss::LogOfLogits) => Found::search(p, weights, |x| x.to_f64().is_nan()).map(MetricError::Logit),
             _ => Found::search(p, weights, |x| !in_range(x.to_f64())).map(MetricError::Probability),
         };
         return Err(error.unwrap_or(MetricError::Empty));
     }
-    shares.into_iter().flatten().reduce(|a, b| a.and(&b)).ok_or(MetricError::Empty)
+    let both = |a: Vec<Sum>, b: Vec<Sum>| a.into_iter().zip(&b).map(|(a, b)| a.and(b)).collect();
+    shares.into_iter().flatten().reduce(both).ok_or(MetricError::Empty)
 }
 
 #[inline(always)]
@@ -141,46 +161,25 @@ fn in_range(p: f64) -> bool {
 struct Add<'a, T> {
     predictions: &'a Predictions<'a, T>,
     range: std::ops::Range<usize>,
-    loss: Loss,
+    losses: &'a [Loss],
     unit: Unit,
 }
 
 impl<T: Real> Kernel for Add<'_, T> {
-    type Out = Option<Sum>;
+    type Out = Option<Vec<Sum>>;
 
     #[inline(always)]
-    fn run(self) -> Option<Sum> {
-        match self.loss {
-            Loss::Log { clip } => self.add(
-                in_range,
-                #[inline(always)]
-                |p, positive| log_loss(if clip > 0.0 { p.max(clip).min(1.0 - clip) } else { p }, positive),
-            ),
-            Loss::LogOfLogits => self.add(
-                #[inline(always)]
-                |z| !z.is_nan(),
-                #[inline(always)]
-                |z, positive| softplus(if positive { -z } else { z }),
-            ),
-            Loss::Brier => self.add(
-                in_range,
-                #[inline(always)]
-                |p, positive| {
-                    let d = p - f64::from(u8::from(positive));
-                    d * d
-                },
-            ),
-            Loss::Spread { about } => self.add(
-                in_range,
-                #[inline(always)]
-                |p, _| (p - about) * (p - about),
-            ),
-            Loss::Prediction => self.add(
-                in_range,
-                #[inline(always)]
-                |p, _| p,
-            ),
+    fn run(self) -> Option<Vec<Sum>> {
+        let mut sums = vec![Sum::default(); self.losses.len()];
+        for start in self.range.clone().step_by(BLOCK) {
+            let rows = start..self.range.end.min(start + BLOCK);
+            for (sum, &loss) in sums.iter_mut().zip(self.losses) {
+                if !self.block(sum, rows.clone(), loss) {
+                    return None;
+                }
+            }
         }
+        Some(sums)
     }
 }
 
@@ -197,58 +196,112 @@ fn log_loss(p: f64, positive: bool) -> f64 {
 }
 
 impl<T: Real> Add<'_, T> {
+    /// Adds a block of rows; returns whether all are predictions.
     #[inline(always)]
-    fn add(self, valid: impl Fn(f64) -> bool, loss: impl Fn(f64, bool) -> f64) -> Option<Sum> {
+    fn block(&self, sum: &mut Sum, rows: std::ops::Range<usize>, loss: Loss) -> bool {
+        match loss {
+            Loss::Log { clip } => self.add(
+                sum,
+                rows,
+                in_range,
+                #[inline(always)]
+                |p, label| log_loss(if clip > 0.0 { p.max(clip).min(1.0 - clip) } else { p }, label == 1),
+            ),
+            Loss::LogOfLogits => self.add(
+                sum,
+                rows,
+                #[inline(always)]
+                |z| !z.is_nan(),
+                #[inline(always)]
+                |z, label| softplus(if label == 1 { -z } else { z }),
+            ),
+            Loss::Brier => self.add(
+                sum,
+                rows,
+                in_range,
+                #[inline(always)]
+                |p, label| {
+                    let d = p - f64::from(label);
+                    d * d
+                },
+            ),
+            Loss::Spread { about } => self.add(
+                sum,
+                rows,
+                in_range,
+                #[inline(always)]
+                |p, _| (p - about) * (p - about),
+            ),
+            Loss::Prediction => self.add(
+                sum,
+                rows,
+                in_range,
+                #[inline(always)]
+                |p, _| p,
+            ),
+            Loss::PredictionOf { class } => self.add(
+                sum,
+                rows,
+                in_range,
+                #[inline(always)]
+                |p, label| if label == class { p } else { 0.0 },
+            ),
+            Loss::SpreadOf { class, about } => self.add(
+                sum,
+                rows,
+                in_range,
+                #[inline(always)]
+                |p, label| if label == class { (p - about) * (p - about) } else { 0.0 },
+            ),
+        }
+    }
+
+    #[inline(always)]
+    fn add(
+        &self,
+        sum: &mut Sum,
+        rows: std::ops::Range<usize>,
+        valid: impl Fn(f64) -> bool,
+        loss: impl Fn(f64, u8) -> f64,
+    ) -> bool {
         let Predictions { labels, p, weights } = *self.predictions;
-        let mut sum = Sum {
-            sum: Exact::new(),
-            total: 0,
-            positive: 0,
-            rows: 0,
-            positives: 0,
-            infinite: 0,
-            first_infinite: None,
-        };
         let mut terms = [0.0; BLOCK];
-        for start in self.range.clone().step_by(BLOCK) {
-            let end = self.range.end.min(start + BLOCK);
-            let mut good = true;
-            // First all losses of a block, which vectorises; then the sum, which does not.
-            for ((term, &p), &label) in terms.iter_mut().zip(&p[start..end]).zip(&labels[start..end]) {
-                let p = p.to_f64();
-                good &= valid(p);
-                *term = loss(p, label == 1);
-            }
-            let exists = |i: usize| weights.is_none_or(|w| w[i] > 0.0);
-            if !good && (start..end).any(|i| exists(i) && !valid(p[i].to_f64())) {
-                return None;
-            }
-            let terms = &terms[..end - start];
-            if weights.is_none() && terms.iter().fold(true, |finite, &x| finite & (x < f64::INFINITY)) {
-                let positives: u64 = labels[start..end].iter().map(|&y| u64::from(y & 1)).sum();
-                sum.rows += terms.len() as u64;
-                sum.positives += positives;
-                sum.total += terms.len() as u128;
-                sum.positive += u128::from(positives);
-                sum.sum.add_block(terms);
-                continue;
-            }
-            for i in (start..end).filter(|&i| exists(i)) {
-                let q = weights.map_or(1, |w| self.unit.integer(w[i]));
-                let positive = u64::from(labels[i] & 1);
-                sum.rows += 1;
-                sum.positives += positive;
-                sum.total += u128::from(q);
-                sum.positive += u128::from(q * positive);
-                if terms[i - start] == f64::INFINITY {
-                    sum.infinite += 1;
-                    sum.first_infinite = sum.first_infinite.or(Some(i));
-                } else {
-                    sum.sum.add_times(terms[i - start], q);
-                }
+        let mut good = true;
+        // First all losses, which vectorises; then the sum, which does not.
+        for ((term, &p), &label) in terms.iter_mut().zip(&p[rows.clone()]).zip(&labels[rows.clone()]) {
+            let p = p.to_f64();
+            good &= valid(p);
+            *term = loss(p, label);
+        }
+        let exists = |i: usize| weights.is_none_or(|w| w[i] > 0.0);
+        if !good && rows.clone().any(|i| exists(i) && !valid(p[i].to_f64())) {
+            return false;
+        }
+        let terms = &terms[..rows.len()];
+        if weights.is_none() && terms.iter().fold(true, |finite, &x| finite & (x < f64::INFINITY)) {
+            let positives: u64 = labels[rows].iter().map(|&y| u64::from(y & 1)).sum();
+            sum.rows += terms.len() as u64;
+            sum.positives += positives;
+            sum.total += terms.len() as u128;
+            sum.positive += u128::from(positives);
+            sum.sum.add_block(terms);
+            return true;
+        }
+        for (&term, i) in terms.iter().zip(rows).filter(|(_, i)| exists(*i)) {
+            let q = weights.map_or(1, |w| self.unit.integer(w[i]));
+            let positive = u64::from(labels[i] & 1);
+            sum.rows += 1;
+            sum.positives += positive;
+            sum.total += u128::from(q);
+            sum.positive += u128::from(q * positive);
+            if term == f64::INFINITY {
+                sum.infinite += 1;
+                sum.first_infinite = sum.first_infinite.or(Some(i));
+            } else {
+                sum.sum.add_times(term, q);
             }
         }
-        Some(sum)
+        true
     }
 }
 
@@ -258,6 +311,16 @@ mod tests {
     use crate::elementary::{ln, ln_1p};
     use crate::metrics::naive::tests::executions;
     use proptest::prelude::*;
+
+    fn sum<T: Real + std::fmt::Display>(
+        exec: &Exec,
+        predictions: &Predictions<'_, T>,
+        loss: Loss,
+    ) -> Result<Sum, MetricError> {
+        // Beside another loss it is the same.
+        let pair = if loss == Loss::LogOfLogits { [loss, loss] } else { [Loss::Brier, loss] };
+        sums(exec, predictions, &pair).map(|mut sums| sums.remove(1))
+    }
 
     fn check<T: Real + std::fmt::Display>(predictions: &Predictions<'_, T>, loss: Loss) -> Sum {
         let results: Vec<_> = executions().map(|exec| sum(&exec, predictions, loss)).collect();
@@ -279,6 +342,23 @@ mod tests {
         assert_eq!(check(&logits, Loss::LogOfLogits).mean(), 0.0, "below the smallest number");
         let wrong = Predictions { labels: &[0, 1], p: &[800.0f32, -800.0], weights: None };
         assert_eq!(check(&wrong, Loss::LogOfLogits).mean(), 800.0, "as large as the logit");
+    }
+
+    #[test]
+    fn of_one_class() {
+        let p = Predictions { labels: &[0, 1, 1, 0], p: &[0.25f32, 0.5, 1.0, 0.75], weights: None };
+        assert_eq!(
+            check(&p, Loss::PredictionOf { class: 1 }).over_positives(),
+            Some(0.75),
+            "mean of the positives"
+        );
+        assert_eq!(check(&p, Loss::PredictionOf { class: 0 }).over_negatives(), Some(0.5), "and of the negatives");
+        let spread = Loss::SpreadOf { class: 0, about: 0.5 };
+        assert_eq!(check(&p, spread).over_negatives(), Some(0.0625), "their variance");
+        let weighted = Predictions { weights: Some(&[3.0, 1.0, 1.0, 1.0]), ..p };
+        assert_eq!(check(&weighted, Loss::PredictionOf { class: 0 }).over_negatives(), Some(0.375), "by weight");
+        let one = Predictions { labels: &[1], p: &[0.5f32], weights: None };
+        assert_eq!(check(&one, Loss::PredictionOf { class: 0 }).over_negatives(), None, "there is none");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | [`key`] | a score as an unsigned integer of the same order |
 //! | [`label`] | any labels as bytes 0 and 1 |
 //! | [`sort`] | radix sort of keys |
+//! | `marked` | all rows in order, each with its label |
 //! | [`ratio`] | a quotient of integers, rounded once |
 //! | [`exact`] | a sum of reals without rounding, whatever the order |
 //! | [`weight`] | sample weights as integers |
@@ -33,6 +34,7 @@ pub mod gauc;
 pub mod key;
 pub mod label;
 pub mod loss;
+mod marked;
 pub mod placement;
 mod rank;
 pub mod ratio;

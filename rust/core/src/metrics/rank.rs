@@ -9,15 +9,13 @@
 //! A block of rows is looked up at once without a branch, so that many looks are on their way together. Rows in stretches that
 //! hold several of M are then searched by halves.
 //!
-//! Where the table is much larger than the cache, rows are first grouped by the part of it that they look into: a trip through
-//! memory, after which no look waits for it.
-//!
 //! Summed over all rows, of both classes: what the minority's own rows add is known from M alone, Σ over groups of ties t of
 //! t² equal and (|M|² − Σt²)/2 below, and is taken off at the end. So the second trip over the rows reads scores and no
 //! labels.
 //!
 //! Stretches are of equal width between two quantiles of M, so that a few scores far away do not widen them all. Where most
-//! of M is crowded into few stretches all the same, or many rows look into such, both classes are sorted instead.
+//! of M is crowded into few stretches all the same, or many rows look into such, or M is so large that the table leaves the
+//! cache, all rows are sorted instead.
 
 use super::ROWS;
 use super::auc::{Pairs, Rows};
@@ -29,11 +27,14 @@ use crate::isa::Kernel;
 use crate::pages;
 use crate::pool;
 
-/// At least so many of the others for each one of the minority, else both classes are sorted.
-const RARE: u64 = 8;
+/// At least so many of the others for each one of the minority, else all rows are sorted.
+const RARE: u64 = 64;
 
-/// Not more than so many of the minority, which are counted in 32 bits.
-const MOST: u64 = 1 << 31;
+/// Not more than so many of the minority: looks into a larger table wait for it longer than a sort takes.
+const MOST: u64 = 1 << 17;
+
+/// And where each look is followed by a count.
+const MOST_COUNTED: u64 = 1 << 13;
 
 /// Fewer rows than this are sorted: the table would cost more. (Tests that set the serial threshold to 0 want all of it.)
 fn fewest_rows(exec: &Exec) -> usize {
@@ -42,19 +43,6 @@ fn fewest_rows(exec: &Exec) -> usize {
 
 /// Stretches of keys for each member of the minority.
 const SPREAD: u64 = 8;
-
-/// But not more than 2^20, 12 MB for 32-bit keys: looks into a larger table wait longer than a search takes.
-const STRETCHES: u32 = 20;
-
-/// Of more members than this rows are grouped before they look, and there may be 2^22.
-const MANY: usize = 1 << 19;
-const LARGE: u32 = 22;
-
-/// Where each look is followed by a count, tables of more stretches than this are worth the grouping.
-const CACHED: usize = 1 << 16;
-
-/// Stretches of one part of a larger one, which stays in the first-level cache.
-const PART: usize = 1 << 11;
 
 /// One of so many members at each end is outside the stretches of equal width.
 const TAIL: usize = 256;
@@ -66,9 +54,9 @@ const CROWD: u32 = 16;
 const SAMPLE: usize = 1024;
 
 /// Whether this file's way may be the faster one for so many rows of a rare and another class.
-fn suits(exec: &Exec, rare: u64, others: u64) -> bool {
+fn suits(exec: &Exec, rare: u64, others: u64, most: u64) -> bool {
     let rows = rare + others;
-    rare > 0 && rare <= MOST && rare * RARE <= others && rows >= fewest_rows(exec) as u64
+    rare > 0 && rare <= most && rare * RARE <= others && rows >= fewest_rows(exec) as u64
 }
 
 /// The pairs of (positives, negatives), where one class is rare and not crowded; with `drop_nan` rows of NaN do not count.
@@ -78,7 +66,7 @@ pub(crate) fn pairs<S: Score>(
     counts: (u64, u64),
     drop_nan: bool,
 ) -> Option<Pairs> {
-    if !suits(exec, counts.0.min(counts.1), counts.0.max(counts.1)) {
+    if !suits(exec, counts.0.min(counts.1), counts.0.max(counts.1), MOST) {
         return None;
     }
     let table = table(exec, rows, counts.0 < counts.1, drop_nan);
@@ -93,7 +81,7 @@ pub(crate) fn steps<S: Score>(
     dropped: u64,
 ) -> Option<Steps<S>> {
     let countable = rows.labels.len() < u32::MAX as usize;
-    if !(countable && suits(exec, counts.0, counts.1)) {
+    if !(countable && suits(exec, counts.0, counts.1, MOST_COUNTED)) {
         return None;
     }
     let table = table(exec, rows, true, dropped > 0);
@@ -169,8 +157,7 @@ impl<K: Key> Table<K> {
         let tail = members.len() / TAIL;
         let (least, most) = (members[tail].wide(), members[members.len() - 1 - tail].wide());
         let bits = 64 - (most - least).leading_zeros();
-        let most_bits = if members.len() > MANY { LARGE } else { STRETCHES };
-        let wanted = (members.len() as u64 * SPREAD).next_power_of_two().trailing_zeros().min(most_bits);
+        let wanted = (members.len() as u64 * SPREAD).next_power_of_two().trailing_zeros();
         let shift = bits.saturating_sub(wanted);
         let count = ((most - least) >> shift) + 1;
         let mut stretches = pages::with_capacity(count as usize + 3);
@@ -239,11 +226,7 @@ impl<K: Key> Table<K> {
     fn pairs<S: Score<Key = K>>(&self, exec: &Exec, rows: &Rows<'_, S>, counts: (u64, u64)) -> Pairs {
         let (rare, many) = if self.of_positives { counts } else { (counts.1, counts.0) };
         let (rare, many) = (u128::from(rare), u128::from(many));
-        let grouped = (self.members.len() > MANY).then(|| self.grouped(exec, rows.scores));
-        let (below, equal) = match grouped {
-            Some(keys) => self.sum(exec, &keys, |key| key),
-            None => self.sum(exec, rows.scores, S::key),
-        };
+        let (below, equal) = self.sum(exec, rows.scores);
         // A NaN that is dropped has the key 0: none of the minority is below it, or equal to it.
         let ties = self.squares();
         let (below, tied, all) = (below - (rare * rare - ties) / 2, equal - ties, rare * many);
@@ -259,11 +242,7 @@ impl<K: Key> Table<K> {
         counts: (u64, u64),
         dropped: u64,
     ) -> Steps<S> {
-        let grouped = (self.stretches.len() > CACHED).then(|| self.grouped(exec, rows.scores));
-        let mut by_code = match grouped {
-            Some(keys) => self.count(exec, &keys, |key| key),
-            None => self.count(exec, rows.scores, S::key),
-        };
+        let mut by_code = self.count(exec, rows.scores);
         by_code[0] -= dropped as u32; // NaN has the key 0, below all
         let mut steps = Steps::with_room_for(self.members.len());
         let (mut tp, mut fp, mut top) = (0, 0, by_code.len());
@@ -281,40 +260,21 @@ impl<K: Key> Table<K> {
         Steps { positives: counts.0, negatives: counts.1, ..steps }
     }
 
-    /// The keys of all rows, those that look into one part of the table together.
-    fn grouped<S: Score<Key = K>>(&self, exec: &Exec, scores: &[S]) -> Vec<K> {
-        let parts = self.stretches.len().div_ceil(PART);
-        let mut keys = pages::zeros(scores.len());
-        let part = |&key: &K| self.stretch(key) as usize / PART;
-        sort::scatter(exec, scores, &mut keys, parts, |score| score.key(), part);
-        keys
-    }
-
     /// Σ below and Σ equal over all rows.
-    fn sum<R: Copy + Sync>(
-        &self,
-        exec: &Exec,
-        rows: &[R],
-        key: impl Fn(R) -> K + Copy + Sync + Send,
-    ) -> (u128, u128) {
-        let sums = pool::map(exec.threads_for(rows.len()), rows.len().div_ceil(ROWS), |i| {
-            exec.level.run(Sum { table: self, rows: &rows[i * ROWS..rows.len().min((i + 1) * ROWS)], key })
+    fn sum<S: Score<Key = K>>(&self, exec: &Exec, scores: &[S]) -> (u128, u128) {
+        let sums = pool::map(exec.threads_for(scores.len()), scores.len().div_ceil(ROWS), |i| {
+            exec.level.run(Sum { table: self, scores: &scores[i * ROWS..scores.len().min((i + 1) * ROWS)] })
         });
         sums.into_iter().fold((0, 0), |a, b| (a.0 + u128::from(b.0), a.1 + u128::from(b.1)))
     }
 
     /// How many rows have each code, 2·below + equal.
-    fn count<R: Copy + Sync>(
-        &self,
-        exec: &Exec,
-        rows: &[R],
-        key: impl Fn(R) -> K + Copy + Sync + Send,
-    ) -> Vec<u32> {
+    fn count<S: Score<Key = K>>(&self, exec: &Exec, scores: &[S]) -> Vec<u32> {
         // Each thread counts in a table of its own.
-        let threads = exec.threads_for(rows.len());
-        let range = rows.len().div_ceil(threads);
-        let counted = pool::map(threads, rows.len().div_ceil(range), |i| {
-            exec.level.run(Count { table: self, rows: &rows[i * range..rows.len().min((i + 1) * range)], key })
+        let threads = exec.threads_for(scores.len());
+        let range = scores.len().div_ceil(threads);
+        let counted = pool::map(threads, scores.len().div_ceil(range), |i| {
+            exec.level.run(Count { table: self, scores: &scores[i * range..scores.len().min((i + 1) * range)] })
         });
         let add = |mut a: Vec<u32>, b: Vec<u32>| {
             a.iter_mut().zip(b).for_each(|(sum, more)| *sum += more);
@@ -331,31 +291,25 @@ impl<K: Key> Table<K> {
 
 /// Calls `f` with the places of each block of rows.
 #[inline(always)]
-fn each_block<K: Key, R: Copy>(
-    table: &Table<K>,
-    rows: &[R],
-    key: impl Fn(R) -> K,
-    mut f: impl FnMut(&[u32], &[u32]),
-) {
-    let mut keys = [K::default(); BLOCK];
+fn each_block<S: Score>(table: &Table<S::Key>, scores: &[S], mut f: impl FnMut(&[u32], &[u32])) {
+    let mut keys = [S::Key::default(); BLOCK];
     let mut places = Places { below: [0; BLOCK], equal: [0; BLOCK] };
-    for rows in rows.chunks(BLOCK) {
-        for (k, &row) in keys.iter_mut().zip(rows) {
-            *k = key(row);
+    for scores in scores.chunks(BLOCK) {
+        for (key, &score) in keys.iter_mut().zip(scores) {
+            *key = score.key();
         }
-        table.look_up(&keys[..rows.len()], &mut places);
-        f(&places.below[..rows.len()], &places.equal[..rows.len()]);
+        table.look_up(&keys[..scores.len()], &mut places);
+        f(&places.below[..scores.len()], &places.equal[..scores.len()]);
     }
 }
 
 /// Σ below and Σ equal over a piece.
-struct Sum<'a, K, R, F> {
-    table: &'a Table<K>,
-    rows: &'a [R],
-    key: F,
+struct Sum<'a, S: Score> {
+    table: &'a Table<S::Key>,
+    scores: &'a [S],
 }
 
-impl<K: Key, R: Copy, F: Fn(R) -> K> Kernel for Sum<'_, K, R, F> {
+impl<S: Score> Kernel for Sum<'_, S> {
     type Out = (u64, u64);
 
     #[inline(always)]
@@ -363,8 +317,7 @@ impl<K: Key, R: Copy, F: Fn(R) -> K> Kernel for Sum<'_, K, R, F> {
         let mut sums = (0, 0);
         each_block(
             self.table,
-            self.rows,
-            self.key,
+            self.scores,
             #[inline(always)]
             |below, equal| {
                 sums.0 += below.iter().map(|&n| u64::from(n)).sum::<u64>();
@@ -376,22 +329,20 @@ impl<K: Key, R: Copy, F: Fn(R) -> K> Kernel for Sum<'_, K, R, F> {
 }
 
 /// How many rows of a piece have each code.
-struct Count<'a, K, R, F> {
-    table: &'a Table<K>,
-    rows: &'a [R],
-    key: F,
+struct Count<'a, S: Score> {
+    table: &'a Table<S::Key>,
+    scores: &'a [S],
 }
 
-impl<K: Key, R: Copy, F: Fn(R) -> K> Kernel for Count<'_, K, R, F> {
+impl<S: Score> Kernel for Count<'_, S> {
     type Out = Vec<u32>;
 
     #[inline(always)]
     fn run(self) -> Vec<u32> {
-        let mut counts: Vec<u32> = pages::zeros(2 * self.table.members.len() + 1);
+        let mut counts = vec![0; 2 * self.table.members.len() + 1];
         each_block(
             self.table,
-            self.rows,
-            self.key,
+            self.scores,
             #[inline(always)]
             |below, equal| {
                 for (&below, &equal) in below.iter().zip(equal) {
@@ -416,17 +367,6 @@ mod tests {
         let counts = (positives, labels.len() as u64 - positives);
         let rows = Rows { labels, scores, weights: None };
         for exec in executions() {
-            // Grouped by a part of the table, as rows of many members are.
-            if positives > 0 {
-                let table = table(&exec, &rows, true, false);
-                let keys = table.grouped(&exec, scores);
-                assert_eq!(table.sum(&exec, &keys, |key| key), table.sum(&exec, scores, S::key), "{exec:?}: sums");
-                assert_eq!(
-                    table.count(&exec, &keys, |key| key),
-                    table.count(&exec, scores, S::key),
-                    "{exec:?}: counts"
-                );
-            }
             // By either class, also where it is crowded, or not rare.
             for of_positives in [true, false].into_iter().filter(|&p| if p { counts.0 } else { counts.1 } > 0) {
                 let got = table(&exec, &rows, of_positives, false).pairs(&exec, &rows, counts);

@@ -44,7 +44,7 @@ impl<K: Key> Item for K {
 /// Up to this many items the standard library is faster.
 const SMALL: usize = 256;
 /// Up to this many items no scatter is needed: they and their scratch fit the second-level cache.
-const LOCAL: usize = 1 << 14;
+pub(crate) const LOCAL: usize = 1 << 14;
 /// 2^11 buckets: their ends fit the first-level cache, and 10⁷ items make buckets of 5000.
 pub(crate) const BUCKET_BITS: u32 = 11;
 /// Bits of one pass inside a bucket, and passes.
@@ -58,7 +58,13 @@ pub fn sort<T: Item>(exec: &Exec, items: &mut [T]) {
         return items.sort_unstable_by_key(T::key);
     }
     let mut scratch = fresh(items.len());
-    sort_with(exec, items, &mut scratch);
+    sort_with(
+        exec,
+        items,
+        &mut scratch,
+        #[inline(always)]
+        |item| item.key().wide(),
+    );
 }
 
 /// `n` items to be written.
@@ -66,14 +72,19 @@ pub(crate) fn fresh<T: Item>(n: usize) -> Vec<T> {
     if T::IS_KEY { pages::zeros(n) } else { pages::filled(n, T::default()) }
 }
 
-/// Sorts `items`, using `scratch` of the same length.
-fn sort_with<T: Item>(exec: &Exec, items: &mut [T], scratch: &mut [T]) {
-    let Some((least, bits)) = range(exec, items) else { return };
+/// Sorts `items` by `key`, using `scratch` of the same length.
+pub(crate) fn sort_with<T: Copy + Send + Sync>(
+    exec: &Exec,
+    items: &mut [T],
+    scratch: &mut [T],
+    key: impl Fn(&T) -> u64 + Copy + Send + Sync,
+) {
+    let Some((least, bits)) = range(exec, items, key) else { return };
     if items.len() <= LOCAL {
-        return local(items, scratch, least, bits);
+        return local(items, scratch, least, bits, key);
     }
     let shift = bits.saturating_sub(BUCKET_BITS);
-    let bucket = |item: &T| ((item.key().wide() - least) >> shift) as usize;
+    let bucket = |item: &T| ((key(item) - least) >> shift) as usize;
     let sizes = scatter(exec, items, scratch, 1 << (bits - shift), |&item| item, bucket);
 
     // From here on scratch holds the buckets, and items is free.
@@ -87,11 +98,11 @@ fn sort_with<T: Item>(exec: &Exec, items: &mut [T], scratch: &mut [T]) {
     }
     pool::for_each(exec.threads_for(items_in(&small)), &mut small, |(from, to)| {
         to.copy_from_slice(from);
-        local(to, from, least, shift);
+        local(to, from, least, shift, key);
     });
     for (from, to) in large {
         to.copy_from_slice(from);
-        sort_with(exec, to, from);
+        sort_with(exec, to, from, key);
     }
 }
 
@@ -100,11 +111,11 @@ fn items_in<T>(buckets: &[(&mut [T], &mut [T])]) -> usize {
 }
 
 /// The smallest key, and how many bits the others differ from it by; `None` when they do not differ.
-fn range<T: Item>(exec: &Exec, items: &[T]) -> Option<(u64, u32)> {
+fn range<T: Sync>(exec: &Exec, items: &[T], key: impl Fn(&T) -> u64 + Copy + Send + Sync) -> Option<(u64, u32)> {
     let ends = pool::map(exec.threads_for(items.len()), items.len().div_ceil(ROWS), |i| {
         let piece = &items[i * ROWS..items.len().min((i + 1) * ROWS)];
         piece.iter().fold((u64::MAX, 0), |(least, most), item| {
-            let key = item.key().wide();
+            let key = key(item);
             (least.min(key), most.max(key))
         })
     });
@@ -128,16 +139,7 @@ pub(crate) fn scatter<F: Copy + Send + Sync, T: Copy + Send + Sync>(
         sources[i].iter().for_each(|from| counts[bucket(&item(from))] += 1);
         counts
     });
-    // In memory: bucket by bucket, and inside a bucket source by source.
-    let mut targets: Vec<Vec<_>> = sources.iter().map(|_| Vec::with_capacity(buckets)).collect();
-    let mut rest = to;
-    for b in 0..buckets {
-        for (counts, targets) in counts.iter().zip(&mut targets) {
-            let target;
-            (target, rest) = rest.split_at_mut(counts[b]);
-            targets.push(target.iter_mut());
-        }
-    }
+    let mut targets = targets(&counts, to);
     let mut tasks: Vec<_> = sources.iter_mut().zip(&mut targets).collect();
     pool::for_each(threads, &mut tasks, |(source, targets)| {
         for from in source.iter() {
@@ -147,17 +149,44 @@ pub(crate) fn scatter<F: Copy + Send + Sync, T: Copy + Send + Sync>(
             }
         }
     });
-    (0..buckets).map(|b| counts.iter().map(|c| c[b]).sum()).collect()
+    sizes(&counts)
+}
+
+/// Where each source writes what of it belongs to each bucket, of which it has `counts`. In memory: bucket by bucket, and
+/// inside a bucket source by source.
+pub(crate) fn targets<'a, T>(counts: &[Vec<usize>], to: &'a mut [T]) -> Vec<Vec<std::slice::IterMut<'a, T>>> {
+    let buckets = counts.first().map_or(0, Vec::len);
+    let mut targets: Vec<Vec<_>> = counts.iter().map(|_| Vec::with_capacity(buckets)).collect();
+    let mut rest = to;
+    for b in 0..buckets {
+        for (counts, targets) in counts.iter().zip(&mut targets) {
+            let target;
+            (target, rest) = rest.split_at_mut(counts[b]);
+            targets.push(target.iter_mut());
+        }
+    }
+    targets
+}
+
+/// The size of each bucket, of all sources.
+pub(crate) fn sizes(counts: &[Vec<usize>]) -> Vec<usize> {
+    (0..counts.first().map_or(0, Vec::len)).map(|b| counts.iter().map(|c| c[b]).sum()).collect()
 }
 
 /// Sorts items that differ in the low `bits` bits of key − least, in cache: by the highest [`DIGITS_SORTED`] digits of them,
 /// the lower one first, and then each run of items that these do not tell apart.
-fn local<T: Item>(items: &mut [T], scratch: &mut [T], least: u64, bits: u32) {
+pub(crate) fn local<T: Copy>(
+    items: &mut [T],
+    scratch: &mut [T],
+    least: u64,
+    bits: u32,
+    key: impl Fn(&T) -> u64 + Copy,
+) {
     if items.len() <= SMALL {
-        return items.sort_unstable_by_key(T::key);
+        return items.sort_unstable_by_key(key);
     }
     let low = bits.saturating_sub(DIGITS_SORTED * DIGIT_BITS);
-    let high = |item: &T| (item.key().wide() - least) >> low;
+    let high = |item: &T| (key(item) - least) >> low;
     let passes = (bits - low).div_ceil(DIGIT_BITS) as usize;
     let digit =
         |item: &T, pass: usize| ((high(item) >> (DIGIT_BITS as usize * pass)) & (DIGITS as u64 - 1)) as usize;
@@ -193,9 +222,9 @@ fn local<T: Item>(items: &mut [T], scratch: &mut [T], least: u64, bits: u32) {
         for run in items.chunk_by_mut(|a, b| high(a) == high(b)) {
             let free;
             (free, scratch) = scratch.split_at_mut(run.len());
-            if run.iter().any(|item| item.key() != run[0].key()) {
+            if run.iter().any(|item| key(item) != key(&run[0])) {
                 let first = (high(&run[0]) << low) + least;
-                local(run, free, first, low);
+                local(run, free, first, low, key);
             }
         }
     }

@@ -12,16 +12,17 @@
 //! code = 2·below + equal      one number for each gap between two positives and for each of their values: rows are counted by it
 //! ```
 //!
-//! Otherwise, and with weights, both classes are sorted and walked from the top.
+//! Otherwise all rows are put in order and walked, each with its label ([`super::marked`]). With weights both classes are sorted,
+//! and walked from the top.
 
+use super::MetricError;
 use super::auc::{Classes, Counts, Left, Member, Nan, Rows, Weighted, total};
 use super::key::Score;
+use super::marked::{self, Bucket};
 use super::rank;
 use super::sort;
-use super::{MetricError, ROWS};
 use crate::exec::Exec;
 use crate::pages;
-use crate::pool;
 
 /// The steps of the ROC curve, from the highest; counts in units of each class's weight.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,35 +70,81 @@ impl<S> Steps<S> {
 /// When the lengths differ.
 pub fn steps<S: Score>(exec: &Exec, rows: &Rows<'_, S>, nan: Nan) -> Result<Steps<S>, MetricError> {
     let (counts, left) = rows.check(exec, nan)?;
-    let dropped = if nan == Nan::Drop { left.nan } else { 0 };
     let steps = match rows.weights {
-        None => rank::steps(exec, rows, total(&counts), dropped)
-            .unwrap_or_else(|| by_sorting::<S, S::Key>(exec, rows, nan, &counts)),
-        Some(_) => by_sorting::<S, Weighted<S::Key>>(exec, rows, nan, &counts),
+        None => rank::steps(exec, rows, total(&counts), left.nan)
+            .unwrap_or_else(|| in_order(exec, rows, &counts, left.nan > 0, &mut marked::nothing(rows), |_, _| {})),
+        Some(_) => {
+            let mut classes = Classes::<Weighted<S::Key>>::split(exec, rows, nan, &counts);
+            classes.settle(exec);
+            sort::sort(exec, &mut classes.positives);
+            sort::sort(exec, &mut classes.negatives);
+            walk(&mut classes)
+        }
     };
     Ok(Steps { left, ..steps })
 }
 
-fn by_sorting<S: Score, M: Member<Key = S::Key>>(
-    exec: &Exec,
-    rows: &Rows<'_, S>,
-    nan: Nan,
-    counts: &[Counts],
-) -> Steps<S> {
-    walk(&mut sorted::<S, M>(exec, rows, nan, counts))
+/// A distinct score of some positives, and rows of a run at and below it.
+struct Step<K> {
+    key: K,
+    /// Positives below.
+    positives: u64,
+    /// Negatives below, and up to it.
+    below: u64,
+    up_to: u64,
 }
 
-fn sorted<S: Score, M: Member<Key = S::Key>>(
+/// The steps of a run of rows, rising, and its rows.
+struct Run<K> {
+    steps: Vec<Step<K>>,
+    positives: u64,
+    negatives: u64,
+}
+
+impl<K> Default for Run<K> {
+    fn default() -> Self {
+        Self { steps: Vec::new(), positives: 0, negatives: 0 }
+    }
+}
+
+/// The steps of rows without weights, and whatever `also` makes of a bucket.
+fn in_order<S: Score, O: Send>(
     exec: &Exec,
     rows: &Rows<'_, S>,
-    nan: Nan,
     counts: &[Counts],
-) -> Classes<M> {
-    let mut classes = Classes::<M>::split(exec, rows, nan, counts);
-    classes.settle(exec);
-    sort::sort(exec, &mut classes.positives);
-    sort::sort(exec, &mut classes.negatives);
-    classes
+    drop_nan: bool,
+    out: &mut [O],
+    also: impl Fn(&Bucket<'_, S::Key>, &mut [O]) + Send + Sync,
+) -> Steps<S> {
+    let runs = marked::fold(exec, rows, counts, drop_nan, out, |run: &mut Run<S::Key>, bucket, out| {
+        let (mut positives, negatives) = (run.positives, run.negatives);
+        let found = bucket.each_step(|key, p, tied, below| {
+            let below = negatives + below;
+            run.steps.push(Step { key, positives, below, up_to: below + tied });
+            positives += p;
+        });
+        run.positives += found;
+        run.negatives += bucket.rows() - found;
+        also(bucket, out);
+    });
+    let mut steps = Steps::with_room_for(runs.iter().map(|run| run.steps.len()).sum());
+    steps.positives = runs.iter().map(|run| run.positives).sum();
+    steps.negatives = runs.iter().map(|run| run.negatives).sum();
+    // From the top: rows of the runs before, and of this one.
+    let (mut positives, mut negatives) = (0, 0);
+    for run in runs.iter().rev() {
+        for step in run.steps.iter().rev() {
+            steps.push(
+                S::from_key(step.key),
+                positives + run.positives - step.positives,
+                negatives + run.negatives - step.up_to,
+                negatives + run.negatives - step.below,
+            );
+        }
+        positives += run.positives;
+        negatives += run.negatives;
+    }
+    steps
 }
 
 /// The steps of sorted classes, from the top.
@@ -128,40 +175,33 @@ fn retreat<M>(items: &[M], in_it: impl Fn(&M) -> bool) -> usize {
     start + items[start..end].partition_point(|m| !in_it(m))
 }
 
-/// Both classes in order, without weights, and the steps: one sort for any number of questions.
+/// All scores in order, without weights, and the steps: one sort for any number of questions.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Order<S> {
-    /// Scores of the positives, rising; −0.0 is 0.0.
-    pub positives: Vec<S>,
-    /// Scores of the negatives, rising.
-    pub negatives: Vec<S>,
+    /// Scores of all rows, rising; −0.0 is 0.0.
+    pub scores: Vec<S>,
     /// The steps of the ROC curve.
     pub steps: Steps<S>,
 }
 
-/// Sorts both classes. Weights are not used; NaN scores are an error.
+/// Sorts all rows. Weights are not used; NaN scores are an error.
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn order<S: Score>(exec: &Exec, rows: &Rows<'_, S>) -> Result<Order<S>, MetricError> {
+pub fn order<S: Score + Default>(exec: &Exec, rows: &Rows<'_, S>) -> Result<Order<S>, MetricError> {
     let rows = Rows { weights: None, ..*rows };
     let (counts, _) = rows.check(exec, Nan::Raise)?;
-    let mut classes = sorted::<S, S::Key>(exec, &rows, Nan::Raise, &counts);
-    let steps = walk(&mut classes);
-    let scores = |keys: Vec<S::Key>| {
-        let mut scores = pages::filled(keys.len(), S::from_key(S::Key::default()));
-        let mut pieces: Vec<_> = scores.chunks_mut(ROWS).zip(keys.chunks(ROWS)).collect();
-        pool::for_each(exec.threads_for(keys.len()), &mut pieces, |(scores, keys)| {
-            scores.iter_mut().zip(keys.iter()).for_each(|(s, &k)| *s = S::from_key(k));
-        });
-        scores
-    };
-    Ok(Order { positives: scores(classes.positives), negatives: scores(classes.negatives), steps })
+    let mut scores = pages::zeros(rows.labels.len());
+    let steps = in_order(exec, &rows, &counts, false, &mut scores, |bucket, out| {
+        out.iter_mut().zip(bucket.keys()).for_each(|(score, key)| *score = S::from_key(key));
+    });
+    Ok(Order { scores, steps })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::ROWS;
     use crate::metrics::naive::tests::{executions, noise};
     use proptest::prelude::*;
 
@@ -194,16 +234,11 @@ mod tests {
             let rows = Rows { labels, scores, weights: None };
             assert_eq!(steps(&exec, &rows, Nan::Raise), Ok(want.clone()), "{exec:?}");
             let counts = rows.check(&exec, Nan::Raise).unwrap().0;
-            let sorted = by_sorting::<f64, u64>(&exec, &rows, Nan::Raise, &counts);
-            assert_eq!(sorted, want, "{exec:?}, by sorting");
             let got = order(&exec, &rows).unwrap();
-            assert_eq!(got.steps, want, "{exec:?}, with both classes");
-            for (class, got) in [(0, got.negatives), (1, got.positives)] {
-                let mut scores: Vec<f64> =
-                    scores.iter().zip(labels).filter(|x| *x.1 == class).map(|x| x.0 + 0.0).collect();
-                scores.sort_by(f64::total_cmp);
-                assert_eq!(got, scores, "{exec:?}, class {class} in order");
-            }
+            assert_eq!(got.steps, want, "{exec:?}, by sorting");
+            let mut sorted: Vec<f64> = scores.iter().map(|x| x + 0.0).collect();
+            sorted.sort_by(f64::total_cmp);
+            assert_eq!(got.scores, sorted, "{exec:?}, in order");
             if want.positives > 0 {
                 assert_eq!(rank::steps_of(&exec, &rows, total(&counts), 0), want, "{exec:?}, by looking up");
             }
