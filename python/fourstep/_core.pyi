@@ -23,6 +23,7 @@ __all__ = [
     "metrics_bootstrap",
     "metrics_buckets",
     "metrics_confusion",
+    "metrics_distance",
     "metrics_draws",
     "metrics_gauc",
     "metrics_labels",
@@ -30,9 +31,9 @@ __all__ = [
     "metrics_order",
     "metrics_placement_products",
     "metrics_placements",
+    "metrics_precisions",
     "metrics_roc",
     "metrics_steps",
-    "metrics_total",
     "nadam_mu_product",
     "pow",
     "power",
@@ -115,7 +116,10 @@ def metrics_losses(
     losses: Sequence[tuple[str, float]],
     exec: Exec,
 ) -> list[tuple[float, float | None, float | None, int, int, int, int | None]]: ...
-def metrics_total(terms: NDArray[np.float64]) -> float: ...
+def metrics_distance(
+    tp: NDArray[np.uint64], above: NDArray[np.uint64], fp: NDArray[np.uint64], positives: int, negatives: int
+) -> int: ...
+def metrics_precisions(tp: NDArray[np.uint64], fp: NDArray[np.uint64], shift: int) -> float: ...
 
 _Steps: TypeAlias = tuple[
     NDArray[Any],

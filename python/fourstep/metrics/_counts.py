@@ -45,8 +45,8 @@ class Counts(NamedTuple):
         up, down = min(self.shift, 0), -max(self.shift, 0)
         tp, fp = self.tp.astype(np.float64), self.fp.astype(np.float64)
         return (
-            np.ldexp(tp, up),
-            np.ldexp(fp, down),
+            np.ldexp(tp, up) if up else tp,
+            np.ldexp(fp, down) if down else fp,
             math.ldexp(self.positives, up),
             math.ldexp(self.negatives, down),
         )

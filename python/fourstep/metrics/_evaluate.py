@@ -131,7 +131,8 @@ def by_order(
     distance = _ks(found, counts, data.dropped, on_undefined)
     best = None
     if found.positives and not data.unranked:
-        best = thresholds._best_threshold(data.rows, found, "f1", None)
+        highest = None if ordered is None else ordered.scores[-1]
+        best = thresholds._best_threshold(data.rows, found, "f1", None, highest)
     return ByOrder(area, precision, distance, best)
 
 

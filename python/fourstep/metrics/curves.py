@@ -452,10 +452,7 @@ def _precision(counts: Counts) -> Floats:
 
 def _average_precision(counts: Counts) -> float:
     """Return Σ Δtp·precision / P; without weights each Δtp·tp is an integer."""
-    found = np.diff(_whole(counts.tp)).astype(np.float64)
-    rising = found > 0
-    counts, found = _at(counts, np.flatnonzero(rising)), found[rising]
-    return _core.metrics_total(found * _precision(counts)) / counts.positives
+    return _core.metrics_precisions(counts.tp, counts.fp, counts.shift) / counts.positives
 
 
 def _at(counts: Counts, points: NDArray[np.intp]) -> Counts:

@@ -20,10 +20,8 @@ from fourstep._runtime import execution
 from fourstep.metrics._counts import (
     Steps,
     edges_of_order,
-    first_largest,
     number_of_bins,
     order,
-    product_error,
     steps,
 )
 from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, rows
@@ -84,15 +82,9 @@ def ks(
 
 def _ks(found: Steps, counts: dict[str, int], dropped: dict[str, int], on_undefined: OnUndefined) -> Score:
     positives, negatives = found.positives, found.negatives
-    fp, tp = found.corners()
-
-    def distance(i: int) -> int:
-        return abs(int(tp[i]) * negatives - int(fp[i]) * positives)
-
     if positives and negatives:
-        up, down = tp / positives, fp / negatives
-        at = first_largest(np.abs(up - down), product_error(up, down), distance)
-        value = distance(at) / (positives * negatives)
+        distance = _core.metrics_distance(found.tp, found.above, found.fp, positives, negatives)
+        value = distance / (positives * negatives)
     else:
         value = undefined("ks", "it needs both classes, and there is only one", on_undefined, stacklevel=4)
     return Score(value, "ks", counts=counts, dropped=dropped)

@@ -586,10 +586,14 @@ def best_threshold(
     return _best_threshold(data, steps(data)[0], metric, beta)
 
 
-def _best_threshold(data: Rows, found: Steps, metric: str, beta: float | None) -> Threshold:
+def _best_threshold(
+    data: Rows, found: Steps, metric: str, beta: float | None, highest: Any = None
+) -> Threshold:
+    """Search; `highest` is the highest score, where it is known."""
     square = Fraction(1) if beta is None else _square(beta)
     labels, scores, _ = data
-    threshold, positives, negatives = _best(_candidates(data, found), metric, square)
+    highest = scores.max() if highest is None else highest
+    threshold, positives, negatives = _best(_candidates(data, found, highest), metric, square)
     if positives == 0 and metric in ("f1", "fbeta"):
         raise ValueError(f"y: {metric} has no value at any threshold, as there is no positive")
     if metric in ("mcc", "youden") and (positives == 0 or negatives == 0):
@@ -617,9 +621,6 @@ def _best(counts: Counts, metric: str, square: Fraction) -> tuple[float | int | 
     if above:
         zero = np.zeros(1, np.uint64)
         counts = counts._replace(tp=np.concatenate([zero, counts.tp]), fp=np.concatenate([zero, counts.fp]))
-    left = counts._replace(
-        tp=np.uint64(counts.positives) - counts.tp, fp=np.uint64(counts.negatives) - counts.fp
-    )
     up, down = max(counts.shift, 0), max(-counts.shift, 0)
     positives, negatives = counts.positives << up, counts.negatives << down
 
@@ -648,6 +649,9 @@ def _best(counts: Counts, metric: str, square: Fraction) -> tuple[float | int | 
     tp, fp, p, n = counts.common()
     real, false, exact = tp, fp, cast("Callable[[int], Fraction]", part_of_accuracy)
     if metric == "mcc":
+        left = counts._replace(
+            tp=np.uint64(counts.positives) - counts.tp, fp=np.uint64(counts.negatives) - counts.fp
+        )
         fn, tn, _, _ = left.common()
         product = (tp + fp) * (fn + tn)
         root = np.sqrt(np.where(product > 0, product, 1.0))
@@ -662,14 +666,13 @@ def _best(counts: Counts, metric: str, square: Fraction) -> tuple[float | int | 
     return threshold, positives, negatives
 
 
-def _candidates(rows: Rows, found: Steps) -> Counts:
+def _candidates(rows: Rows, found: Steps, highest: Any) -> Counts:
     """Return where the best threshold may be: at the score of a positive, as one lower only adds false positives.
 
     (Where MCC is above 0 they lower it too: with tp fixed its derivative has the sign of a − 2·P·(fn + tn),
     a = tp·tn − fp·fn <= P·tn; and 0 is what predicting nothing has.) But a score of +inf is at every threshold.
     """
-    infinite = rows.score.dtype.kind == "f" and rows.score.max() == np.inf
-    return count(rows) if infinite else found.counts()
+    return count(rows) if highest == np.inf else found.counts()
 
 
 def _float64(threshold: float, labels: Array, scores: Array) -> float:

@@ -28,9 +28,9 @@ mod _core {
     use super::exec::{runtime, set_num_threads};
     #[pymodule_export]
     use super::metrics::{
-        metrics_auc, metrics_bootstrap, metrics_buckets, metrics_confusion, metrics_draws, metrics_gauc,
-        metrics_labels, metrics_losses, metrics_order, metrics_placement_products, metrics_placements,
-        metrics_roc, metrics_steps, metrics_total,
+        metrics_auc, metrics_bootstrap, metrics_buckets, metrics_confusion, metrics_distance, metrics_draws,
+        metrics_gauc, metrics_labels, metrics_losses, metrics_order, metrics_placement_products,
+        metrics_placements, metrics_precisions, metrics_roc, metrics_steps,
     };
     #[pymodule_export]
     use super::norm::{

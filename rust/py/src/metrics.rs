@@ -6,7 +6,6 @@ use fourstep::metrics::bootstrap;
 use fourstep::metrics::bucket;
 use fourstep::metrics::confusion::{self, Cells};
 use fourstep::metrics::curve;
-use fourstep::metrics::exact::Exact;
 use fourstep::metrics::gauc::{self, Fate, GroupWeight, Groups, OneClass, Options};
 use fourstep::metrics::key::Score;
 use fourstep::metrics::label;
@@ -315,21 +314,38 @@ pub(crate) fn metrics_losses<'py>(
     })
 }
 
-/// The sum of finite numbers, rounded once.
+/// The largest |tp·N − fp·P| at a corner of the ROC curve.
 #[pyfunction]
-pub(crate) fn metrics_total(py: Python<'_>, terms: &Bound<'_, PyAny>) -> PyResult<f64> {
-    let held = reading::<f64>(terms, "terms")?;
-    let terms = elements(&held, "terms")?;
-    match terms.iter().position(|x| !x.is_finite()) {
-        Some(i) => {
-            Err(PyValueError::new_err(format!("terms: got {} at index {i}, need finite numbers", terms[i])))
-        }
-        None => Ok(py.detach(|| {
-            let mut sum = Exact::new();
-            sum.add_all(terms);
-            sum.value()
-        })),
+pub(crate) fn metrics_distance(
+    py: Python<'_>,
+    tp: &Bound<'_, PyAny>,
+    above: &Bound<'_, PyAny>,
+    fp: &Bound<'_, PyAny>,
+    positives: u64,
+    negatives: u64,
+) -> PyResult<u128> {
+    let held = [reading::<u64>(tp, "tp")?, reading(above, "above")?, reading(fp, "fp")?];
+    let [tp, above, fp] = [elements(&held[0], "tp")?, elements(&held[1], "above")?, elements(&held[2], "fp")?];
+    same_length(tp.len(), above.len(), "above")?;
+    same_length(tp.len(), fp.len(), "fp")?;
+    Ok(py.detach(|| steps::distance(tp, above, fp, positives, negatives)))
+}
+
+/// Σ Δtp·tp/(tp + fp), where tp·2^`shift` is in the unit of fp.
+#[pyfunction]
+pub(crate) fn metrics_precisions(
+    py: Python<'_>,
+    tp: &Bound<'_, PyAny>,
+    fp: &Bound<'_, PyAny>,
+    shift: i32,
+) -> PyResult<f64> {
+    let held = [reading::<u64>(tp, "tp")?, reading(fp, "fp")?];
+    let [tp, fp] = [elements(&held[0], "tp")?, elements(&held[1], "fp")?];
+    same_length(tp.len(), fp.len(), "fp")?;
+    if !tp.is_sorted() {
+        return Err(PyValueError::new_err("tp: need counts that do not fall"));
     }
+    Ok(py.detach(|| steps::precisions(tp, fp, shift)))
 }
 
 /// `(Σ v, Σ v² of positives, Σ v² of negatives, tied pairs)`, v the placements, in halves.

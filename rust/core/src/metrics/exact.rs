@@ -4,14 +4,14 @@
 //! exponent; adding a term adds m to its counter. 2⁷⁴ terms fit, or terms times integers that sum to less than 2⁷⁴:
 //! no carry, no overflow, no order. Merging adds counters. 32 KiB, of which real data touch some twenty counters.
 //!
-//! Many terms go through a filter first, which vectorises. With 2^e above all of a block, c = 1.5·2^(52 + e − 22):
+//! Many terms go through a filter first, which vectorises. With 2^e above all of a block, c = 1.5·2^(52 + e − 43):
 //!
 //! ```text
-//! high = (x + c) − c        x rounded to a multiple of 2^(e − 22); x − high is exact, and below 2^(e − 22)
+//! high = (x + c) − c        x rounded to a multiple of 2^(e − 43); x − high is exact, and below 2^(e − 43)
 //! ```
 //!
-//! and again with what is left, 31 bits further down. 2^21 such multiples add up in a float without rounding, so a
-//! block comes to three floats, and the few terms that have bits below 2^(e − 84).
+//! and again with what is left, 43 bits further down. 2^9 such multiples add up in a float without rounding, so a
+//! block comes to two floats, and the few terms that have bits below 2^(e − 86).
 
 use super::ratio;
 
@@ -39,8 +39,8 @@ impl Eq for Exact {}
 pub(crate) const BLOCK: usize = 512;
 /// Terms of one block that add up side by side.
 const LANES: usize = 16;
-/// Bits of the first part of a filtered term, and of each further one.
-const PART: [i32; 3] = [22, 31, 31];
+/// Bits of each part of a filtered term: those of a float, less those of [`BLOCK`] and of a sign.
+const PART: i32 = 43;
 
 impl Default for Exact {
     fn default() -> Self {
@@ -65,32 +65,25 @@ impl Exact {
         self.counters[e] += i128::from(m);
     }
 
-    /// Adds any number of terms.
-    ///
-    /// # Panics
-    /// When one of them is infinite or NaN.
-    pub fn add_all(&mut self, terms: &[f64]) {
-        terms.chunks(BLOCK).for_each(|block| self.add_block(block));
-    }
-
     /// Adds up to 512 terms.
     ///
     /// # Panics
     /// When one of them is infinite or NaN, or there are too many.
     #[inline(always)]
     pub fn add_block(&mut self, terms: &[f64]) {
+        self.add_below(terms, largest(terms));
+    }
+
+    /// Adds a block whose [`largest`] magnitude is known.
+    #[inline(always)]
+    pub(crate) fn add_below(&mut self, terms: &[f64], largest: u64) {
         assert!(terms.len() <= BLOCK, "at most a block");
-        let largest = terms.iter().fold(0, |m, x| m.max(x.to_bits() & !(1 << 63)));
         let e = (largest >> 52) as i32 - 1022;
         if !(-900..900).contains(&e) {
             return terms.iter().for_each(|&x| self.add(x));
         }
-        let mut bits = 0;
-        let magic = PART.map(|part| {
-            bits += part;
-            1.5 * f64::from_bits(((1023 + 52 + e - bits) as u64) << 52)
-        });
-        let mut sums = [[0.0; LANES]; 3];
+        let magic = [PART, 2 * PART].map(|bits| 1.5 * f64::from_bits(((1023 + 52 + e - bits) as u64) << 52));
+        let mut sums = [[0.0; LANES]; 2];
         let mut filter = |terms: &[f64; LANES]| {
             let mut rest = *terms;
             for (sums, c) in sums.iter_mut().zip(magic) {
@@ -166,6 +159,12 @@ impl Exact {
         }
         limbs
     }
+}
+
+/// The bits of the largest magnitude; those of infinity and NaN are above all others.
+#[inline(always)]
+pub(crate) fn largest(terms: &[f64]) -> u64 {
+    terms.iter().fold(0, |m, x| m.max(x.to_bits() & !(1 << 63)))
 }
 
 /// Signed significand, and index of the exponent.
@@ -278,10 +277,6 @@ mod tests {
             let mut blocks = Exact::new();
             blocks.add_block(&near);
             prop_assert_eq!(&blocks, &sum(&near));
-            let many = near.repeat(3);
-            let mut blocks = Exact::new();
-            blocks.add_all(&many);
-            prop_assert_eq!(&blocks, &sum(&many));
         }
 
         #[test]

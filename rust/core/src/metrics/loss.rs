@@ -12,7 +12,7 @@
 //! probability. Each ℓ is rounded once, the sum is exact, and one division rounds it. A prediction that is certain and
 //! wrong has an infinite loss: it is counted and told, not clipped in silence.
 
-use super::exact::{BLOCK, Exact};
+use super::exact::{self, BLOCK, Exact};
 use super::weight::{self, Unit};
 use super::{Found, MetricError};
 use crate::elementary::{ln_plus, softplus};
@@ -278,13 +278,14 @@ impl<T: Real> Add<'_, T> {
             return false;
         }
         let terms = &terms[..rows.len()];
-        if weights.is_none() && terms.iter().fold(true, |finite, &x| finite & (x < f64::INFINITY)) {
-            let positives: u64 = labels[rows].iter().map(|&y| u64::from(y & 1)).sum();
+        let largest = exact::largest(terms);
+        if weights.is_none() && largest < f64::INFINITY.to_bits() {
+            let positives = u64::from(labels[rows].iter().fold(0u16, |sum, &y| sum + u16::from(y & 1)));
             sum.rows += terms.len() as u64;
             sum.positives += positives;
             sum.total += terms.len() as u128;
             sum.positive += u128::from(positives);
-            sum.sum.add_block(terms);
+            sum.sum.add_below(terms, largest);
             return true;
         }
         for (&term, i) in terms.iter().zip(rows).filter(|(_, i)| exists(*i)) {

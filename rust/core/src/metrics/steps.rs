@@ -17,6 +17,7 @@
 
 use super::MetricError;
 use super::auc::{Classes, Counts, Left, Member, Nan, Rows, Weighted, total};
+use super::exact::{BLOCK, Exact};
 use super::key::Score;
 use super::marked::{self, Bucket};
 use super::rank;
@@ -62,6 +63,53 @@ impl<S> Steps<S> {
         self.above.push(above);
         self.fp.push(fp);
     }
+}
+
+impl<S> Steps<S> {
+    /// The largest distance of the curve from its diagonal, |tp·N − fp·P| at a corner: Kolmogorov's, times P·N.
+    #[must_use]
+    pub fn distance(&self) -> u128 {
+        distance(&self.tp, &self.above, &self.fp, self.positives, self.negatives)
+    }
+}
+
+/// The same, of columns.
+#[must_use]
+pub fn distance(tp: &[u64], above: &[u64], fp: &[u64], positives: u64, negatives: u64) -> u128 {
+    let far = |tp: u64, fp: u64| {
+        (u128::from(tp) * u128::from(negatives)).abs_diff(u128::from(fp) * u128::from(positives))
+    };
+    let mut before = 0;
+    let corners = tp.iter().zip(above).zip(fp).map(|((&tp, &above), &fp)| {
+        let entered = far(before, above);
+        before = tp;
+        entered.max(far(tp, fp))
+    });
+    corners.max().unwrap_or(0)
+}
+
+/// Σ Δtp·tp/(tp + fp), each term rounded, the sum exact: average precision times P, in the positives' unit. tp·2^`shift` is in the
+/// unit of fp.
+///
+/// # Panics
+/// When a term is not finite, which no count is.
+#[must_use]
+pub fn precisions(tp: &[u64], fp: &[u64], shift: i32) -> f64 {
+    // 2^−|shift| for the smaller unit; below 2^-1022 it is next to nothing beside the other one.
+    let power = |shift: i32| f64::from_bits(((1023 + shift.clamp(-1022, 0)) as u64) << 52);
+    let (of_tp, of_fp) = (power(shift), power(-shift));
+    let (mut sum, mut before) = (Exact::new(), 0);
+    let mut block = [0.0; BLOCK];
+    for (tp, fp) in tp.chunks(BLOCK).zip(fp.chunks(BLOCK)) {
+        for ((term, &tp), &fp) in block.iter_mut().zip(tp).zip(fp) {
+            let (found, real, false_) = (tp - before, tp as f64 * of_tp, fp as f64 * of_fp);
+            before = tp;
+            *term =
+                if found == 0 { 0.0 } else { found as f64 * if fp == 0 { 1.0 } else { real / (real + false_) } };
+        }
+        sum.add_block(&block[..tp.len()]);
+    }
+    sum.value()
 }
 
 /// The steps of all rows.
@@ -252,6 +300,27 @@ mod tests {
         check(&[1, 1], &[1.0, 1.0]);
         check(&[0, 0], &[1.0, 2.0]);
         check(&[0, 1, 0], &[f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY]);
+    }
+
+    #[test]
+    fn what_follows_from_the_steps() {
+        let labels = [0, 1, 1, 0, 1, 0, 0, 1];
+        let scores = [0.9, 0.8, 0.7, 0.7, 0.6, 0.3, 0.2, 0.1];
+        let steps = naive(&labels, &scores, &[1; 8]);
+        // Of 4 and 4: after the third positive 3·4 − 2·4.
+        assert_eq!(steps.distance(), 4, "at a corner of a step");
+        let reversed = scores.map(|s: f64| -s);
+        assert_eq!(naive(&labels, &reversed, &[1; 8]).distance(), 4, "below the diagonal");
+        assert_eq!(naive(&[0, 1], &[2.0, 1.0], &[1; 2]).distance(), 1, "before the first step");
+        let want = 1.0 / 2.0 + 2.0 / 4.0 + 3.0 / 5.0 + 4.0 / 8.0;
+        assert_eq!(precisions(&steps.tp, &steps.fp, 0), want, "average precision times the positives");
+        assert_eq!(precisions(&[1, 2], &[0, 2], 1), 1.0 + 4.0 / 6.0, "positives of twice the unit");
+        assert_eq!(
+            precisions(&[2, 2, 3], &[2, 5, 6], -1),
+            2.0 / 3.0 * 2.0 / 2.0 * 1.0 + 1.5 / 7.5,
+            "of half of it"
+        );
+        assert_eq!(precisions(&[], &[], 0), 0.0, "no positive");
     }
 
     #[test]
