@@ -117,12 +117,18 @@ def test_metrics_have_exactly_their_keys(whole: Path) -> None:
     metrics = json.loads((whole / "metrics.json").read_text())
     assert list(metrics) == [
         "test",
+        "test_in_place",
         "valid",
+        "train",
         "baseline",
         "seconds",
         "parameters",
+        "nonzero",
         "train_rows",
         "seed",
+        "model",
+        "ensemble",
+        "shuffled_labels",
         "version",
     ]
     assert set(metrics["test"]) == set(metrics["valid"]) == PART
