@@ -142,8 +142,11 @@ def compare(
         raise ConfigError(f"{twice[0]}: two files have this name; the table could not tell them apart")
     configs = {}
     for name, file in zip(names, files, strict=True):
-        config = Config(**(read_toml(file) | {"plots": False, "baseline": False, "quiet": True}))
-        configs[name] = source.resolve(config)[0]
+        settings = read_toml(file) | {"plots": False, "baseline": False, "quiet": True}
+        try:
+            configs[name] = source.resolve(Config(**settings))[0]
+        except ConfigError as error:
+            raise ConfigError(f"{file}: {error}") from None
     where = Path(out) if str(out) else folder.claim("compare")
     try:
         return _compare(configs, seeds, where, target, say, progress or Silent()), where
