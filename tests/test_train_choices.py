@@ -253,6 +253,14 @@ def test_a_smaller_share_of_the_rows_is_part_of_a_larger_one() -> None:
     assert all(np.array_equal(part.valid, parts[0].valid) for part in parts)
 
 
+def test_a_share_of_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"--train-fraction 0\.0001: the labels of its 1 row are of one class"
+    ):
+        run(tmp_path / "a", **TINY, train_fraction=1e-4)
+    assert not (tmp_path / "a").exists()
+
+
 def test_shuffled_labels_are_those_of_the_training_rows_alone() -> None:
     log = log_of()
     parts = fs.data.split(log)

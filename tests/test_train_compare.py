@@ -155,6 +155,13 @@ def test_a_figure_that_a_seed_has_not_is_a_dash(capsys: pytest.CaptureFixture[st
     assert [cell.strip() for cell in line if cell.strip()][1:3] == ["0.6250 ± 1.5883", "-"]
 
 
+def test_the_files_of_the_documentation_are_configurations() -> None:
+    made = sorted((Path(__file__).parents[1] / "docs" / "compare").glob("*.toml"))
+    assert {"lr", "fm", "mlp", "deepfm", "ensemble", "bn", "no_bn"} <= {path.stem for path in made}
+    for path in made:
+        fs.train.Config(**fs.train.config.read_toml(path))
+
+
 # ---- what it refuses
 
 

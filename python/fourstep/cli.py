@@ -162,6 +162,7 @@ _TRAIN_EPILOG = """\
 examples:
   fourstep train
   fourstep train --data clicks.parquet --label click --user user_id --time ts --categorical ad,site --numeric price
+  fourstep train --model deepfm --ensemble 5 --multi 'genres:|'
   fourstep train --config run.toml --seed 1
   fourstep train --out runs/first --resume
 

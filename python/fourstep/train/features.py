@@ -210,10 +210,11 @@ class Features:
         return self
 
     def fingerprint(self) -> str:
-        """SHA-256 over all that was fitted, in hexadecimal."""
-        return hashlib.sha256(
-            f"{self.pipeline.fingerprint()} {digest(self.state_dict())}".encode()
-        ).hexdigest()
+        """SHA-256 over all that was fitted, in hexadecimal: the pipeline's own where nothing stands beside it."""
+        own = self.pipeline.fingerprint()
+        if not (self.lists or self.positions or self.dropped):
+            return own
+        return hashlib.sha256(f"{own} {digest(self.state_dict())}".encode()).hexdigest()
 
 
 def _columns(values: npt.NDArray[Any], names: Sequence[str], kept: list[str]) -> npt.NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fourstep import data
+from fourstep.data.errors import counted
 from fourstep.train.errors import ConfigError, nearest
 from fourstep.train.options import Lists
 
@@ -113,12 +114,21 @@ def cut(config: Config, dataset: data.Dataset) -> data.Split:
     """Split the rows as the configuration says.
 
     Of the training rows `train_fraction` is kept, and as much of the validation rows for the refit (`kept`).
+
+    Raises
+    ------
+    ConfigError
+        The rows that are kept have labels of one class.
     """
     how: Any = config.split
     parts = data.split(dataset, how, test=config.test_share, valid=config.valid_share, seed=config.seed)
-    if config.train_fraction == 1:
-        return parts
-    return replace(parts, train=kept(config, parts.train))
+    train = kept(config, parts.train)
+    if train is not parts.train and len(np.unique(dataset.label[train])) < 2:
+        raise ConfigError(
+            f"--train-fraction {config.train_fraction:g}: the labels of its {counted(len(train), 'row')}"
+            " are of one class"
+        )
+    return replace(parts, train=train)
 
 
 def kept(config: Config, rows: Rows) -> Rows:
