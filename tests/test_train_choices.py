@@ -478,6 +478,7 @@ def test_what_is_seen_between_epochs_survives_an_interrupt(tmp_path: Path) -> No
             {"init_from": "a", "init_lr": 0.1, "init_freeze": True},
             "init_lr needs to be 0 with init_freeze, got 0.1",
         ),
+        ({"position": "a", "user": "a"}, "position a is the column of the user"),
         ({"position": "a", "multi": ("a:|",)}, "position a is among the columns of multi"),
         ({"multi": ("genres",)}, r"multi needs a list of COLUMN:SEPARATOR .*, got \('genres',\)"),
         ({"ensemble": 0}, "ensemble needs a whole number >= 1 and <= 100, got 0"),

@@ -295,6 +295,8 @@ def _check_together(config: Config) -> None:
         raise ConfigError(f"{name} needs init_from, the run that the parameters come from")
     if config.init_freeze and config.init_lr:
         raise ConfigError(f"init_lr needs to be 0 with init_freeze, got {config.init_lr:g}")
+    if config.position and config.position == config.user:
+        raise ConfigError(f"position {config.position} is the column of the user; it needs one of its own")
     if config.position and config.position in [Lists.split(item)[0] for item in config.multi]:
         raise ConfigError(f"position {config.position} is among the columns of multi; it has one value")
 

@@ -206,7 +206,7 @@ class Job:
                 where = f"{len(dataset):,} rows" if what == "null" else f"{rows:,} validation and test rows"
                 say(f"fields  {what} in {where}: {', '.join(names)}")
         for name, why in self.features.dropped.items():
-            say(f"left    out {name}: {why}")
+            say(f"without {name}: {why}")
         for name, how in self.taken.items():
             say(f"taken   {name}: {how}")
         say(f"model   {self.search.trainer.model.parameter_count:,} parameters")

@@ -65,13 +65,9 @@ def load(config: Config) -> data.Dataset:
         raise ConfigError(f"--position {config.position}: {_no_category(config.position, dataset)}")
     # It is no category like the others: neither a field of the pipeline nor a key of the history.
     others = tuple(name for name in dataset.schema.categorical if name != config.position)
-    tags = tuple(name for name in dataset.schema.tags if name != config.position)
-    return replace(dataset, schema=replace_schema(dataset.schema, others, tags))
-
-
-def replace_schema(schema: data.Schema, categorical: tuple[str, ...], tags: tuple[str, ...]) -> data.Schema:
-    """Return a schema with other columns of categories."""
-    return data.Schema(schema.label, schema.user, schema.time, categorical, schema.numeric, tags)
+    was = dataset.schema
+    tags = tuple(name for name in was.tags if name != config.position)
+    return replace(dataset, schema=data.Schema(was.label, was.user, was.time, others, was.numeric, tags))
 
 
 def _lists(config: Config) -> list[str]:
