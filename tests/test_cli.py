@@ -134,6 +134,9 @@ def test_flags_are_read_without_numpy() -> None:
             "--out needs a text of one line in UTF-8",
         ),
         (["train", "--optimizer", "adm"], "--optimizer needs one of adam"),
+        (["train", "--model", "gbm"], "--model needs one of mlp, deepfm, fm, lr, got gbm"),
+        (["train", *SMALL, "--init-from", "/no/such"], "--init-from /no/such: there is no such folder"),
+        (["train", "--multi", "genres"], "--multi needs a list of COLUMN:SEPARATOR"),
         (
             ["train", *SMALL, "--optimizer", "adan", "--state-dtype", "int8", "--out", "new"],
             "state_dtype: 'int8' is for moments; 'neg_pre_grad' of Adan is none",

@@ -10,8 +10,9 @@ import pytest
 
 from fourstep import nn
 from fourstep.train import Config, ConfigError
+from fourstep.train.blocks import Buffers
 from fourstep.train.clock import Clock
-from fourstep.train.model import Buffers, ClickModel
+from fourstep.train.model import ClickModel
 
 SIZES, DENSE, ROWS = [5, 7], 3, 24
 CONFIGS = {

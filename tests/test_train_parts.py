@@ -290,6 +290,11 @@ def run_metrics(test: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any
         "train_rows": 20,
         "seed": 0,
         "version": "0",
+        "test_in_place": None,
+        "train": {"auc": 0.9},
+        "nonzero": {"w": 10},
+        "ensemble": 1,
+        "shuffled_labels": False,
     }
 
 

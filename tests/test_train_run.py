@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-import os
 import shutil
-import signal
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,81 +15,17 @@ import pytest
 
 import fourstep as fs
 from fourstep.state import load, save
-from fourstep.train import Config, ConfigError, Interrupted, Outcome, RunError, source
+from fourstep.train import Config, ConfigError, Interrupted, RunError, source
 from fourstep.train.folder import checkpoint, claim
-from fourstep.train.progress import Progress
 
-QUICK: dict[str, Any] = {"data": "simulated", "rows": 3000, "epochs": 3, "batch_size": 256, "min_count": 1}
-QUICK |= {
-    "baseline": False,
-    "plots": False,
-    "quiet": True,
-    "hidden": (16, 8),
-    "embedding_dim": 4,
-    "patience": 2,
-}
+sys.path.insert(0, str(Path(__file__).parent))
+runs: Any = importlib.import_module("train_runs")
+sys.path.remove(str(Path(__file__).parent))
+QUICK, CLOCK, Recorder = runs.QUICK, runs.CLOCK, runs.Recorder
+run, results, assert_same, interrupted = runs.run, runs.results, runs.assert_same, runs.interrupted
 
-CLOCK = {"examples_per_second", "train_seconds", "eval_seconds"}
 PART = {"auc", "gauc", "gauc_weight", "groups_kept", "groups_dropped", "logloss", "f1", "threshold"}
 PART |= {"base_rate", "rows"}
-
-
-class Recorder(Progress):
-    """Keeps what is said, and after given numbers of steps presses Ctrl-C."""
-
-    def __init__(self, *, after: int | None = None) -> None:
-        self.said: list[str] = []
-        self.stages: list[str] = []
-        self.steps, self.after = 0, after
-
-    def stage(self, title: str, steps: int, done: int) -> None:
-        self.stages.append(title)
-
-    def step(self, epoch: str, loss: float, lr: float, rows: int) -> None:
-        assert np.isfinite(loss)
-        self.steps += 1
-        if self.steps == self.after:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def close(self) -> None:
-        pass
-
-
-def run(folder: Path, **changes: Any) -> Outcome:
-    return fs.train.train(Config(**(QUICK | {"out": str(folder)} | changes)), Recorder())
-
-
-def results(folder: Path) -> tuple[Any, Any, Any]:
-    """Weights and all other state, history and figures, without what the clock says."""
-    state = load(checkpoint(folder))
-    history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    metrics = json.loads((folder / "metrics.json").read_text())
-    del state["seconds"], state["digest"], metrics["seconds"], state["config"]
-    for trainer in (state["search"]["trainer"], state["refit"]):
-        if trainer is not None:
-            del trainer["epoch_seconds"]
-    del state["search"]["history"]
-    return state, [{k: v for k, v in line.items() if k not in CLOCK} for line in history], metrics
-
-
-def assert_same(a: Any, b: Any, where: str = "") -> None:
-    """Equal to the last bit, types and dtypes too."""
-    assert type(a) is type(b), where
-    if isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            assert_same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_same(x, y, f"{where}/{i}")
-    elif isinstance(a, np.ndarray):
-        assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()), where
-    else:
-        assert a == b, where
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +53,18 @@ def test_metrics_have_exactly_their_keys(whole: Path) -> None:
     metrics = json.loads((whole / "metrics.json").read_text())
     assert list(metrics) == [
         "test",
+        "test_in_place",
         "valid",
+        "train",
         "baseline",
         "seconds",
         "parameters",
+        "nonzero",
         "train_rows",
         "seed",
+        "model",
+        "ensemble",
+        "shuffled_labels",
         "version",
     ]
     assert set(metrics["test"]) == set(metrics["valid"]) == PART
@@ -400,22 +342,6 @@ def test_pictures_where_matplotlib_is(tmp_path: Path) -> None:
 # ---- Ctrl-C and going on
 
 
-def interrupted(folder: Path, after: list[int], **changes: Any) -> list[str]:
-    """Run to the end, with a Ctrl-C after so many steps of each attempt; return the messages."""
-    config = Config(**(QUICK | {"out": str(folder)} | changes))
-    messages = []
-    for attempt, steps in enumerate([*after, None]):
-        recorder = Recorder(after=steps)
-        try:
-            if attempt == 0:
-                fs.train.train(config, recorder)
-            else:
-                fs.train.resume(folder, progress=recorder)
-        except Interrupted as message:
-            messages.append(str(message))
-    return messages
-
-
 @pytest.mark.parametrize("after", [[1], [4], [9], [13], [25], [27], [30], [1, 1, 1], [5, 2, 20]])
 def test_an_interrupted_run_ends_in_the_same_bits(after: list[int], whole: Path, tmp_path: Path) -> None:
     messages = interrupted(tmp_path / "a", after)
@@ -463,7 +389,7 @@ def test_after_a_kill_the_last_checkpoint_counts(tmp_path: Path, whole: Path) ->
     class KilledError(Exception):
         pass
 
-    class Killer(Recorder):
+    class Killer(runs.Recorder):  # type: ignore[misc]
         def step(self, epoch: str, loss: float, lr: float, rows: int) -> None:
             super().step(epoch, loss, lr, rows)
             if self.steps == 15:

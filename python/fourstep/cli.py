@@ -98,12 +98,13 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> _Parser:
     parser = _Parser(
         prog="fourstep",
-        description="Train a click model, score new rows, evaluate anyone's scores.",
+        description="Train a click model, compare several, score new rows, evaluate anyone's scores.",
         epilog="fourstep COMMAND --help says more.",
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _train_parser(commands)
+    _compare_parser(commands)
     _score_parser(commands)
     _evaluate_parser(commands)
     made = commands.add_parser("runtime", help="print instruction level, threads and version")
@@ -148,12 +149,20 @@ def _train_parser(commands: Any) -> None:
             )
 
 
-_METAVARS = {"Number": "X", "Whole": "N", "Text": "TEXT", "Names": "A,B,...", "Sizes": "N,N,..."}
+_METAVARS = {
+    "Number": "X",
+    "Whole": "N",
+    "Text": "TEXT",
+    "Names": "A,B,...",
+    "Lists": "A:SEP,...",
+    "Sizes": "N,N,...",
+}
 
 _TRAIN_EPILOG = """\
 examples:
   fourstep train
   fourstep train --data clicks.parquet --label click --user user_id --time ts --categorical ad,site --numeric price
+  fourstep train --model deepfm --ensemble 5 --multi 'genres:|'
   fourstep train --config run.toml --seed 1
   fourstep train --out runs/first --resume
 
@@ -192,6 +201,54 @@ def _train(given: argparse.Namespace) -> int:
     outcome = resume(settings["out"], settings) if given.resume else train(Config(**settings))
     if not outcome.config.quiet:
         report(outcome.metrics, outcome.config.out)
+    return 0
+
+
+# ---- compare
+
+
+def _compare_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="train several configurations over several seeds, and compare them",
+        description="Train each configuration with each seed on the same rows: means with their 95 % intervals over the"
+        " seeds, and the paired differences from the first.",
+        epilog="example:\n  fourstep compare lr.toml mlp.toml deepfm.toml --seeds 5 --out runs/models",
+    )
+    parser.set_defaults(run=_compare, parser=parser)
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="TOML files of settings, as --config of train"
+    )
+    parser.add_argument("--seeds", metavar="N", default="5", help="how many seeds [5]")
+    parser.add_argument(
+        "--out", metavar="DIR", default="", help="folder of runs and compare.json, to go on with too"
+    )
+    parser.add_argument(
+        "--target-gauc", metavar="X", help="tell steps and seconds until the validation gAUC is there"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but the tables and errors")
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from fourstep.train.compare import compare, print_comparison
+    from fourstep.train.options import Kind, Number, Text, Whole
+
+    def read(flag: str, kind: Kind, text: str) -> Any:
+        try:
+            return kind.parse(text)
+        except ValueError as needs:
+            raise UsageError(f"{flag} needs {needs}, got {text}") from None
+
+    target = given.target_gauc and read("--target-gauc", Number(above=0, most=1), given.target_gauc)
+    out, seeds = read("--out", Text(), given.out), read("--seeds", Whole(1, 1000), given.seeds)
+
+    def say(line: str) -> None:
+        if not given.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    found, folder = compare(given.files, seeds, out, target=target, say=say)
+    print_comparison(found)
+    print(f"all of it in {folder}")
     return 0
 
 

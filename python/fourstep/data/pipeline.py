@@ -169,7 +169,7 @@ class Pipeline:
         """
         if not hasattr(self, "schema"):
             raise DataError("the pipeline is not fitted: call fit(dataset, rows) first")
-        dataset = source if isinstance(source, Dataset) else self._check(as_frame(source))
+        dataset = source if isinstance(source, Dataset) else self.read(as_frame(source))
         self._compare(dataset)
         rows = _rows(rows, len(dataset))
         names = self.schema.categorical
@@ -206,8 +206,8 @@ class Pipeline:
             columns |= self.history.columns(cast("npt.NDArray[Any]", dataset.time)[rows], keys)
         return columns
 
-    def _check(self, frame: Frame) -> Dataset:
-        """Read unlabelled rows: of the user and the time only what is used."""
+    def read(self, frame: Frame) -> Dataset:
+        """Check unlabelled rows and give them their roles: of the user and the time only what is used."""
         remembers = self.history is not None
         user = self.schema.user if remembers or self.schema.user in self.schema.categorical else None
         needed = dataclasses.replace(self.schema, user=user, time=self.schema.time if remembers else None)

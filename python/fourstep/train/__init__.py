@@ -1,4 +1,4 @@
-"""Training a click model, end to end: what `fourstep train`, `fourstep score` and `fourstep evaluate` do.
+"""Training a click model, end to end: what `fourstep train`, `compare`, `score` and `evaluate` do.
 
     data → split → pipeline → search (early stopping) → refit → test → baselines → report
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fourstep.train.command import resume, train
+    from fourstep.train.compare import Comparison, compare
     from fourstep.train.config import Config
     from fourstep.train.errors import ConfigError, Interrupted, RunError
     from fourstep.train.evaluate import evaluate
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from fourstep.train.score import score
 
 _NAMES = {
+    "Comparison": "compare",
     "Config": "config",
     "ConfigError": "errors",
     "Interrupted": "errors",
     "Outcome": "job",
     "Run": "run",
     "RunError": "errors",
+    "compare": "compare",
     "evaluate": "evaluate",
     "load_run": "run",
     "resume": "command",
@@ -34,12 +37,14 @@ _NAMES = {
 }
 
 __all__ = [
+    "Comparison",
     "Config",
     "ConfigError",
     "Interrupted",
     "Outcome",
     "Run",
     "RunError",
+    "compare",
     "evaluate",
     "load_run",
     "resume",

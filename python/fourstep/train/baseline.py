@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fourstep.data import Inputs
     from fourstep.train.config import Config
+    from fourstep.train.features import Sizes
 
 __all__ = ["BASELINES", "baseline", "settings"]
 
@@ -34,8 +35,13 @@ BASELINES = ("one_hot", "same_inputs")
 def settings(config: Config) -> Config:
     """Return the settings of logistic regression, with the data and the seed of a run."""
     return config.but(
+        model="lr",
         hidden=(),
         embedding_dim=0,
+        ensemble=1,
+        init_from="",
+        init_freeze=False,
+        init_lr=0.0,
         wide=True,
         optimizer="adam",
         lr=0.02,
@@ -46,6 +52,8 @@ def settings(config: Config) -> Config:
         batch_size=2048,
         weight_decay=0.0,
         wide_decay=2e-5,
+        l1=0.0,
+        l2=0.0,
         clip_norm=0.0,
         clip_value=0.0,
         groups={},
@@ -56,7 +64,7 @@ def baseline(
     kind: str,
     config: Config,
     inputs: Inputs,
-    cardinalities: dict[str, int],
+    sizes: Sizes,
     label: npt.NDArray[np.uint8],
     rows: npt.NDArray[np.int64],
     stop: Callable[[], bool],
@@ -66,8 +74,9 @@ def baseline(
     if kind == "one_hot":
         none = np.zeros((len(inputs), 0), np.float32)
         inputs = replace(inputs, dense=none, dense_names=())
+        sizes = sizes.but(dense=0)
     made = settings(config)
-    trainer = Trainer(made, inputs, cardinalities, label, rows, Clock())
+    trainer = Trainer(made, inputs, sizes, label, rows, Clock())
     progress = progress or Silent()
     progress.stage(f"baseline {kind}", trainer.steps * made.epochs, 0)
     try:

@@ -4,9 +4,11 @@ digest        SHA-256 of all the rest
 stage         "search", "refit" or "done"
 config        the text of config.toml
 fingerprint   SHA-256 of the fitted pipeline of the search: other data give another
+origin        SHA-256 of the weights of the run that it began from, or ""
 pipeline      vocabularies, scalers and history of `model`
+features      lists of values, positions and what is left out, beside the pipeline
 model         the best weights so far; at the end the final ones
-search        the trainer, the best epoch, what was waited, the history
+search        the trainer, the best epoch, the history, what was measured between epochs
 refit         the trainer, or None
 valid         figures of the best epoch on the validation rows, or None
 seconds       time by part
@@ -25,14 +27,14 @@ from fourstep.state import StateError, load, save
 from fourstep.train.errors import RunError
 from fourstep.train.folder import checkpoint
 
-__all__ = ["FORMAT", "read", "write"]
+__all__ = ["FORMAT", "digest", "pack", "read", "unpack", "write"]
 
 FORMAT = 1
 
 
 def write(folder: Path, state: dict[str, Any]) -> None:
     """Write the checkpoint of a run."""
-    save(checkpoint(folder), {"format": FORMAT, "digest": _digest(state)} | state)
+    save(checkpoint(folder), {"format": FORMAT, "digest": digest(state)} | state)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -59,12 +61,12 @@ def read(folder: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else None
         raise RunError(f"{path}: a checkpoint of format {found!r}, this version reads {FORMAT}")
-    if state.pop("digest", None) != _digest({key: value for key, value in state.items() if key != "format"}):
+    if state.pop("digest", None) != digest({key: value for key, value in state.items() if key != "format"}):
         raise RunError(f"{path}: is damaged: its contents are not those that were written")
     return state
 
 
-def _digest(state: Any) -> str:
+def digest(state: Any) -> str:
     """Hash every name, type and byte: safetensors has no checksums."""
     found = hashlib.sha256()
 

@@ -14,10 +14,13 @@ from typing import Any
 
 from fourstep.train import toml
 from fourstep.train.errors import ConfigError, nearest
-from fourstep.train.options import Choice, Kind, Names, Number, Sizes, Switch, Text, Whole
+from fourstep.train.options import Choice, Kind, Lists, Names, Number, Sizes, Switch, Text, Whole
 
 __all__ = [
+    "ACTIVATIONS",
     "GROUP_KEYS",
+    "INITS",
+    "MODELS",
     "OPTIMIZERS",
     "SCHEDULES",
     "Config",
@@ -28,7 +31,7 @@ __all__ = [
     "read_toml",
 ]
 
-#: The names of `fourstep.train.kinds`, which are not imported for the help of a flag.
+#: The names of `fourstep.train.kinds`, `blocks` and `model`, which are not imported for the help of a flag.
 OPTIMIZERS = (
     *(
         "adam",
@@ -48,6 +51,15 @@ OPTIMIZERS = (
 SPARSE = ("adam", "adagrad", "sgd", "momentum")
 STATE_DTYPES = ("float32", "bfloat16", "int8")
 SCHEDULES = ("cosine", "linear", "constant", "inverse-sqrt")
+MODELS = ("mlp", "deepfm", "fm", "lr")
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus")
+INITS = (
+    "auto",
+    *("he_normal", "he_uniform", "xavier_normal", "xavier_uniform", "lecun_normal", "lecun_uniform"),
+    *("orthogonal", "normal", "zeros"),
+)
+#: Stands for the choice of `fourstep.select_features` in drop_features.
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,23 @@ class Config:
     categorical: tuple[str, ...] = _data((), Names(), "columns that get an embedding, separated by commas")
     numeric: tuple[str, ...] = _data((), Names(), "columns of numbers, separated by commas")
     tags: tuple[str, ...] = _data((), Names(), "categorical columns that list several values, as Action|War")
+    multi: tuple[str, ...] = _data(
+        (), Lists(), "columns that list several values, with what stands between them: genres:|,tags:;"
+    )
+    position: str = _data("", Text(), "column of the position: an input in training, neutral in every score")
+    drop_features: tuple[str, ...] = _data(
+        (),
+        Names(),
+        "inputs to leave out, by name or pattern, or auto: what fs.select_features finds constant, rare or twice",
+    )
+    train_fraction: float = _data(
+        1.0,
+        Number(above=0, most=1),
+        "share of the training rows to use; smaller shares are part of larger ones",
+    )
+    shuffle_labels: bool = _data(
+        False, Switch(), "permute the labels of the training rows: what is learned then is noise"
+    )
     rows: int = _data(100_000, Whole(100), "rows of the simulated log")
     bad_rows: str = _data(
         "error", Choice(("error", "drop")), "rows with a bad value: an error, or dropped, counted and listed"
@@ -136,13 +165,29 @@ class Config:
     smoothing: float = _data(10.0, Number(above=0), "rows' worth of belief in the prior of a rate")
     min_count: int = _data(6, Whole(1), "a category in fewer training rows counts as unseen")
 
+    model: str = _model(
+        "mlp", Choice(MODELS), "network, network and pairs of inputs, pairs alone, or logistic regression"
+    )
     hidden: tuple[int, ...] = _model(
-        (64, 32), Sizes(), "units of the hidden layers, separated by commas, or none"
+        (64, 32), Sizes(), "units of the hidden layers, separated by commas, or none; fm and lr have none"
     )
     embedding_dim: int = _model(32, Whole(0, 4096), "numbers of an embedding; 0: none")
     wide: bool = _model(True, Switch(), "a linear term beside the network")
-    batch_norm: bool = _model(True, Switch(), "batch normalisation between Linear and ReLU")
+    batch_norm: bool = _model(True, Switch(), "batch normalisation in front of the activation")
+    activation: str = _model("relu", Choice(ACTIVATIONS), "of the hidden layers")
     dropout: float = _model(0.2, Number(least=0, below=1), "share of hidden units that each step drops")
+    init: str = _model(
+        "auto",
+        Choice(INITS),
+        "initial weights of the hidden layers; auto: Xavier for sigmoid and tanh, else He",
+    )
+    ensemble: int = _model(
+        1, Whole(1, 100), "models of different seeds, whose probabilities are averaged in every score"
+    )
+    init_from: str = _model("", Text(), "folder of a run to begin from: its parameters of the same names")
+    init_match: tuple[str, ...] = _model(("*",), Names(), "patterns of the parameters to take, such as emb*")
+    init_freeze: bool = _model(False, Switch(), "leave the taken parameters as they are")
+    init_lr: float = _model(0.0, Number(least=0), "learning rate of the taken parameters; 0: --lr")
 
     optimizer: str = _optimizer("adam", Choice(OPTIMIZERS), "update rule")
     sparse: bool = _optimizer(
@@ -159,6 +204,10 @@ class Config:
     )
     embedding_decay: float = _optimizer(3e-4, Number(least=0), "L2 of the embeddings")
     wide_decay: float = _optimizer(1e-5, Number(least=0), "L2 of the linear term of the categories")
+    l1: float = _optimizer(
+        0.0, Number(least=0), "L1 of all that decays, by the proximal step: exact zeros; 0: off"
+    )
+    l2: float = _optimizer(0.0, Number(least=0), "L2 of all that decays, on top of the three decays")
     schedule: str = _optimizer("cosine", Choice(SCHEDULES), "how the learning rate falls after the warm-up")
     warmup: float = _optimizer(
         0.1, Number(least=0, below=1), "share of the horizon in which the learning rate rises"
@@ -173,6 +222,9 @@ class Config:
     batch_size: int = _training(512, Whole(2), "rows of a step")
     patience: int = _training(
         3, Whole(1), "epochs without a better validation gAUC (AUC without a user) before it stops"
+    )
+    eval_steps: int = _training(
+        0, Whole(0), "measure the validation rows after every so many steps too; 0: after epochs alone"
     )
     refit: bool = _training(
         True, Switch(), "train again on training and validation rows for as many epochs as were best"
@@ -194,13 +246,7 @@ class Config:
         for name in options():
             object.__setattr__(self, name, checked(name, getattr(self, name), name))
         object.__setattr__(self, "groups", _groups(self.groups, "groups"))
-        if self.sparse and self.optimizer not in SPARSE:
-            raise ConfigError(
-                f"sparse needs one of the optimizers {', '.join(SPARSE)}, got {self.optimizer}, "
-                "which moves embeddings that no row of a batch has"
-            )
-        if self.sparse and self.state_dtype != "float32":
-            raise ConfigError(f"state_dtype needs to be float32 with sparse, got {self.state_dtype}")
+        _check_together(self)
 
     def to_toml(self, cardinality: Mapping[str, int] | None = None) -> str:
         """Write all settings as TOML, with their help as comments.
@@ -227,6 +273,32 @@ class Config:
     def but(self, **changes: Any) -> Config:
         """Return a copy with other values."""
         return replace(self, **changes)
+
+
+def _check_together(config: Config) -> None:
+    """Refuse settings that are good alone and not together."""
+    if config.sparse and config.optimizer not in SPARSE:
+        raise ConfigError(
+            f"sparse needs one of the optimizers {', '.join(SPARSE)}, got {config.optimizer}, "
+            "which moves embeddings that no row of a batch has"
+        )
+    if config.sparse and config.state_dtype != "float32":
+        raise ConfigError(f"state_dtype needs to be float32 with sparse, got {config.state_dtype}")
+    if config.sparse and config.l1:
+        raise ConfigError(f"l1 needs to be 0 with sparse, got {config.l1:g}: it moves rows that no batch has")
+    if config.model in ("fm", "deepfm") and not config.embedding_dim:
+        raise ConfigError(f"embedding_dim needs to be >= 1 with model {config.model}, got 0")
+    if config.model == "deepfm" and not config.hidden:
+        raise ConfigError("hidden needs a layer with model deepfm, got none; model fm has none")
+    if not config.init_from and (config.init_freeze or config.init_lr):
+        name = "init_freeze" if config.init_freeze else "init_lr"
+        raise ConfigError(f"{name} needs init_from, the run that the parameters come from")
+    if config.init_freeze and config.init_lr:
+        raise ConfigError(f"init_lr needs to be 0 with init_freeze, got {config.init_lr:g}")
+    if config.position and config.position == config.user:
+        raise ConfigError(f"position {config.position} is the column of the user; it needs one of its own")
+    if config.position and config.position in [Lists.split(item)[0] for item in config.multi]:
+        raise ConfigError(f"position {config.position} is among the columns of multi; it has one value")
 
 
 #: Keys of a group, and what they hold.

@@ -4,6 +4,7 @@
     checkpoint.safetensors  all that is needed to go on, and to score (.npz where there is no safetensors)
     data.json               rows that were dropped, and why; values that are null, unseen or rare
     history.jsonl           a line an epoch
+    steps.jsonl             a line every --eval-steps steps
     metrics.json            the figures
     *.png                   pictures
 
@@ -28,6 +29,7 @@ __all__ = [
     "DATA",
     "HISTORY",
     "METRICS",
+    "STEPS",
     "abandon",
     "checkpoint",
     "claim",
@@ -38,6 +40,7 @@ __all__ = [
 
 ROOT = "runs"  # of folders that nobody named
 CONFIG, DATA, HISTORY, METRICS = "config.toml", "data.json", "history.jsonl", "metrics.json"
+STEPS = "steps.jsonl"
 
 
 def checkpoint(path: Path) -> Path:

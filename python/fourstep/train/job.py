@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from fourstep import metrics
 from fourstep._runtime import runtime
-from fourstep.data import Inputs, Pipeline
+from fourstep.data import Dataset, Inputs
 from fourstep.data import memory as data_memory
 from fourstep.data.errors import counted
 from fourstep.train import checkpoint, folder, source
@@ -26,11 +26,13 @@ from fourstep.train.baseline import BASELINES, baseline
 from fourstep.train.checkpoint import pack, unpack
 from fourstep.train.clock import Clock
 from fourstep.train.errors import Interrupted, RunError
+from fourstep.train.features import Features
 from fourstep.train.interrupt import Interrupt
 from fourstep.train.measures import Measures, measure
 from fourstep.train.search import Search
 from fourstep.train.threads import limited
 from fourstep.train.trainer import Trainer
+from fourstep.train.transfer import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,19 +117,25 @@ class Job:
         config, clock = self.config, self.clock
         self.dataset = source.load(config)
         self.parts = source.cut(config, self.dataset)
-        self.pipeline, self.inputs = self._fit(self.parts.train)
-        fingerprint = self.pipeline.fingerprint()
+        self.origin = Source(config) if config.init_from else None
+        learned = source.shuffled(config, self.dataset, self.parts.train)
+        self.features, self.inputs = self._fit(learned, self.parts.train)
+        fingerprint = self.features.fingerprint()
         if self.saved is not None and self.saved["fingerprint"] != fingerprint:
             raise RunError(
                 f"{self.out}: {config.data} is not what it was when the run began; start a new run"
             )
-        self.fingerprint = fingerprint
-        odd = self.pipeline.transform(self.dataset, np.concatenate([self.parts.valid, self.parts.test]))
+        origin = "" if self.origin is None else checkpoint.digest(self.origin.state)
+        if self.saved is not None and str(self.saved.get("origin", "")) != origin:
+            raise RunError(
+                f"{self.out}: {config.init_from} is not what it was when the run began; start a new run"
+            )
+        self.fingerprint, self.origin_digest = fingerprint, origin
+        odd = self.features.transform(self.dataset, np.concatenate([self.parts.valid, self.parts.test]))
         self.counted = {"unseen": odd.unseen, "rare": odd.rare, "null": self.inputs.nulls}
         clock.lap("data")
-        self.search = Search(
-            self._trainer(self.inputs, self.pipeline, self.parts.train, clock), self.dataset, self.parts
-        )
+        trainer = self._trainer(self.inputs, self.features, learned, self.parts.train, clock)
+        self.search = Search(trainer, learned, self.parts)
         self.refit: Trainer | None = None
         self.valid: Measures | None = None
         self.stage = "search"
@@ -140,32 +148,39 @@ class Job:
         """Make the folder, and in it all that it takes to go on from here."""
         if self.saved is None:
             folder.create(self.out)
-            names = (folder.CONFIG, folder.DATA, folder.HISTORY, folder.METRICS)
+            names = (folder.CONFIG, folder.DATA, folder.HISTORY, folder.STEPS, folder.METRICS)
             self.made = [folder.checkpoint(self.out).name, *names]
         elif self.stage != "done":
             (self.out / folder.METRICS).unlink(missing_ok=True)  # figures of weights that are about to change
         self.save()  # first: with it alone a run can go on, without it nothing can
-        folder.write(self.out / folder.CONFIG, self.config.to_toml(self.pipeline.cardinalities))
+        folder.write(self.out / folder.CONFIG, self.config.to_toml(self.features.sizes.indices))
         found = {"rows": len(self.dataset), "dropped": self.dataset.report["dropped"], "fields": self.counted}
+        found["left_out"] = self.features.dropped
         folder.write(self.out / folder.DATA, folder.json_text(found))
 
-    def _fit(self, rows: Rows) -> tuple[Pipeline, Inputs]:
-        config = self.config
-        pipeline = Pipeline(smoothing=config.smoothing, min_count=config.min_count)
-        pipeline.fit(self.dataset, rows, history=config.history)
-        return pipeline, pipeline.transform(self.dataset)
+    def _fit(
+        self, dataset: Dataset, rows: Rows, dropped: dict[str, str] | None = None
+    ) -> tuple[Features, Inputs]:
+        features = Features(self.config).fit(dataset, rows, self.config, dropped)
+        return features, features.transform(dataset)
 
-    def _trainer(self, inputs: Inputs, pipeline: Pipeline, rows: Rows, clock: Clock) -> Trainer:
-        config, sizes = self.config, pipeline.cardinalities
-        table = sum(sizes.values()) * (config.embedding_dim + 1) * 4
+    def _trainer(
+        self, inputs: Inputs, features: Features, dataset: Dataset, rows: Rows, clock: Clock
+    ) -> Trainer:
+        config, sizes = self.config, features.sizes
+        categories = sum(sizes.indices.values())
+        table = categories * (config.embedding_dim + 1) * 4 * config.ensemble
         data_memory.check(
-            config.data, 8 * table, f"embeddings of {sum(sizes.values()):,} categories and their optimizer"
+            config.data, 8 * table, f"embeddings of {categories:,} categories and their optimizer"
         )
-        return Trainer(config, inputs, sizes, self.dataset.label, rows, clock)
+        trainer = Trainer(config, inputs, sizes, dataset.label, rows, clock)
+        self.taken = {} if self.origin is None else self.origin.fill(trainer.model, features)
+        return trainer
 
     def _product(self) -> int:
         """Multiply-adds of the largest matrix product of a step."""
-        units = [self.search.trainer.model.width + self.inputs.dense.shape[1], *self.config.hidden, 1]
+        hidden = self.config.hidden if self.search.trainer.model.members[0].deep else ()
+        units = [self.search.trainer.model.width + self.inputs.dense.shape[1], *hidden, 1]
         return self.config.batch_size * max(int(a * b) for a, b in pairwise(units))
 
     def _describe(self) -> None:
@@ -190,6 +205,10 @@ class Job:
             if names:
                 where = f"{len(dataset):,} rows" if what == "null" else f"{rows:,} validation and test rows"
                 say(f"fields  {what} in {where}: {', '.join(names)}")
+        for name, why in self.features.dropped.items():
+            say(f"without {name}: {why}")
+        for name, how in self.taken.items():
+            say(f"taken   {name}: {how}")
         say(f"model   {self.search.trainer.model.parameter_count:,} parameters")
         say(f"out     {self.out}")
 
@@ -227,7 +246,7 @@ class Job:
         trainer = search.trainer
         progress.stage("epoch", trainer.steps * config.epochs, trainer.steps * trainer.epoch + trainer.step)
         while not search.over(config.epochs):
-            if stop() or not trainer.run_epoch(stop, progress, config.epochs):
+            if stop() or not trainer.run_epoch(stop, progress, config.epochs, search.glance):
                 self.save()
                 raise self.interrupted(
                     f"in epoch {trainer.epoch + 1}, after step {trainer.step} of {trainer.steps}"
@@ -236,6 +255,8 @@ class Job:
             if search.best_epoch == trainer.epoch:
                 self.valid = self._measure_valid()
             folder.write(self.out / folder.HISTORY, folder.json_lines(search.history))
+            if config.eval_steps:
+                folder.write(self.out / folder.STEPS, folder.json_lines(search.glances))
             self.save()
             self.finished_epochs += 1
             progress.say(_epoch_line(line, config.epochs, search.best_epoch == trainer.epoch))
@@ -253,10 +274,12 @@ class Job:
 
     def _begin_refit(self) -> None:
         self.clock.lap("other")
-        rows = np.sort(np.concatenate([self.parts.train, self.parts.valid]))
-        self.final_pipeline, self.final_inputs = self._fit(rows)
+        train, valid = self.parts.train, source.kept(self.config, self.parts.valid)
+        rows = np.sort(np.concatenate([train, valid]))
+        learned = source.shuffled(self.config, self.dataset, train, valid)
+        self.final_features, self.final_inputs = self._fit(learned, rows, self.features.dropped)
         self.clock.lap("data")
-        self.refit = self._trainer(self.final_inputs, self.final_pipeline, rows, self.clock)
+        self.refit = self._trainer(self.final_inputs, self.final_features, learned, rows, self.clock)
 
     def _refit(self, stop: Callable[[], bool]) -> None:
         trainer, epochs, progress = self.refit, self.search.best_epoch, self.progress
@@ -293,18 +316,19 @@ class Job:
         if not self.config.baseline:
             return found
         final = self._final()
-        pipeline = self.pipeline if self.refit is None else self.final_pipeline
-        sizes, test, label = pipeline.cardinalities, self.parts.test, self.dataset.label
+        sizes = (self.features if self.refit is None else self.final_features).sizes
+        test, label = self.parts.test, self.dataset.label
+        learned = final.label.astype(np.uint8)
         with self.clock.all_as("baseline"):
             for kind in BASELINES:
-                if kind == "one_hot" and not sizes:
+                if kind == "one_hot" and not sizes.indices:
                     continue  # there are no fields
                 trainer = baseline(
-                    kind, self.config, final.inputs, sizes, label, final.rows, stop, self.progress
+                    kind, self.config, final.inputs, sizes, learned, final.rows, stop, self.progress
                 )
                 if trainer is None:
                     raise self.interrupted("in the baselines; the model is done")
-                threshold = _best_threshold(label[final.rows], trainer.predict(final.rows))
+                threshold = _best_threshold(learned[final.rows], trainer.predict(final.rows))
                 found[kind] = measure(label[test], trainer.predict(test), self._groups(test), threshold)
         return found
 
@@ -315,16 +339,26 @@ class Job:
         label = self.dataset.label[test]
         with self.clock.all_as("evaluation"):
             figures = measure(label, score, self._groups(test), valid["threshold"])
+            in_place = None
+            if self.config.position:
+                known = final.predict(test, in_place=True)
+                in_place = measure(label, known, self._groups(test), valid["threshold"])
         self.clock.lap("other")
         seconds = {part: round(spent, 3) for part, spent in self.clock.seconds.items()}
         found = {
             "test": figures,
+            "test_in_place": in_place,
             "valid": valid,
+            "train": {name: self.search.history[-1][f"train_{name}"] for name in ("loss", "auc", "gauc")},
             "baseline": base,
             "seconds": seconds | {"total": round(self.clock.total, 3)},
             "parameters": final.model.parameter_count,
+            "nonzero": final.arena.nonzero(),
             "train_rows": len(final.rows),
             "seed": self.config.seed,
+            "model": self.config.model,
+            "ensemble": self.config.ensemble,
+            "shuffled_labels": self.config.shuffle_labels,
             "version": runtime().version,
         }
         folder.write(self.out / folder.METRICS, folder.json_text(found))
@@ -333,13 +367,16 @@ class Job:
     def save(self) -> None:
         """Write the checkpoint."""
         done = self.stage == "done" and self.refit is not None
+        features = self.final_features if done else self.features
         self.clock.lap("other")
         state = {
             "version": runtime().version,
             "stage": self.stage,
             "config": self.config.to_toml(),
             "fingerprint": self.fingerprint,
-            "pipeline": (self.final_pipeline if done else self.pipeline).state_dict(),
+            "origin": self.origin_digest,
+            "pipeline": features.pipeline.state_dict(),
+            "features": features.state_dict(),
             "model": self.refit.model.state_dict() if done and self.refit is not None else self.search.best,
             "search": self.search.state_dict(),
             "refit": None if self.refit is None else self.refit.state_dict(),

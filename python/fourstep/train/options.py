@@ -8,12 +8,13 @@ the flag or of the key, and says it.
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["Choice", "Kind", "Names", "Number", "Sizes", "Switch", "Text", "Whole"]
+__all__ = ["Choice", "Kind", "Lists", "Names", "Number", "Sizes", "Switch", "Text", "Whole"]
 
 
 class Kind(ABC):
@@ -175,6 +176,56 @@ class Names(Kind):
     def parse(self, text: str) -> tuple[str, ...]:
         """Read the text of a flag; an empty one is the empty list."""
         return self.read([name.strip() for name in text.split(",")] if text.strip() else [])
+
+
+_LIST = re.compile(r"(.+?):([^:]+|:)", re.DOTALL)
+_FLAG_LIST = re.compile(r"([^,]+?:(?:[^:,]+|[:,]))(?:,|$)")
+
+
+@dataclass(frozen=True)
+class Lists(Kind):
+    """Columns whose cells list several values, each with what stands between the values: ``genres:|``."""
+
+    @property
+    def needs(self) -> str:
+        """What a value must be."""
+        return "a list of COLUMN:SEPARATOR with different columns, such as genres:|"
+
+    def read(self, value: object) -> tuple[str, ...]:
+        """Return a tuple of str."""
+        try:
+            items = Names().read(value)
+            columns = [self.split(item)[0] for item in items]
+        except ValueError:
+            raise self.refuse() from None
+        if len(set(columns)) == len(columns):
+            return items
+        raise self.refuse()
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Read the text of a flag: commas between them, and ``tags:,`` for a separator that is one."""
+        found, place = [], 0
+        while place < len(text):
+            match = _FLAG_LIST.match(text, place)
+            if match is None:
+                raise self.refuse()
+            found.append(match[1])
+            place = match.end()
+        return self.read(found)
+
+    @staticmethod
+    def split(item: str) -> tuple[str, str]:
+        """Return column and separator.
+
+        Examples
+        --------
+        >>> Lists.split("genres:|"), Lists.split("a:b::")
+        (('genres', '|'), ('a:b', ':'))
+        """
+        match = _LIST.fullmatch(item)
+        if match is None:
+            raise ValueError
+        return match[1], match[2]
 
 
 @dataclass(frozen=True)

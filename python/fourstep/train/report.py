@@ -31,6 +31,8 @@ def report(metrics: Mapping[str, Any], out: str, stream: TextIO | None = None) -
     stream = stream or sys.stdout
     test = metrics["test"]
     rows = [_row("fourstep", test)]
+    if metrics["test_in_place"] is not None:
+        rows.append(_row("each row at its position", metrics["test_in_place"]))
     rows += [
         _row(_NAMES[kind], figures)
         for kind, figures in reversed(metrics["baseline"].items())
@@ -41,10 +43,26 @@ def report(metrics: Mapping[str, Any], out: str, stream: TextIO | None = None) -
         gauc_line(test),
         f"F1 at threshold {test['threshold']:.4f}, the best on the validation rows; base rate {test['base_rate']:.4f}",
         f"trained on {metrics['train_rows']:,} rows; {metrics['parameters']:,} parameters; seed {metrics['seed']}",
+        *_notes(metrics),
         f"{metrics['seconds']['total']:.1f} s: {shares(metrics['seconds'])}",
         f"all of it in {out}",
     ]
     print("\n".join(lines), file=stream, flush=True)
+
+
+def _notes(metrics: Mapping[str, Any]) -> list[str]:
+    """Say what is out of the ordinary."""
+    notes = []
+    if metrics["ensemble"] > 1:
+        notes.append(f"an ensemble of {metrics['ensemble']} models: the mean of their probabilities")
+    zeros = metrics["parameters"] - sum(metrics["nonzero"].values())
+    if zeros > metrics["parameters"] / 100:
+        notes.append(f"{zeros:,} of {metrics['parameters']:,} parameters are 0")
+    if metrics["shuffled_labels"]:
+        notes.append(
+            f"labels of the training rows were permuted: AUC {metrics['train']['auc']:.4f} on them is noise by heart"
+        )
+    return notes
 
 
 def gauc_line(figures: Mapping[str, Any], why: str = "there is no user column") -> str:

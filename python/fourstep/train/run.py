@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fourstep.data import DataError, Inputs, Pipeline
+from fourstep.data import DataError, Inputs
 from fourstep.train import checkpoint, folder
 from fourstep.train.clock import Clock
 from fourstep.train.config import Config, read_toml
 from fourstep.train.errors import RunError
-from fourstep.train.model import ClickModel
+from fourstep.train.features import Features
+from fourstep.train.model import build
 from fourstep.train.trainer import predict
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ class Run:
     ----------
     folder : Path
     config : Config
+    features : Features
+        The pipeline, and what stands beside it.
     pipeline : Pipeline
-    model : ClickModel
+    model : ClickModel or Committee
     metrics : dict
         What is in ``metrics.json``; empty for a run that is not finished.
     history : list of dict
@@ -55,11 +58,11 @@ class Run:
             )
         self.config = Config(**read_toml(self.folder / folder.CONFIG))
         try:
-            self.pipeline = Pipeline.from_state_dict(saved["pipeline"])
-            sizes = self.pipeline.cardinalities
-            self.model = ClickModel(
-                self.config, list(sizes.values()), len(self.pipeline.dense_names), Clock()
+            self.features = Features.from_state_dict(
+                self.config, saved["pipeline"], saved.get("features", {})
             )
+            self.pipeline = self.features.pipeline
+            self.model = build(self.config, self.features.sizes, Clock())
             self.model.load_state_dict(saved["model"])
         except (DataError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{folder.checkpoint(self.folder)}: does not fit its config: {error}") from error
@@ -75,10 +78,10 @@ class Run:
 
     def transform(self, frame: FrameLike) -> Inputs:
         """Return the inputs of new rows."""
-        return self.pipeline.transform(frame)
+        return self.features.transform(frame)
 
     def predict(self, frame: FrameLike) -> npt.NDArray[np.float64]:
-        """Return the probability of the label for each row.
+        """Return the probability of the label for each row, at the neutral position where the run has one (M11).
 
         Parameters
         ----------

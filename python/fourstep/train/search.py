@@ -25,6 +25,8 @@ class Search:
     trainer : Trainer
     history : list of dict
         A line an epoch.
+    glances : list of dict
+        A line for each of the moments that ``eval_steps`` asks for, and for the end of each epoch.
     best_epoch : int
         0 before the first.
     best : dict or None
@@ -34,6 +36,7 @@ class Search:
     def __init__(self, trainer: Trainer, dataset: Dataset, parts: Split) -> None:
         self.trainer, self.label, self.groups, self.parts = trainer, dataset.label, dataset.groups, parts
         self.history: list[dict[str, Any]] = []
+        self.glances: list[dict[str, Any]] = []
         self.best_epoch, self.best = 0, dict[str, Any]()
 
     def over(self, epochs: int) -> bool:
@@ -71,9 +74,22 @@ class Search:
             "eval_seconds": clock.seconds["evaluation"] - before,
         }
         self.history.append(line)
+        if trainer.config.eval_steps:
+            self._note(line["valid_loss"], line["valid_auc"], line["valid_gauc"])
         if not self.best_epoch or line[self.monitor] > self.history[self.best_epoch - 1][self.monitor]:
             self.best_epoch, self.best = trainer.epoch, trainer.model.state_dict()
         return line
+
+    def glance(self) -> None:
+        """Measure the validation rows in the midst of an epoch."""
+        with self.trainer.clock.all_as("evaluation"):
+            self._note(*self._figures(self.parts.valid))
+
+    def _note(self, loss: float, auc: float, gauc: float | None) -> None:
+        trainer = self.trainer
+        seconds = sum(line["train_seconds"] for line in self.history) + trainer.epoch_seconds
+        line = {"step": trainer.done, "seconds": seconds}
+        self.glances.append(line | {"valid_loss": loss, "valid_auc": auc, "valid_gauc": gauc})
 
     def _figures(self, rows: npt.NDArray[np.int64]) -> tuple[Any, ...]:
         groups = None if self.groups is None else self.groups[rows]
@@ -84,6 +100,7 @@ class Search:
         return {
             "trainer": self.trainer.state_dict(),
             "history": pack(self.history),
+            "glances": pack(self.glances),
             "best_epoch": self.best_epoch,
             "best": self.best,
         }
@@ -91,5 +108,5 @@ class Search:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self.trainer.load_state_dict(state["trainer"])
-        self.history = unpack(state["history"])
+        self.history, self.glances = unpack(state["history"]), unpack(state.get("glances", "[]"))
         self.best_epoch, self.best = int(state["best_epoch"]), dict(state["best"])
