@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import math
 import pickle
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import fourstep as fs
 from fourstep import _core, metrics
 
 loose: Any = metrics  # for calls that type checkers refuse
@@ -183,8 +185,8 @@ def test_where_there_is_no_interval() -> None:
             ValueError,
             "y: got 3 positives and 1 negatives",
         ),
-        (lambda y, a: loose.delong_test(y, a, [1, 2, math.nan, 4]), ValueError, "b: got nan at index 2"),
-        (lambda y, a: loose.delong_test(y, a, a, level=1), ValueError, "level: got 1"),
+        (lambda y, a: loose.delong_test(y, a, [1, 2, math.nan, 4]), ValueError, "b: got NaN at index 2"),
+        (lambda y, a: loose.delong_test(y, a, a, ci=1), ValueError, "ci: got 1"),
         (lambda y, a: loose.bootstrap(loose.auc, y, a, n=1), ValueError, "n: got 1, need 2 to"),
         (lambda y, a: loose.bootstrap(loose.auc, y, a, seed=-1), ValueError, "seed: got -1"),
         (lambda y, a: loose.bootstrap(loose.auc, y, a, seed=0.5), TypeError, "seed: got 0.5"),
@@ -201,7 +203,7 @@ def test_where_there_is_no_interval() -> None:
         (
             lambda y, a: loose.compare({"a": a, "b": [1, 2, math.nan, 4]}, y),
             ValueError,
-            "b: got nan at index 2",
+            "b: got NaN at index 2",
         ),
     ],
 )
@@ -360,13 +362,13 @@ def test_nan_scores() -> None:
 def test_comparison_holds_what_its_parts_say() -> None:
     y, a, b = case(900)
     groups = np.random.default_rng(8).integers(0, 60, 900)
-    got = metrics.compare({"old": a, "new": b, "same": a}, y, groups, n=200, level=0.9)
-    test = metrics.delong_test(y, a, b, level=0.9)
+    got = metrics.compare({"old": a, "new": b, "same": a}, y, groups, n=200, ci=0.9)
+    test = metrics.delong_test(y, a, b, ci=0.9)
     assert got.auc["old"] == test.a and got.auc["new"].ci == test.b.ci
     assert got.auc_difference["new"] == (test.difference, test.se, test.ci, test.p_value)
     assert got.auc_difference["same"].value == 0.0 and got.gauc_difference["same"].ci == (0.0, 0.0)
     each = {
-        name: metrics.bootstrap(metrics.gauc, y, s, groups, unit="group", n=200, level=0.9)
+        name: metrics.bootstrap(metrics.gauc, y, s, groups, unit="group", n=200, ci=0.9)
         for name, s in (("old", a), ("new", b))
     }
     assert got.gauc["new"].ci == each["new"].ci
@@ -416,5 +418,15 @@ def test_equal_weights_are_none_where_rows_are_dropped() -> None:
     for level in (0.9999999999999999, 1.0):
         with pytest.raises(ValueError, match="ci: got"):
             metrics.auc(y, a, nan="drop", ci=level)
-    with pytest.raises(TypeError, match="level="):
-        metrics.bootstrap(metrics.gauc, y, a, np.arange(len(y)) % 9, unit="group", ci=0.9)
+
+
+def test_the_level_of_an_interval_has_one_name() -> None:
+    levelled = {"delong_test", "bootstrap", "compare", "check", "gauc", "auc", "evaluate"}
+    levelled |= {"roc", "pr", "calibration", "gauc_by_size"}
+    for module in (metrics, fs.plot):
+        for name in module.__all__:
+            made = getattr(module, name)
+            if inspect.isfunction(made):
+                arguments = inspect.signature(made).parameters
+                assert "level" not in arguments, name
+                assert ("ci" in arguments) == (name in levelled), name

@@ -24,7 +24,7 @@ from fourstep._runtime import execution
 from fourstep.metrics import _interval, losses, thresholds
 from fourstep.metrics._counts import Order, count, edges, edges_of_order, order, steps
 from fourstep.metrics._groups import as_integers
-from fourstep.metrics._inputs import Array, Rows, same_index, same_length
+from fourstep.metrics._inputs import Array, Rows, same_index, same_length, such
 from fourstep.metrics._inputs import rows as checked_rows
 from fourstep.metrics._nan import Nan
 from fourstep.metrics.calibration import (
@@ -242,8 +242,8 @@ def probabilities(data: Checked, ordered: Order | None, from_logits: bool) -> tu
         wrong = np.flatnonzero((score < 0) | (score > 1))
         at = int(wrong[0] if data.place is None else data.place[wrong[0]])
         return None, (
-            f"scores outside [0, 1] are no probabilities: {score[wrong[0]]} at index {at}"
-            f" ({len(wrong):,} such of {len(data.given.y):,} rows); logits need from_logits=True"
+            "scores outside [0, 1] are no probabilities:"
+            f" {such(score[wrong[0]], at, len(wrong), len(data.given.y))}; logits need from_logits=True"
         )
     return score if score.dtype.kind == "f" else score.astype(np.float64), ""
 

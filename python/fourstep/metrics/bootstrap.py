@@ -39,14 +39,14 @@ def bootstrap(
     n: int = 1000,
     unit: Unit = "row",
     seed: int = 0,
-    level: float = 0.95,
+    ci: float = 0.95,
     sample_weight: ArrayLike | None = None,
     threads: int | None = None,
     **options: Any,
 ) -> Score:
     """Return a metric with an interval: n times, as many rows (or groups) as there are are drawn with replacement.
 
-    replicate b = metric(rows i_1 … i_m),    ci = its percentiles (1 − level)/2 and (1 + level)/2,    se = its deviation
+    replicate b = metric(rows i_1 … i_m),    ci = its percentiles (1 ∓ level)/2,    se = its deviation
 
     Rows of one user are not independent: their AUC varies more than rows alone would let it. ``unit="group"`` draws whole
     groups, and is the honest one wherever rows come in groups; a few dozen groups are too few.
@@ -66,8 +66,8 @@ def bootstrap(
         What is drawn: ``"row"`` or ``"group"``.
     seed
         From 0 to 2^64 − 1. The same seed and rows give the same replicates on any machine and number of threads.
-    level
-        Of the interval, such as 0.95.
+    ci
+        Level of the interval, such as 0.95.
     threads
         As for `auc`.
     options
@@ -108,7 +108,7 @@ def bootstrap(
     [0.702, 0.811]
     """
     replicates, seed = whole("n", n, 2, 10**9), whole("seed", seed, 0, 2**64 - 1)
-    level = _interval.level(level, "level")
+    level = _interval.level(ci)
     choice("unit", unit, ("row", "group"))
     if not callable(metric):
         raise TypeError(f"metric: got {type(metric).__name__}, need a function such as metrics.auc")
@@ -117,8 +117,6 @@ def bootstrap(
     takes_groups = "groups" in _arguments(metric)
     if groups is not None and unit == "row" and not takes_groups:
         raise TypeError("groups: this metric has no such argument; unit='group' draws by them")
-    if "ci" in options:
-        raise TypeError("ci: the level of the interval of a bootstrap is level=")
     with limited(threads):
         if metric is gauc and unit == "group":
             return grouped(

@@ -135,7 +135,7 @@ def check(
     constant: float | None = None,
     rates: Iterable[float] = (0.5, 0.1),
     kept: ArrayLike | None = None,
-    level: float = 0.95,
+    ci: float = 0.95,
     seed: int = 0,
     pos_label: Any = None,
     nan: Literal["raise", "drop"] = "raise",
@@ -178,8 +178,8 @@ def check(
     kept
         Which negatives your own sample kept, shape (n,), bool; positives all count. A sample that looks at the
         score moves AUC.
-    level
-        Of the intervals, in (0, 1).
+    ci
+        Level of the intervals, in (0, 1).
     seed
         Of the samples, a whole number >= 0. They are drawn by rank, so the order of rows does not matter.
     nan
@@ -238,7 +238,7 @@ def check(
     choice("nan", nan, ("raise", "drop"))
     maps = _maps(map)
     shares = [_between("rates", rate) for rate in rates]
-    wide, start = _between("level", level), whole("seed", seed, 0, 2**128 - 1, "0 to 2^128 - 1")
+    wide, start = _interval.level(ci), whole("seed", seed, 0, 2**128 - 1, "0 to 2^128 - 1")
     added = 1.0 if constant is None else _finite("constant", constant)
     with limited(threads):
         data, dropped, mine = _prepared(y, score, kept, pos_label, nan)

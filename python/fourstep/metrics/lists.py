@@ -12,6 +12,7 @@ five have closed forms (`_ties`), so nothing is drawn.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -22,8 +23,8 @@ from fourstep._runtime import limited
 from fourstep.metrics import _ties
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
-from fourstep.metrics._inputs import Array, choice, column, numbers, rows, same_index, same_length
-from fourstep.metrics._nan import NAN, Nan
+from fourstep.metrics._inputs import Array, choice, column, numbers, refuse, rows, same_index, same_length
+from fourstep.metrics._nan import NAN, NO_NAN, Nan
 from fourstep.metrics._order import keys
 from fourstep.metrics.ranking import GIVEN
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
@@ -388,23 +389,12 @@ def _gains(y: ArrayLike, gain: Gain) -> Floats:
     if len(grades) == 0:
         raise ValueError("y: got no rows, need at least one")
     gains = grades.astype(np.float64)
-    _refuse(gains, ~(np.isfinite(gains) & (gains >= 0)), "finite grades >= 0")
+    refuse("y", ~(np.isfinite(gains) & (gains >= 0)), "finite grades >= 0", gains)
     if gain == "exponential":
-        _refuse(
-            gains,
-            (gains != np.rint(gains)) | (gains > 1023),
-            'whole grades up to 1023 for gain="exponential"',
-        )
+        wrong = (gains != np.rint(gains)) | (gains > 1023)
+        refuse("y", wrong, 'whole grades up to 1023 for gain="exponential"', gains)
         gains = np.ldexp(1.0, gains.astype(np.int32)) - 1.0
     return gains
-
-
-def _refuse(y: Floats, bad: NDArray[np.bool_], need: str) -> None:
-    where = np.flatnonzero(bad)
-    if len(where):
-        raise ValueError(
-            f"y: got {y[where[0]]} at index {where[0]} ({len(where)} such of {len(y)} rows), need {need}"
-        )
 
 
 def _binary(y: ArrayLike, score: ArrayLike, groups: ArrayLike | None, pos_label: Any) -> _Input:
@@ -487,9 +477,7 @@ def _checked(data: _Input, nan: Nan) -> tuple[Floats, Array, NDArray[np.int64], 
     if nan == "lowest" or not missing.any():
         return gain, keys(score), code, ids, 0
     if nan == "raise":
-        raise ValueError(
-            f"score: got NaN at index {np.flatnonzero(missing)[0]} ({missing.sum()} such of {len(gain)} rows)"
-        )
+        refuse("score", missing, NO_NAN, math.nan)
     if missing.all():
         raise ValueError(f"score: all {len(gain)} rows are NaN")
     stays = ~missing
