@@ -429,7 +429,8 @@ def _mean(name: str, data: _Input, value: Callable[[_ties.Lists], Floats], optio
     values = np.full(every, np.nan)
     values[there] = value(lists)
     values[~kept] = np.nan
-    weights = _weights(group_weight, by_name, ids, size, relevant)
+    each = {"group": ids, "value": values, "rows": size, "positives": relevant, "kept": kept}
+    weights = list_weights(group_weight, each)
     result = weighted_mean(values[kept], weights[kept])
     if result is None:
         why = f"of {plural(every, 'group')} none has a relevant row"
@@ -455,9 +456,7 @@ def _mean(name: str, data: _Input, value: Callable[[_ties.Lists], Floats], optio
         group_weight=group_weight if by_name else GIVEN,
         groups_kept=int(kept.sum()),
         groups_dropped=int(out.sum()),
-        per_group={"group": ids, "value": values, "rows": size, "positives": relevant, "kept": kept}
-        if per_group
-        else None,
+        per_group=each if per_group else None,
     )
 
 
@@ -484,11 +483,11 @@ def _checked(data: _Input, nan: Nan) -> tuple[Floats, Array, NDArray[np.int64], 
     return gain[stays], keys(score[stays]), code[stays], ids, int(missing.sum())
 
 
-def _weights(
-    group_weight: Any, by_name: bool, ids: Array, size: NDArray[np.int64], relevant: NDArray[np.int64]
-) -> Floats:
-    if not by_name:
+def list_weights(group_weight: Any, each: dict[str, Array]) -> Floats:
+    """Return what each list weighs, from the arrays of ``per_group``."""
+    ids = each["group"]
+    if not (isinstance(group_weight, str) or np.ndim(group_weight) == 0):
         return weights_of_groups(group_weight, ids, len(ids))
     if group_weight == "uniform":
         return np.ones(len(ids))
-    return (size if group_weight == "impressions" else relevant).astype(np.float64)
+    return each["rows" if group_weight == "impressions" else "positives"].astype(np.float64)

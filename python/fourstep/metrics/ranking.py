@@ -378,9 +378,10 @@ def grouped(
         if omega is None:
             row_weights = _resample.row_weights(Rows(labels, scores, weights), nan)
             omega = _resample.weights_by_name(named, by_group, labels, row_weights, ids, groups is None)
-        kept_aucs = by_group["auc"][by_group["kept"]]
-        means = _resample.means_over_groups(kept_aucs, omega[by_group["kept"]], replicates, seed)
-        if len(means):
+        there = by_group["kept"] & (omega > 0)  # a group of weight 0 does not exist
+        means = np.empty(0)
+        if np.count_nonzero(there) > 1:
+            means = _resample.means_over_groups(by_group["auc"][there], omega[there], replicates, seed)
             interval, error = _resample.percentiles(means, level)
         elif value is not None:
             warnings.warn(
