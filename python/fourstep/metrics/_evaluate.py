@@ -15,6 +15,7 @@ Each takes rows and returns the results of the functions of that name, bit for b
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ from fourstep.metrics.calibration import (
 from fourstep.metrics.curves import _score_of_precision
 from fourstep.metrics.decomposition import Decomposition, decompose
 from fourstep.metrics.ranking import GroupWeight, OneClass, auc, auc_of, gauc
-from fourstep.metrics.score import OnUndefined, Score, plural
+from fourstep.metrics.score import OnUndefined, Score, UndefinedMetricWarning, plural
 from fourstep.metrics.shift import _ks
 from fourstep.metrics.slices import AucBy, _auc_by, _slices
 from fourstep.metrics.thresholds import Confusion, Threshold
@@ -169,7 +170,7 @@ def by_threshold(rows: Rows, at: float, cut: float) -> ByThreshold:
 def cuts(threshold: float, score: ArrayLike, scores: Array, from_logits: bool) -> tuple[float, float]:
     """Return the threshold on the scale of the scores, and in their type; of a probability for logits: ln(t/(1 − t))."""
     at = thresholds._threshold(threshold)
-    if from_logits:
+    if from_logits and not isinstance(threshold, Threshold):
         if not 0.0 <= at <= 1.0:
             raise ValueError(f"threshold: got {threshold!r} with from_logits=True, need a probability")
         at = exact_math.log(at / (1.0 - at)) if 0.0 < at < 1.0 else math.copysign(math.inf, at - 0.5)
@@ -291,18 +292,20 @@ def by_group(
     ids, names = as_integers(groups)
     same_length(y, ids, "groups")
     by_name = names is None or (isinstance(group_weight, str) and one_class != "raise")
-    mean = gauc(
-        y,
-        score,
-        ids if by_name else groups,
-        group_weight=group_weight,
-        sample_weight=weight,
-        one_class=one_class,
-        min_rows=min_rows,
-        ci=ci,
-        nan=nan,
-        on_undefined=on_undefined,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # of an interval: the notes have it
+        mean = gauc(
+            y,
+            score,
+            ids if by_name else groups,
+            group_weight=group_weight,
+            sample_weight=weight,
+            one_class=one_class,
+            min_rows=min_rows,
+            ci=ci,
+            nan=nan,
+            on_undefined=on_undefined,
+        )
     parts = decompose(y, score, ids, sample_weight=weight, nan=nan, on_undefined=on_undefined)
     return ByGroup(mean, parts)
 
