@@ -587,9 +587,7 @@ def test_evaluate_gives_intervals_and_compares_with_another_time(
     assert any(line.startswith("PSI") for line in text.splitlines())
     assert main([*words, "--compare", "old"]) == 0
     assert "90 % interval" in capsys.readouterr().out
-    assert "no column 'p'" in refused(
-        capsys, *words, "--expected", write_csv(tmp_path / "q.csv", {"q": [1]})
-    )
+    assert "no column 'p'" in refused(capsys, *words, "--expected", write_csv(tmp_path / "q.csv", {"q": [1]}))
     assert "/no/such.csv: No such file" in refused(capsys, *words, "--expected", "/no/such.csv")
     assert "is the input" in refused(capsys, *words, "--json", then)
 

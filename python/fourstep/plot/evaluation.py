@@ -92,11 +92,17 @@ def roc(
             on.fill(*outline, color=VALID, alpha=0.15, linewidth=0, label=_of_band(band, ci))
         else:
             on.fill_between(curve.fpr, curve.tpr, color=VALID, alpha=0.08, linewidth=0)
-        on.plot(curve.fpr, curve.tpr, color=VALID, label=label or None)
-        on.plot([0, 1], [0, 1], color=TRAIN, linewidth=1, linestyle="--", label="a coin")
-        on.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
-        on.legend(loc="lower right")
+        draw_roc(on, curve, label)
+        on.set(aspect="equal")
     return owner(on)
+
+
+def draw_roc(on: Axes, curve: metrics.RocCurve, label: str = "") -> None:
+    """Draw a curve that there is, and the diagonal."""
+    on.plot(curve.fpr, curve.tpr, color=VALID, label=label or None)
+    on.plot([0, 1], [0, 1], color=TRAIN, linewidth=1, linestyle="--", label="a coin")
+    on.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
+    on.legend(loc="lower right")
 
 
 def pr(
@@ -140,12 +146,17 @@ def pr(
             lower = np.stack([region.low_tpr, _precision(share, region.low_tpr, region.high_fpr, 0.0)])
             outline = np.hstack([[[0.0], [1.0]], upper, [[1.0], [share]], lower[:, ::-1], [[0.0], [0.0]]])
             on.fill(*outline, color=VALID, alpha=0.15, linewidth=0, label=_of_band(band, ci))
-        on.plot(curve.recall, curve.precision, color=VALID, drawstyle="steps-pre", label=label or "precision")
-        on.axhline(share, color=TRAIN, linewidth=1, linestyle="--", label=f"a coin: {share:.3g}")
-        on.set(title="precision and recall", xlabel="recall", ylabel="precision")
-        on.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        on.legend()
+        draw_pr(on, curve, share, label)
     return owner(on)
+
+
+def draw_pr(on: Axes, curve: metrics.PrCurve, share: float, label: str = "") -> None:
+    """Draw a curve that there is, and the share of positives."""
+    on.plot(curve.recall, curve.precision, color=VALID, drawstyle="steps-pre", label=label or "precision")
+    on.axhline(share, color=TRAIN, linewidth=1, linestyle="--", label=f"a coin: {share:.3g}")
+    on.set(title="precision and recall", xlabel="recall", ylabel="precision")
+    on.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    on.legend()
 
 
 def _of_band(band: str, ci: float) -> str:
@@ -354,26 +365,37 @@ def calibration(
     [[0.1875, 0.5], [0.625, 0.5]]
     """
     curve = metrics.calibration_curve(y, p, bins, strategy=strategy)
-    held = np.rint(curve.share * len(_labels(y)))
-    low, high = _wilson(curve.observed, held, level(ci))
     with drawing(axes) as on:
-        span = 1.05 * max(float(curve.predicted.max()), float(high.max()))
-        _bars(on, curve.predicted, held, 0.02 * span, "rows of a bin")
-        on.errorbar(
-            curve.predicted,
-            curve.observed,
-            yerr=[curve.observed - low, high - curve.observed],
-            color=VALID,
-            marker="o",
-            markersize=4,
-            elinewidth=1,
-            label=f"bins, {100 * ci:g} % each",
-        )
-        on.plot([0, span], [0, span], color=TRAIN, linewidth=1, linestyle="--", label="calibrated")
-        on.set(title="calibration", xlabel="mean prediction", ylabel="share of positives")
-        on.set(xlim=(0, span), ylim=(0, span))
-        on.legend(loc="upper left")
+        draw_calibration(on, curve, len(_labels(y)), level(ci))
     return owner(on)
+
+
+def draw_calibration(
+    on: Axes, curve: metrics.CalibrationCurve, rows: int | None, coverage: float = 0.95
+) -> None:
+    """Draw a curve that there is; of rows with weights (None) there is neither an interval nor a count."""
+    top, label, errors = curve.observed, "bins", None
+    if rows is not None:
+        held = np.rint(curve.share * rows)
+        low, top = _wilson(curve.observed, held, coverage)
+        label, errors = f"bins, {100 * coverage:g} % each", [curve.observed - low, top - curve.observed]
+    span = 1.05 * max(float(curve.predicted.max()), float(top.max()))
+    if rows is not None:
+        _bars(on, curve.predicted, held, 0.02 * span, "rows of a bin")
+    on.errorbar(
+        curve.predicted,
+        curve.observed,
+        yerr=errors,
+        color=VALID,
+        marker="o",
+        markersize=4,
+        elinewidth=1,
+        label=label,
+    )
+    on.plot([0, span], [0, span], color=TRAIN, linewidth=1, linestyle="--", label="calibrated")
+    on.set(title="calibration", xlabel="mean prediction", ylabel="share of positives")
+    on.set(xlim=(0, span), ylim=(0, span))
+    on.legend(loc="upper left")
 
 
 def _bars(on: Axes, x: Floats, heights: Floats, width: Any, label: str) -> None:
