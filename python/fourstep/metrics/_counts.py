@@ -11,7 +11,7 @@ are integers: rates (tp/P, fp/N) need no common unit, and what mixes the classes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -168,39 +168,41 @@ def edges(counts: Counts, bins: int) -> Array:
     k/bins <= (weight below + half of its own)/all < (k + 1)/bins. So n different values, n a multiple of `bins`, make
     bins of exactly n/bins; a value of much weight leaves fewer bins.
     """
-    distinct = len(counts.thresholds)
-    all_of_it = counts.weight(distinct - 1)
+    last = len(counts.thresholds) - 1
+    all_of_it = counts.weight(last)
 
-    def twice_the_middle(i: int) -> int:
-        """Return it for the i-th value from below."""
-        point = distinct - 1 - i
+    def twice_the_middle(_: Array, i: int) -> int:
+        point = last - i  # they fall
         return 2 * all_of_it - counts.weight(point - 1) - counts.weight(point)
 
-    def start(k: int) -> int:
-        return _first(distinct, lambda i: twice_the_middle(i) * bins >= 2 * k * all_of_it)
-
-    starts = sorted({start(k) for k in range(1, bins)} - {0, distinct})
-    return counts.thresholds[[distinct - 1 - i for i in starts]]
+    return _edges([counts.thresholds[::-1]], twice_the_middle, all_of_it, bins)
 
 
 def edges_of_order(ordered: Order, bins: int) -> Array:
     """Return the edges of `edges` from sorted classes."""
     classes = (ordered.positives, ordered.negatives)
-    all_of_it = sum(map(len, classes))
 
-    def twice_the_middle(value: Any) -> int:
-        return sum(int(np.searchsorted(x, value, side)) for x in classes for side in SIDES)
+    def twice_the_middle(x: Array, i: int) -> int:
+        return sum(int(np.searchsorted(each, x[i], side)) for each in classes for side in SIDES)
+
+    return _edges(classes, twice_the_middle, sum(map(len, classes)), bins)
+
+
+def _edges(
+    columns: Sequence[Array], twice_the_middle: Callable[[Array, int], int], all_of_it: int, bins: int
+) -> Array:
+    """Return the edges among the values of rising columns, from twice the middle of the rank of the i-th of a column."""
 
     def first(x: Array, k: int) -> int:
-        return _first(len(x), lambda i: twice_the_middle(x[i]) * bins >= 2 * k * all_of_it)
+        return _first(len(x), lambda i: twice_the_middle(x, i) * bins >= 2 * k * all_of_it)
 
     def start(k: int) -> Any:
         """Return the lowest value whose middle is at or above k/bins; none is None."""
-        found = [x[first(x, k) :][:1] for x in classes]
+        found = [x[first(x, k) :][:1] for x in columns]
         return min((x[0] for x in found if len(x)), default=None)
 
-    lowest = min(x[0] for x in classes if len(x))
-    return np.array(sorted({start(k) for k in range(1, bins)} - {None, lowest}), classes[0].dtype)
+    lowest = min(x[0] for x in columns if len(x))
+    return np.array(sorted({start(k) for k in range(1, bins)} - {None, lowest}), columns[0].dtype)
 
 
 def _first(n: int, holds: Callable[[int], bool]) -> int:

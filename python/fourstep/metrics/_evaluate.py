@@ -85,7 +85,8 @@ def check(
     labels, scores, weights = given
     if weights is None and nan == "raise":
         return Checked(given, given, None, {}, 0)  # the sort refuses NaN
-    if weights is not None:  # a bad weight is named before it is compared with 0
+    if weights is not None and not (weights.min() >= 0 and 0 < weights.max() < math.inf):
+        # A bad weight is named before it is compared with 0.
         _core.metrics_loss(labels, np.zeros(len(labels)), weights, "prediction", 0.0, execution())
     exists = np.ones(len(labels), bool) if weights is None else weights > 0
     missing = np.isnan(scores) & exists if scores.dtype.kind == "f" else np.zeros(len(labels), bool)

@@ -87,6 +87,39 @@ def _integers(x: NDArray[np.float64]) -> tuple[list[int], int]:
     return [q << s for q, s in zip(whole.tolist(), shifts.tolist(), strict=True)], least - 53
 
 
+def in_units(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
+    """Return round(w·2^s) and s, such that they sum to about 2^61, and to less than 2^62: the unit of the kernels.
+
+    A first s brings the largest weight near 2^61; the sum in that unit tells by how much to lower it.
+    """
+    s = 62 - math.frexp(float(weights.max()))[1]
+    rough = _scaled(weights, s)
+    # The sum may need more than 64 bits, so halves are added.
+    total = (int((rough >> 32).sum()) << 32) + int((rough & (2**32 - 1)).sum())
+    s += 61 - total.bit_length()
+    return _scaled(weights, s), s
+
+
+def _scaled(weights: NDArray[np.float64], s: int) -> NDArray[np.int64]:
+    return np.rint(np.ldexp(weights, s)).astype(np.int64)
+
+
+def dot(a: NDArray[np.int64], b: NDArray[np.int64]) -> int:
+    """Return Σ a·b of integers >= 0: in parts of 21 bits, whose products of 2^20 rows sum to less than 2^63.
+
+    >>> import numpy as np
+    >>> dot(np.array([2**62, 3]), np.array([2**62, 5])) == 2**124 + 15
+    True
+    """
+    total = 0
+    for start in range(0, len(a), 2**20):
+        parts = [[(x[start : start + 2**20] >> shift) & 0x1FFFFF for shift in (0, 21, 42)] for x in (a, b)]
+        for i, left in enumerate(parts[0]):
+            for j, right in enumerate(parts[1]):
+                total += int(np.dot(left, right)) << 21 * (i + j)
+    return total
+
+
 def sums(codes: NDArray[Any], weight: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
     """Return Σ w >= 0 of each code, rounded once.
 

@@ -17,6 +17,7 @@ import numpy as np
 from fourstep import _core
 from fourstep.metrics._exact import means_of_drawn, sums
 from fourstep.metrics._inputs import Array, Rows
+from fourstep.metrics._sort import numbered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,11 +72,7 @@ def weights_by_name(
     if name == "uniform":
         return np.ones(len(positive))
     if weights is not None:
-        of_row = (
-            np.repeat(np.arange(len(positive)), np.diff(ids))
-            if offsets
-            else np.unique(ids, return_inverse=True)[1]
-        )
+        of_row = np.repeat(np.arange(len(positive)), np.diff(ids)) if offsets else numbered(ids)[1]
         positive = sums(of_row, weights * labels, len(positive))
         negative = sums(of_row, weights * (1 - labels), len(positive))
         largest = max(positive.max(), negative.max())

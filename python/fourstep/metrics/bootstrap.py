@@ -17,6 +17,7 @@ from fourstep.metrics._groups import as_integers
 from fourstep.metrics._inputs import Array, choice, column, rows, same_index, same_length, whole
 from fourstep.metrics._nan import NAN
 from fourstep.metrics._order import keys
+from fourstep.metrics._sort import lexsort, numbered
 from fourstep.metrics.lists import hit_rate, list_weights, mrr, ndcg, precision_at, recall_at
 from fourstep.metrics.ranking import auc, gauc, grouped
 from fourstep.metrics.score import MetricWarning, Score, UndefinedMetricWarning
@@ -240,8 +241,8 @@ def _aucs(
         if nan == "drop" and scores.dtype.kind == "f":
             stays = ~np.isnan(scores)
             labels, scores, ids = labels[stays], scores[stays], ids[stays]
-        names, codes = np.unique(ids, return_inverse=True)
-        falling = np.lexsort((labels, keys(scores)))[::-1]  # positives first among equals
+        names, codes = numbered(ids)
+        falling = lexsort(labels, keys(scores))[::-1]  # positives first among equals
         units = codes[falling].astype(np.uint32)
         got = _core.metrics_bootstrap(labels, scores, units, len(names), nan, n, seed, execution())
     return _instead(got, "auc has no value in a replicate: only one class was drawn", on_undefined)
@@ -276,9 +277,8 @@ def _called(
     scores = columns.pop("score")
     members: list[Array] = []
     if unit == "group" and ids is not None:
-        codes = np.unique(ids, return_inverse=True)[1]
-        order = np.argsort(codes, kind="stable")
-        members = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+        order = lexsort(ids)
+        members = np.split(order, np.flatnonzero(np.diff(ids[order])) + 1)
     got = np.empty(n)
     with warnings.catch_warnings():
         warnings.simplefilter(

@@ -26,6 +26,7 @@ from fourstep.metrics import _interval
 from fourstep.metrics._counts import Counts, Steps, count, steps
 from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, rows, same_length, whole
 from fourstep.metrics._order import keys
+from fourstep.metrics._sort import lexsort
 from fourstep.metrics.score import MetricWarning, Score, plural
 
 if TYPE_CHECKING:
@@ -347,7 +348,7 @@ def _prepared(
         scores,
         given,
         key,
-        np.argsort(key, kind="stable"),
+        lexsort(key),
         np.sort(key[labels == 1]),
         np.sort(key[labels == 0]),
         count(Rows(labels, scores, None), corners=True),

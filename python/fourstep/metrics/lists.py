@@ -26,6 +26,7 @@ from fourstep.metrics._groups import as_integers, weights_of_groups
 from fourstep.metrics._inputs import Array, choice, column, numbers, refuse, rows, same_index, same_length
 from fourstep.metrics._nan import NAN, NO_NAN, Nan
 from fourstep.metrics._order import keys
+from fourstep.metrics._sort import numbered
 from fourstep.metrics.ranking import GIVEN
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
 
@@ -414,7 +415,7 @@ def _mean(name: str, data: _Input, value: Callable[[_ties.Lists], Floats], optio
     gain, ranks, code, ids, missing = _checked(data, nan)
     lists = _ties.in_order(gain, ranks, code)
     every = len(ids)
-    there = np.unique(code)
+    there = np.flatnonzero(np.bincount(code, minlength=every))
     relevant = np.zeros(every, np.int64)
     size = np.zeros(every, np.int64)
     relevant[there], size[there] = lists.relevant, lists.size
@@ -468,9 +469,9 @@ def _checked(data: _Input, nan: Nan) -> tuple[Floats, Array, NDArray[np.int64], 
     if data.groups is None:
         ids, code = np.zeros(1, np.int64), np.zeros(len(gain), np.int64)
     else:
-        numbered, names = as_integers(data.groups)
-        same_length(gain, numbered, "groups")
-        ids, code = np.unique(numbered, return_inverse=True)
+        integers, names = as_integers(data.groups)
+        same_length(gain, integers, "groups")
+        ids, code = numbered(integers)
         ids = ids if names is None else names[ids]
     missing = np.isnan(score) if score.dtype.kind == "f" else np.zeros(len(gain), np.bool_)
     if nan == "lowest" or not missing.any():
