@@ -372,7 +372,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"map": {"x": np.exp, "z": "no"}}, TypeError, "map: got str as 'z'"),
     ({"map": lambda x: x[:2]}, ValueError, "map: map gives 2 values for 4 scores"),
     ({"map": lambda x: x[:, None]}, ValueError, "map: got shape"),
-    ({"map": lambda x: None}, ValueError, "map: got shape"),
+    ({"map": lambda x: None}, TypeError, "map: got None"),
     ({"constant": math.inf}, ValueError, "constant: got inf"),
     ({"constant": "1"}, TypeError, "constant: got '1'"),
     ({"rates": [0.5, 1.0]}, ValueError, "rates: got 1.0"),

@@ -346,6 +346,13 @@ BAD: dict[str, tuple[type[Exception], str, tuple[Any, Any], dict[str, Any]]] = {
         (["a", "b", "c"], [0.1, 0.2, 0.3]),
         {"pos_label": "a"},
     ),
+    "no such word": (
+        ValueError,
+        "pos_label: got 'x', which no label is: y has 'a' and 'b'",
+        (["a", "b"], [0.1, 0.2]),
+        {"pos_label": "x"},
+    ),
+    "None": (TypeError, "{p}: got None, need a value in each row", ([0, 1], None), {}),
     "words as scores": (TypeError, "{p}: got dtype .*, need numbers", ([0, 1], ["a", "b"]), {}),
     "complex scores": (TypeError, "{p}: got dtype complex128, need numbers", ([0, 1], [1j, 2j]), {}),
     "wide floats": (TypeError, "{p}: got dtype .*128", ([0, 1], np.array([0.1, 0.2], np.longdouble)), {}),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fourstep.metrics._inputs import Array, column, is_none, numbers, ready, refuse
+from fourstep.metrics._inputs import Array, column, is_none, numbers, plain, ready, refuse
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -89,8 +89,9 @@ def weights_of_groups(group_weight: ArrayLike, ids: Array | None, groups: int) -
     if ids is not None and hasattr(index, "equals") and type(index).__name__ != "RangeIndex":
         wrong = np.flatnonzero(np.asarray(np.asarray(index) != ids))
         if len(wrong):
+            there, need = (plain(x[wrong[0]]) for x in (np.asarray(index), ids))
             raise ValueError(
-                f"group_weight: its index has {np.asarray(index)[wrong[0]]!r} where the group is {ids[wrong[0]]!r}"
+                f"group_weight: its index has {there!r} where the group is {need!r}"
                 f" ({len(wrong)} such of {groups} groups), need the ids in ascending order"
             )
     refuse("group_weight", ~((array >= 0) & np.isfinite(array)), "finite weights >= 0", array, of="groups")

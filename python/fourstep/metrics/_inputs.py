@@ -64,6 +64,8 @@ def column(x: ArrayLike, name: str, need: str = "a value in each row") -> Array:
     """Return `x` as an array of one dimension; nulls of a column, which NumPy would make NaN, are an error."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name}: got a masked array, need a plain one; masked values would count as values")
+    if x is None:
+        raise TypeError(f"{name}: got None, need {need}")
     if type(x) is np.ndarray:
         array: Array = x
     else:
@@ -234,15 +236,18 @@ def _matching(y: Array, pos_label: Any) -> Array:
     others = y[~positive]
     if len(others):
         wrong = np.flatnonzero(np.asarray(others != others[0]))
+        if len(wrong) and not positive.any():
+            two = f"{plain(others[0])!r} and {plain(others[wrong[0]])!r}"
+            raise ValueError(f"pos_label: got {pos_label!r}, which no label is: y has {two}")
         if len(wrong):
             index = int(np.flatnonzero(~positive)[wrong[0]])
-            found = such(repr(_plain(y[index])), index, len(wrong), len(y))
+            found = such(repr(plain(y[index])), index, len(wrong), len(y))
             raise ValueError(
-                f"y: got {found} beside {_plain(others[0])!r} and pos_label={pos_label!r}, need two labels"
+                f"y: got {found} beside {plain(others[0])!r} and pos_label={pos_label!r}, need two labels"
             )
     return positive
 
 
-def _plain(x: Any) -> Any:
+def plain(x: Any) -> Any:
     """Return a value as one of Python's, whose repr is short."""
     return x.item() if isinstance(x, np.generic) else x

@@ -23,7 +23,17 @@ from fourstep._runtime import limited
 from fourstep.metrics import _ties
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
-from fourstep.metrics._inputs import Array, choice, column, numbers, refuse, rows, same_index, same_length
+from fourstep.metrics._inputs import (
+    Array,
+    choice,
+    column,
+    numbers,
+    plain,
+    refuse,
+    rows,
+    same_index,
+    same_length,
+)
 from fourstep.metrics._nan import NAN, NO_NAN, Nan
 from fourstep.metrics._order import keys
 from fourstep.metrics._sort import numbered
@@ -423,7 +433,7 @@ def _mean(name: str, data: _Input, value: Callable[[_ties.Lists], Floats], optio
     if no_relevant == "raise" and without.any():
         raise ValueError(
             f"groups: {plural(int(without.sum()), 'group')} with no relevant row, the first is"
-            f" {ids[np.flatnonzero(without)[0]]!r}; no_relevant='drop' leaves them out, no_relevant='zero' counts"
+            f" {plain(ids[np.flatnonzero(without)[0]])!r}; no_relevant='drop' leaves them out, no_relevant='zero' counts"
             " them as 0"
         )
     kept = (size > 0) if no_relevant == "zero" else relevant > 0

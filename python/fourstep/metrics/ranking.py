@@ -13,7 +13,7 @@ from fourstep.metrics import _interval, _partial, _resample
 from fourstep.metrics._counts import Steps, steps
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
-from fourstep.metrics._inputs import Array, Rows, choice, column, ready, rows, same_length, whole
+from fourstep.metrics._inputs import Array, Rows, choice, column, plain, ready, rows, same_length, whole
 from fourstep.metrics._interval import CiMethod, IntervalOf
 from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics.score import (
@@ -364,7 +364,7 @@ def grouped(
     by_group = _per_group(each, names) if each is not None else None
     if one_class == "raise" and first is not None and by_group is not None:
         raise ValueError(
-            f"groups: {plural(single[0], 'group')} of one class, the first is {by_group['group'][first]!r};"
+            f"groups: {plural(single[0], 'group')} of one class, the first is {plain(by_group['group'][first])!r};"
             " one_class='drop' leaves them out, one_class='half' counts them as 0.5"
         )
     total = sum(tally[0] for tally in tallies)
