@@ -261,7 +261,7 @@ def _evaluate_parser(commands: Any) -> None:
     parser.add_argument(
         "--threshold",
         metavar="NUMBER",
-        help="of F1; a probability, also of logits [the best on these rows, which flatters]",
+        help="of F1; with --from-logits a probability [the best on these rows, which flatters]",
     )
     parser.add_argument("--ci", metavar="LEVEL", help="intervals of AUC and gAUC at this level, such as 0.95")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON too")

@@ -351,7 +351,10 @@ def print_evaluation(found: Evaluation, stream: TextIO | None = None) -> None:
 
 def _print_calibration(found: dict[str, Any] | None, stream: TextIO) -> None:
     if found is None:
-        print("no log loss and no calibration: scores outside [0, 1] are no probabilities", file=stream)
+        print(
+            "no log loss and no calibration: scores outside [0, 1] are no probabilities; logits need --from-logits",
+            file=stream,
+        )
         return
     print(
         f"calibration: predicted / observed {found['ratio']:.4f}, expected error {found['ece']:.4f}\n",
