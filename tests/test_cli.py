@@ -158,6 +158,15 @@ def test_flags_are_read_without_numpy() -> None:
             ["evaluate", "x.csv", "--label", "y", "--score", "p", "--threshold", "x"],
             "--threshold needs a finite",
         ),
+        *(
+            (["evaluate", "x.csv", "--label", "y", "--score", "p", "--ci", level], f"< 1, got {level}")
+            for level in ("95", "x", "0", "nan", "1", "0.9999999999999999")
+        ),
+        (
+            ["evaluate", "x.csv", "--label", "y", "--score", "p", "--from-logits", "--threshold", "-2"],
+            "--threshold needs a finite number >= 0 and <= 1, got -2",
+        ),
+        (["evaluate", "x.csv", "--label", "y", "--score", "p", "--expect", "z"], "did you mean --expected?"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -470,6 +479,10 @@ def test_score_says_that_values_are_too_far_for_float32(
     ("change", "line"),
     [
         ({"y": [0, 1, 2, 1]}, "column 'y': 1 row is not 0 or 1 (first: row 3"),
+        ({"y": ["a", "b", "a", "b"]}, "of two other labels --pos-label says which"),
+        ({"y": [-1, 0, 1, 1]}, "column 'y': 1 row is neither 1 nor -1 (first: row 2, 0)"),
+        ({"y": [-1, "", 1, 1]}, "column 'y': 1 row is null (first: row 2)"),
+        ({"y": [-1, -1, -1, -1]}, "column 'y' holds one class only"),
         ({"p": [0.1, "", 0.2, 0.3]}, "column 'p': 1 row is null (first: row 2"),
         ({"p": [0.1, "nan", 0.2, 0.3]}, "column 'p': 1 row is NaN (first: row 2"),
         ({"g": ["a", "b", "", ""]}, "column 'g': 2 rows are null (first: row 3"),
@@ -486,6 +499,109 @@ def test_evaluate_names_what_is_wrong(
     words = ["--label", "y", "--score", "p", "--groups", "g", "--json", str(tmp_path / "e.json")]
     assert line in refused(capsys, "evaluate", path, *words)
     assert not (tmp_path / "e.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([-1, 1], []),
+        ([-1.0, 1.0], []),
+        (["-1", "+1"], []),
+        (["look", "buy"], ["--pos-label", "buy"]),
+        ([1, 2], ["--pos-label", "2"]),
+        ([1, 0], ["--pos-label", "0"]),
+        ([1, -1], ["--pos-label", "-1"]),
+        ([False, True], ["--pos-label", "True"]),
+        (["", "b"], None),
+    ],
+)
+def test_evaluate_takes_two_labels_of_any_kind(
+    labels: list[Any],
+    words: list[str] | None,
+    scores: tuple[str, dict[str, Any]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, data = scores
+    columns = {"y": [labels[label] for label in data["y"]], "p": data["p"].tolist()}
+    path = write_csv(tmp_path / "labels.csv", columns)
+    asked = ["evaluate", path, "--label", "y", "--score", "p"]
+    if words is None:
+        assert "rows are null" in refused(capsys, *asked, "--pos-label", "b")
+        return
+    assert main([*asked, *words, "--json", str(tmp_path / "e.json")]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["auc"] == fs.metrics.auc(data["y"], data["p"])
+    assert found["report"]["counts"]["positives"] == data["y"].sum()
+
+
+def test_evaluate_refuses_a_positive_label_that_does_not_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_csv(tmp_path / "s.csv", {"y": ["a", "b", "a", "b", "c"], "p": [0.1, 0.2, 0.3, 0.4, 0.5]})
+    words = ["evaluate", path, "--label", "y", "--score", "p", "--pos-label"]
+    assert "column 'y': no row is 'x'; its labels are 'a', 'b', 'c'" in refused(capsys, *words, "x")
+    said = refused(capsys, *words, "a")
+    assert "column 'y': 1 row is neither a nor b (first: row 5, c); rows are counted from 1" in said
+
+
+def test_evaluate_takes_logits(
+    scores: tuple[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Losses come from the logits, a threshold is a probability, and the best one stays where it is."""
+    _, data = scores
+    z = 60 * (data["p"] - 0.5)  # 1/(1 + exp(-z)) rounds to 1 for some
+    path = write_csv(tmp_path / "z.csv", {"y": data["y"].tolist(), "z": z.tolist()})
+    words = ["evaluate", path, "--label", "y", "--score", "z", "--json", str(tmp_path / "e.json")]
+    assert main([*words, "--from-logits"]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    best = fs.metrics.best_threshold(data["y"], z)
+    assert (found["threshold"], found["f1"], found["certain_and_wrong"]) == (best, best.value, 0)
+    assert found["logloss"] == fs.metrics.logloss(data["y"], z, from_logits=True)
+    assert found["calibration"] is not None
+    assert f"F1 at threshold {best:.4f} (a logit), the best" in capsys.readouterr().out
+    assert main([*words, "--from-logits", "--threshold", "0.7"]) == 0
+    found = json.loads((tmp_path / "e.json").read_text())
+    report = fs.metrics.evaluate(data["y"], z, from_logits=True, threshold=0.7)
+    assert found["report"] == json.loads(report.to_json())
+    assert main([*words, "--threshold", "0.7"]) == 0
+    assert json.loads((tmp_path / "e.json").read_text())["logloss"] is None
+
+
+def test_evaluate_gives_intervals_and_compares_with_another_time(
+    scores: tuple[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, data = scores
+    then = write_csv(tmp_path / "then.csv", {"p": data["old"].tolist()[:200]})
+    words = ["evaluate", path, "--label", "y", "--score", "p", "--groups", "user", "--ci", "0.9"]
+    words += ["--expected", then, "--threshold", "0.5", "--json", str(tmp_path / "e.json")]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    found = json.loads((tmp_path / "e.json").read_text())["report"]
+    assert found["auc_ci"] == list(fs.metrics.auc(data["y"], data["p"], ci=0.9).ci)  # type: ignore[arg-type]
+    users = read_frame(path, ["user"]).groups("user")
+    assert found["gauc_ci"] == list(fs.metrics.gauc(data["y"], data["p"], users, ci=0.9).ci)  # type: ignore[arg-type]
+    assert found["psi"] == fs.metrics.psi(data["old"][:200], data["p"])
+    assert found["js"] == fs.metrics.js(data["old"][:200], data["p"])
+    for name in ("AUC", "gAUC"):
+        low, high = found[f"{name.lower()}_ci"]
+        line = next(line for line in text.splitlines() if line.startswith(f"{name} "))
+        assert f"{low:.6f} to {high:.6f}" in line
+    assert any(line.startswith("PSI") for line in text.splitlines())
+    assert main([*words, "--compare", "old"]) == 0
+    assert "90 % interval" in capsys.readouterr().out
+    assert "no column 'p'" in refused(capsys, *words, "--expected", write_csv(tmp_path / "q.csv", {"q": [1]}))
+    assert "/no/such.csv: No such file" in refused(capsys, *words, "--expected", "/no/such.csv")
+    assert "is the input" in refused(capsys, *words, "--json", then)
+
+
+def test_evaluate_says_where_there_is_no_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    columns = {"y": [0, 1, 0, 1], "p": [0.1, 0.2, 0.3, 0.4], "q": [0.2, 0.1, 0.4, 0.3], "g": [7] * 4}
+    path = write_csv(tmp_path / "one.csv", columns)
+    words = ["evaluate", path, "--label", "y", "--score", "p", "--groups", "g", "--ci", "0.9"]
+    assert main(words) == 0
+    assert "gauc has no interval: fewer than two groups take part" in capsys.readouterr().out
+    assert main([*words, "--compare", "q"]) == 0
 
 
 def test_evaluate_takes_scores_that_are_no_probabilities(

@@ -134,7 +134,7 @@ def test_scores_outside_0_and_1_have_no_ne_and_it_says_why() -> None:
     old[7] = 1.5
     sweep = metrics.blend_sweep(new, old, y)
     assert sweep.ne is None and sweep.gauc is None
-    assert sweep.omitted["ne"] == "old has 1.5 at index 7 (1 such), no probability"
+    assert sweep.omitted["ne"] == "old has 1.5 at index 7 (1 such of 100 rows), no probability"
     assert repr(sweep).splitlines()[-1] == f"without NE: {sweep.omitted['ne']}"
     with pytest.raises(ValueError, match="metric: ne was left out: old has 1.5 at index 7"):
         sweep.best("ne")
@@ -205,12 +205,12 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
         ValueError,
         r"grid: got 1.1 at index 1 \(1 such of 2 shares\), need shares in \[0, 1\]",
     ),
-    ({"grid": [math.nan]}, ValueError, "grid: got nan at index 0"),
+    ({"grid": [math.nan]}, ValueError, "grid: got NaN at index 0"),
     ({"grid": [[0.5]]}, ValueError, "grid: got shape"),
     ({"grid": ["a"]}, TypeError, "grid: got dtype"),
     ({"old": [0.1, 0.2]}, ValueError, "old: got 2 rows, need 4"),
     ({"new": [0.1, 0.2]}, ValueError, "new: got 2 rows, need 4"),
-    ({"new": [0.1, math.nan, 0.3, 0.4]}, ValueError, "new: got nan at index 1"),
+    ({"new": [0.1, math.nan, 0.3, 0.4]}, ValueError, "new: got NaN at index 1"),
     ({"old": [0.1, 0.2, math.inf, 0.4]}, ValueError, r"old: got inf at index 2 \(1 such of 4 rows\)"),
     ({"old": ["a", "b", "c", "d"]}, TypeError, "old: got dtype"),
     ({"y": [0, 1, 2, 1]}, ValueError, "y: got 2 at index 2"),

@@ -131,7 +131,7 @@ def test_given_weights_of_0() -> None:
             r"group_weight: got -1.0 at index 1 \(1 such of 2 groups\), need finite weights >= 0",
             [1, -1],
         ),
-        (ValueError, r"group_weight: got nan at index 0 \(2 such of 2 groups\)", [math.nan, math.inf]),
+        (ValueError, r"group_weight: got NaN at index 0 \(2 such of 2 groups\)", [math.nan, math.inf]),
         (TypeError, "group_weight: got dtype <U1, need numbers", ["a", "b"]),
         (ValueError, r"group_weight: got shape \(2, 1\), need one dimension", [[1], [1]]),
         (ValueError, r"group_weight: got null at index 1 \(1 such of 2 rows\)", np.array([1, None], object)),
@@ -206,7 +206,7 @@ def test_categories_are_not_made_into_objects(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_null_categories() -> None:
-    message = r"groups: got null or NaN at index 1 \(1 such of 3 rows\)"
+    message = r"groups: got null.* at index 1 \(1 such of 3 rows\), need an id for each row"
     ids = ["a", None, "b"]
     pd = pytest.importorskip("pandas", reason="pandas is not installed")
     pl = pytest.importorskip("polars", reason="polars is not installed")
@@ -249,7 +249,7 @@ def test_interval_is_the_bootstrap_over_groups() -> None:
                 group_weight=name,
                 sample_weight=w,
                 n=40,
-                level=0.9,
+                ci=0.9,
             )
             assert short.ci == pytest.approx(tuple(np.quantile(exact, [0.05, 0.95])), abs=1e-12)
             assert short.se == pytest.approx(np.std(exact, ddof=1), abs=1e-12)

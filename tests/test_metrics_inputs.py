@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import importlib
 import json
 import math
 import pickle
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 from fourstep import metrics
+from fourstep.metrics._nan import Nan
 
 Array = np.ndarray[Any, Any]
 
@@ -160,9 +163,7 @@ def test_columns_of_pandas() -> None:
         metrics.auc(frame.y, frame.p, sample_weight=other.w)
     with pytest.raises(ValueError, match="groups: its index differs"):
         metrics.gauc(frame.y, SCORE, other.u)
-    with pytest.raises(ValueError, match=r"y: got null at index 1|y: got NaN at index 1"):
-        metrics.auc(pd.array([1, None, 0], dtype="Int64"), [0.1, 0.2, 0.3])
-    with pytest.raises(ValueError, match=r"groups: got null or NaN at index 1 \(1 such of 3 rows\)"):
+    with pytest.raises(ValueError, match=r"groups: got null.* at index 1 \(1 such of 3 rows\), need an id"):
         metrics.gauc([1, 0, 1], [0.1, 0.2, 0.3], pd.Series(["a", None, "b"]))
 
 
@@ -173,12 +174,58 @@ def test_columns_of_polars() -> None:
     want = metrics.gauc(Y, SCORE, frame["u"].to_list())
     assert metrics.gauc(frame["y"], frame["p"], frame["u"]) == want
     assert metrics.gauc(frame["y"], frame["p"], frame["u"].cast(pl.Categorical)) == want
-    with pytest.raises(ValueError, match=r"score: got NaN at index 1 \(1 such of 3 rows\)"):
-        metrics.auc([1, 0, 1], pl.Series([0.1, None, 0.3]))
-    with pytest.raises(ValueError, match=r"groups: got null or NaN at index 2 \(1 such of 3 rows\)"):
-        metrics.gauc([1, 0, 1], [0.1, 0.2, 0.3], pl.Series([1, 2, None]))
-    with pytest.raises(ValueError, match=r"y: got null at index 0|y: got NaN at index 0"):
-        metrics.auc(pl.Series([None, True, False]), [0.1, 0.2, 0.3])
+
+
+def _null_columns() -> dict[str, Callable[[list[Any]], Any]]:
+    """Return what makes a column with nulls, by package."""
+    made: dict[str, Callable[[list[Any]], Any]] = {"list": list}
+    with contextlib.suppress(ImportError):
+        made["polars"] = importlib.import_module("polars").Series
+    with contextlib.suppress(ImportError):
+        pa = importlib.import_module("pyarrow")
+        made |= {"Arrow": pa.array, "Arrow chunks": lambda values: pa.chunked_array([values[:1], values[1:]])}
+    with contextlib.suppress(ImportError):
+        pd = importlib.import_module("pandas")
+        made |= {
+            "pandas": lambda values: pd.Series(values).convert_dtypes(),
+            "pandas array": pd.array,
+            "pandas.NA": lambda values: [pd.NA if value is None else value for value in values],
+        }
+    return made
+
+
+NULLS = _null_columns()
+
+
+@pytest.mark.parametrize("kind", NULLS)
+def test_nulls_are_called_nulls(kind: str) -> None:
+    """No policy takes them: what NumPy makes of them, NaN, is a number that somebody computed."""
+    make, y, p = NULLS[kind], [1, 0, 1, 0], [0.5, 0.25, 0.75, 0.125]
+    holes: dict[str, Any] = {"numbers": [0.5, None, 0.25, None], "labels": [1, None, 0, None]}
+    message = r"got null at index 1 \(2 such of 4 rows\), need a value in each row"
+    policies: tuple[Nan, ...] = ("raise", "drop", "lowest")
+    for nan in policies:
+        with pytest.raises(ValueError, match=f"score: {message}"):
+            metrics.auc(y, make(holes["numbers"]), nan=nan)
+    for pos_label in (None, 1):
+        with pytest.raises(ValueError, match=f"y: {message}"):
+            metrics.auc(make(holes["labels"]), p, pos_label=pos_label)
+    with pytest.raises(ValueError, match=f"y: {message}"):
+        metrics.auc(make(["a", None, "a", None]), p, pos_label="a")
+    with pytest.raises(ValueError, match=f"sample_weight: {message}"):
+        metrics.logloss(y, p, sample_weight=make(holes["numbers"]))
+    with pytest.raises(ValueError, match=f"expected: {message}"):
+        metrics.psi(make(holes["numbers"]), p, nan="drop")
+    for ids in ([7, None, 7, None], ["a", None, "b", None]):
+        with pytest.raises(
+            ValueError, match=r"groups: got null.* at index 1 \(2 such of 4 rows\), need an id for"
+        ):
+            metrics.gauc(y, p, make(ids))
+
+
+def test_columns_without_nulls_are_read_as_they_are() -> None:
+    for make in NULLS.values():
+        assert metrics.auc(make(Y.tolist()), make(SCORE.tolist())) == AUC
 
 
 def test_tensors_of_torch() -> None:
@@ -295,10 +342,17 @@ BAD: dict[str, tuple[type[Exception], str, tuple[Any, Any], dict[str, Any]]] = {
     "complex labels": (TypeError, "y: got dtype complex128", ([0j, 1j], [0.1, 0.2]), {}),
     "three words": (
         ValueError,
-        r"y: got 'c' at index 2 beside 'b' and pos_label='a' \(1 such of 3 rows\), need two labels",
+        r"y: got 'c' at index 2 \(1 such of 3 rows\) beside 'b' and pos_label='a', need two labels",
         (["a", "b", "c"], [0.1, 0.2, 0.3]),
         {"pos_label": "a"},
     ),
+    "no such word": (
+        ValueError,
+        "pos_label: got 'x', which no label is: y has 'a' and 'b'",
+        (["a", "b"], [0.1, 0.2]),
+        {"pos_label": "x"},
+    ),
+    "None": (TypeError, "{p}: got None, need a value in each row", ([0, 1], None), {}),
     "words as scores": (TypeError, "{p}: got dtype .*, need numbers", ([0, 1], ["a", "b"]), {}),
     "complex scores": (TypeError, "{p}: got dtype complex128, need numbers", ([0, 1], [1j, 2j]), {}),
     "wide floats": (TypeError, "{p}: got dtype .*128", ([0, 1], np.array([0.1, 0.2], np.longdouble)), {}),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import math
 import pickle
 import warnings
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import fourstep as fs
 from fourstep import _core, metrics
+from fourstep.metrics._exact import means_of_drawn
 
 loose: Any = metrics  # for calls that type checkers refuse
 Floats = NDArray[np.float64]
@@ -183,8 +187,8 @@ def test_where_there_is_no_interval() -> None:
             ValueError,
             "y: got 3 positives and 1 negatives",
         ),
-        (lambda y, a: loose.delong_test(y, a, [1, 2, math.nan, 4]), ValueError, "b: got nan at index 2"),
-        (lambda y, a: loose.delong_test(y, a, a, level=1), ValueError, "level: got 1"),
+        (lambda y, a: loose.delong_test(y, a, [1, 2, math.nan, 4]), ValueError, "b: got NaN at index 2"),
+        (lambda y, a: loose.delong_test(y, a, a, ci=1), ValueError, "ci: got 1"),
         (lambda y, a: loose.bootstrap(loose.auc, y, a, n=1), ValueError, "n: got 1, need 2 to"),
         (lambda y, a: loose.bootstrap(loose.auc, y, a, seed=-1), ValueError, "seed: got -1"),
         (lambda y, a: loose.bootstrap(loose.auc, y, a, seed=0.5), TypeError, "seed: got 0.5"),
@@ -201,7 +205,7 @@ def test_where_there_is_no_interval() -> None:
         (
             lambda y, a: loose.compare({"a": a, "b": [1, 2, math.nan, 4]}, y),
             ValueError,
-            "b: got nan at index 2",
+            "b: got NaN at index 2",
         ),
     ],
 )
@@ -317,7 +321,11 @@ def test_any_metric_weights_and_options_go_along() -> None:
 
 
 def test_replicates_of_one_class_are_counted() -> None:
-    got = metrics.bootstrap(metrics.auc, [0, 0, 0, 1], [1, 2, 3, 4], n=200)
+    with pytest.warns(
+        metrics.UndefinedMetricWarning, match="of 200 replicates have no value, and the"
+    ) as warned:
+        got = metrics.bootstrap(metrics.auc, [0, 0, 0, 1], [1, 2, 3, 4], n=200)
+    assert warned[0].filename == __file__
     assert got.replicates is not None and 20 < got.dropped["replicates"] == 200 - len(got.replicates) < 120
     assert "replicates without a value" in repr(got)
     half = metrics.bootstrap(metrics.auc, [0, 0, 0, 1], [1, 2, 3, 4], n=200, on_undefined=0.5)
@@ -326,8 +334,93 @@ def test_replicates_of_one_class_are_counted() -> None:
         metrics.bootstrap(metrics.auc, [0, 0, 0, 1], [1, 2, 3, 4], n=200, on_undefined="raise")
     with pytest.warns(metrics.UndefinedMetricWarning) as seen:
         none = metrics.bootstrap(metrics.auc, [1, 1], [1, 2], n=10)
-    assert none.ci is None and "10 of 10 replicates have no value" in str(seen[-1].message)
-    assert seen[-1].filename == __file__
+    assert none.ci is None and "10 of 10 replicates have no value, so there is no" in str(seen[-1].message)
+    assert "auc has no value and is nan" in str(seen[0].message)
+    assert [warning.filename for warning in seen] == [__file__] * 2, "the line that asked"
+
+
+def test_a_few_replicates_without_a_value_are_counted_without_a_warning() -> None:
+    y, score = np.arange(300) % 60 == 0, np.arange(300.0)  # none of five positives drawn: e^-5 = 0.7 %
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = metrics.bootstrap(metrics.auc, y, score, n=2000, seed=1)
+    assert 0 < got.dropped["replicates"] <= 20
+
+
+def test_a_certain_and_wrong_row_is_said_once_with_the_line_that_asked() -> None:
+    with pytest.warns(metrics.MetricWarning) as seen:
+        got = metrics.bootstrap(metrics.logloss, [1, 0, 1], [0.0, 0.5, 0.5], n=20)
+    assert got == got.se == math.inf and got.ci is not None
+    assert got.replicates is not None and got.ci == (got.replicates.min(), math.inf)
+    assert [warning.filename for warning in seen] == [__file__]
+    assert "the first at index 0" in str(seen[0].message), "an index among the rows as they were given"
+
+
+LISTS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "ndcg": (metrics.ndcg, {"k": 3}),
+    "ndcg of all ranks": (metrics.ndcg, {"gain": "exponential"}),
+    "mrr": (metrics.mrr, {}),
+    "recall": (metrics.recall_at, {"k": 2}),
+    "precision": (metrics.precision_at, {"k": 2, "no_relevant": "zero"}),
+    "hit rate": (metrics.hit_rate, {"k": 1, "group_weight": "impressions"}),
+    "by positives": (metrics.mrr, {"k": 4, "group_weight": "positives"}),
+    "NaN left out": (metrics.recall_at, {"k": 2, "nan": "drop"}),
+    "NaN lowest": (metrics.ndcg, {"nan": "lowest", "no_relevant": "zero"}),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_are_looked_at_once_with_the_numbers_of_a_call_for_each_replicate(name: str) -> None:
+    metric, options = LISTS[name]
+    y, a, _ = case(300)
+    groups = np.random.default_rng(9).integers(0, 40, 300) * 3 - 20
+    if "nan" in options:
+        a = np.where((np.arange(300) % 7 == 0) | (groups == groups[5]), np.nan, a)  # one group is gone
+    nan = {"nan": options["nan"]} if "nan" in options else {}
+    called = partial(metric, **{key: value for key, value in options.items() if key != "nan"})
+    slow = loose.bootstrap(called, y, a, groups, unit="group", n=60, seed=5, **nan)
+    fast = loose.bootstrap(metric, y, a, groups, unit="group", n=60, seed=5, **options)
+    assert fast.replicates.tolist() == slow.replicates.tolist()
+    assert (float(fast), fast.ci, fast.se, fast.dropped) == (float(slow), slow.ci, slow.se, slow.dropped)
+    assert repr(fast) == repr(slow) and fast.per_group is None
+    kept = loose.bootstrap(metric, y, a, groups, unit="group", n=2, per_group=True, **options).per_group
+    assert len(kept["group"]) == len(np.unique(groups))
+
+
+def test_given_weights_of_lists_go_with_the_lists_that_are_drawn() -> None:
+    y, a, _ = case(200)
+    groups, weight = np.arange(200) % 20, np.random.default_rng(2).random(20)
+    got = metrics.bootstrap(metrics.mrr, y, a, groups, unit="group", n=20, group_weight=weight)
+    each = metrics.mrr(y, a, groups, per_group=True).per_group
+    assert each is not None and got.replicates is not None
+    for b, replicate in enumerate(got.replicates):
+        drawn = [i for i in _core.metrics_draws(0, b, 20) if each["kept"][i]]
+        top = sum(Fraction(float(weight[i])) * Fraction(float(each["value"][i])) for i in drawn)
+        assert replicate == float(top / sum(Fraction(float(weight[i])) for i in drawn))
+
+
+def test_lists_without_a_value_in_a_replicate() -> None:
+    y, score, groups = [1, 0, 0, 0, 0, 0], [1, 2, 3, 4, 5, 6], [1, 1, 2, 2, 3, 3]
+    with pytest.warns(metrics.UndefinedMetricWarning, match="replicates have no value, and the interval"):
+        got = metrics.bootstrap(metrics.mrr, y, score, groups, unit="group", n=100)
+    assert got.replicates is not None
+    assert got.dropped["replicates"] == 100 - len(got.replicates) > 10
+    zero = metrics.bootstrap(metrics.mrr, y, score, groups, unit="group", n=100, on_undefined=0.25)
+    assert zero.replicates is not None and (zero.replicates == 0.25).sum() == got.dropped["replicates"]
+    with pytest.raises(ValueError, match="mrr has no value in a replicate: no list that was drawn counts"):
+        metrics.bootstrap(metrics.mrr, y, score, groups, unit="group", n=100, on_undefined="raise")
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1e300)), min_size=1, max_size=9),
+    st.integers(0, 2**32),
+)
+def test_means_of_drawn_values_are_correctly_rounded(pairs: list[tuple[float, float]], seed: int) -> None:
+    values, weights = np.array(pairs).T
+    drawn = np.random.default_rng(seed).integers(0, len(pairs), len(pairs))
+    total = sum(Fraction(pairs[i][1]) for i in drawn)
+    top = sum(Fraction(pairs[i][1]) * Fraction(pairs[i][0]) for i in drawn)
+    assert means_of_drawn(values, weights)(drawn) == (float(top / total) if total else None)
 
 
 def test_nan_scores() -> None:
@@ -360,13 +453,13 @@ def test_nan_scores() -> None:
 def test_comparison_holds_what_its_parts_say() -> None:
     y, a, b = case(900)
     groups = np.random.default_rng(8).integers(0, 60, 900)
-    got = metrics.compare({"old": a, "new": b, "same": a}, y, groups, n=200, level=0.9)
-    test = metrics.delong_test(y, a, b, level=0.9)
+    got = metrics.compare({"old": a, "new": b, "same": a}, y, groups, n=200, ci=0.9)
+    test = metrics.delong_test(y, a, b, ci=0.9)
     assert got.auc["old"] == test.a and got.auc["new"].ci == test.b.ci
     assert got.auc_difference["new"] == (test.difference, test.se, test.ci, test.p_value)
     assert got.auc_difference["same"].value == 0.0 and got.gauc_difference["same"].ci == (0.0, 0.0)
     each = {
-        name: metrics.bootstrap(metrics.gauc, y, s, groups, unit="group", n=200, level=0.9)
+        name: metrics.bootstrap(metrics.gauc, y, s, groups, unit="group", n=200, ci=0.9)
         for name, s in (("old", a), ("new", b))
     }
     assert got.gauc["new"].ci == each["new"].ci
@@ -416,5 +509,15 @@ def test_equal_weights_are_none_where_rows_are_dropped() -> None:
     for level in (0.9999999999999999, 1.0):
         with pytest.raises(ValueError, match="ci: got"):
             metrics.auc(y, a, nan="drop", ci=level)
-    with pytest.raises(TypeError, match="level="):
-        metrics.bootstrap(metrics.gauc, y, a, np.arange(len(y)) % 9, unit="group", ci=0.9)
+
+
+def test_the_level_of_an_interval_has_one_name() -> None:
+    levelled = {"delong_test", "bootstrap", "compare", "check", "gauc", "auc", "evaluate"}
+    levelled |= {"roc", "pr", "calibration", "gauc_by_size"}
+    for module in (metrics, fs.plot):
+        for name in module.__all__:
+            made = getattr(module, name)
+            if inspect.isfunction(made):
+                arguments = inspect.signature(made).parameters
+                assert "level" not in arguments, name
+                assert ("ci" in arguments) == (name in levelled), name

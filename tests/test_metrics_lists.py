@@ -315,7 +315,7 @@ def test_bad_input(
     ("message", "y", "options"),
     [
         (r"y: got -1.0 at index 1 \(1 such of 2 rows\), need finite grades >= 0", [1, -1], {}),
-        (r"y: got nan at index 0 \(1 such of 2 rows\), need finite grades", [math.nan, 1], {}),
+        (r"y: got NaN at index 0 \(1 such of 2 rows\), need finite grades", [math.nan, 1], {}),
         (r"y: got 0.5 at index 0 \(1 such of 2 rows\), need whole grades", [0.5, 1], {"gain": "exponential"}),
         (r"y: got 1024.0 at index 1 \(1 such of 2 rows\), need whole", [0, 1024], {"gain": "exponential"}),
         (r'gain: got "square", need one of linear, exponential', [0, 1], {"gain": "square"}),

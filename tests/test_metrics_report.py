@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fourstep as fs
 from fourstep import metrics
 from fourstep.nn import functional
 
@@ -530,8 +531,31 @@ def test_plot(score: str) -> None:
     assert titles[0] == f"ROC: AUC {report.auc:.4f}"
     assert titles[1].startswith("precision and recall")
     assert ("no calibration" in titles[2]) == (score != "holes")
-    line: Any = drawn.axes[0].get_lines()[1]
+    line: Any = drawn.axes[0].get_lines()[0]
     assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(report.auc, abs=1e-9)
+
+
+def test_the_panels_are_those_of_plot() -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: the figure was not drawn")
+    data = Data()
+    drawn = metrics.evaluate(data.y, data.score).plot()
+    panels = [
+        fs.plot.roc(data.y, data.score, band=None, max_points=None),
+        fs.plot.pr(data.y, data.score, band=None, max_points=None),
+        fs.plot.calibration(data.y, data.score),
+        fs.plot.scores(data.y, data.score),
+    ]
+    for mine, theirs in zip(drawn.axes, panels, strict=False):
+        lines = [list(axes.get_lines()) for axes in (mine, theirs.axes[0])]
+        legends: list[Any] = [axes.get_legend() for axes in (mine, theirs.axes[0])]
+        texts = [[text.get_text() for text in legend.get_texts()] for legend in legends]
+        assert texts[0] == texts[1]
+        for a, b in zip(*lines, strict=True):
+            assert np.array_equal(a.get_xydata(), b.get_xydata())
+            assert a.get_color() == b.get_color()
+        assert [p.get_height() for p in mine.patches] == [p.get_height() for p in theirs.axes[0].patches]  # type: ignore[attr-defined]
+        assert mine.get_xlabel() == theirs.axes[0].get_xlabel()
+    assert len(drawn.axes) == 5, "rows of the bins are on an axis of their own"
 
 
 def test_threads_change_no_bit() -> None:

@@ -229,6 +229,10 @@ def test_nan(metric: Any) -> None:
             metric([math.nan], [0.1], nan="drop")
 
 
+def test_the_rows_of_both_times_are_shown() -> None:
+    assert repr(metrics.psi([0.1], [0.2] * 3)) == "0.0 (psi: 1 then, 3 now, 1 bin)"
+
+
 @pytest.mark.parametrize("metric", [metrics.psi, metrics.js])
 def test_bad_input(metric: Any) -> None:
     cases: list[tuple[type[Exception], str, tuple[Any, ...], dict[str, Any]]] = [

@@ -189,7 +189,7 @@ def test_bands_hold_the_true_curve_as_often_as_they_say(positives: int) -> None:
 def test_pr_is_the_curve_in_steps_and_its_band_that_of_roc() -> None:
     y, p, _ = clicks()
     curve = metrics.pr_curve(y, p, max_points=60)
-    axes = only(fs.plot.pr(y, p, label="AP", band="pointwise", level=0.8, max_points=60))
+    axes = only(fs.plot.pr(y, p, label="AP", band="pointwise", ci=0.8, max_points=60))
     drawn = lines(axes)
     assert np.array_equal(drawn["AP"], np.stack([curve.recall, curve.precision], -1))
     assert axes.get_lines()[0].get_drawstyle() == "steps-pre"
@@ -324,9 +324,9 @@ def test_metrics_are_drawn_into_an_axis_that_is_given() -> None:
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("roc", {"band": "wilson"}, 'band: got "wilson", need one of simultaneous, pointwise'),
-    ("pr", {"level": 95}, r"level: got 95, need a number in \(0, 1\)"),
-    ("calibration", {"level": 0}, "level: got 0"),
-    ("gauc_by_size", {"level": 2, "groups": [1, 1, 2, 2]}, "level: got 2"),
+    ("pr", {"ci": 95}, "ci: got 95, need a level between 0 and 1"),
+    ("calibration", {"ci": 0}, "ci: got 0"),
+    ("gauc_by_size", {"ci": 2, "groups": [1, 1, 2, 2]}, "ci: got 2"),
     ("roc", {"max_points": 2}, "max_points: got 2"),
     ("thresholds", {"max_points": 2}, "max_points: got 2"),
     ("roc", {"y": [1, 1, 1, 1]}, "both classes"),

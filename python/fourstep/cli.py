@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from fourstep.train.options import Number
+
 __all__ = ["main"]
 
 USAGE_ERROR, INTERRUPTED = 2, 130
@@ -295,9 +297,13 @@ def _evaluate_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=_evaluate, parser=parser)
     parser.add_argument("data", metavar="FILE", help="CSV or Parquet file")
-    parser.add_argument("--label", required=True, metavar="COLUMN", help="label, 0 or 1")
+    parser.add_argument("--label", required=True, metavar="COLUMN", help="label, 0 or 1, or -1 and 1")
+    parser.add_argument("--pos-label", metavar="VALUE", help="the positive one of two other labels")
     parser.add_argument(
         "--score", required=True, metavar="COLUMN", help="score; probabilities for log loss and calibration"
+    )
+    parser.add_argument(
+        "--from-logits", action="store_true", help="scores are logits: p = 1/(1 + exp(-score))"
     )
     parser.add_argument("--compare", metavar="COLUMN", help="another model's score, to be shown beside")
     parser.add_argument("--groups", metavar="COLUMN", help="user, for the grouped AUC")
@@ -305,8 +311,16 @@ def _evaluate_parser(commands: Any) -> None:
     parser.add_argument("--position", metavar="COLUMN", help="position in the list, for AUC by position")
     parser.add_argument("--time", metavar="COLUMN", help="day, for AUC by time; moments are cut to days")
     parser.add_argument(
-        "--threshold", metavar="NUMBER", help="of F1 [the best on these rows, which flatters]"
+        "--expected",
+        metavar="FILE",
+        help="scores of another time, in a column of the same name: PSI and JS measure how far they have moved",
     )
+    parser.add_argument(
+        "--threshold",
+        metavar="NUMBER",
+        help="of F1; with --from-logits a probability [the best on these rows, which flatters]",
+    )
+    parser.add_argument("--ci", metavar="LEVEL", help="intervals of AUC and gAUC at this level, such as 0.95")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON too")
     parser.add_argument("--plot", metavar="FILE", help="draw ROC, precision and recall, calibration, scores")
 
@@ -316,19 +330,16 @@ def _evaluate(given: argparse.Namespace) -> int:
     from fourstep.train.folder import json_text, write
     from fourstep.train.options import Number
 
-    threshold: float | None = None
-    if given.threshold is not None:
-        try:
-            threshold = Number().parse(given.threshold)
-        except ValueError as needs:
-            raise UsageError(f"--threshold needs {needs}, got {given.threshold}") from None
+    threshold = _number(given, "threshold", Number(least=0.0, most=1.0) if given.from_logits else Number())
+    ci = _number(given, "ci", Number(above=0.0, below=1.0 - 2.0**-53))
     for flag, path in (("--json", given.json), ("--plot", given.plot)):
-        if path is not None and Path(path).exists() and Path(path).samefile(given.data):
+        inputs = [each for each in (given.data, given.expected) if each is not None]
+        if path is not None and Path(path).exists() and any(map(Path(path).samefile, inputs)):
             raise UsageError(f"{flag} {path}: is the input; give another file")
     if given.plot is not None:
         _check_plot(given.plot)
-    columns = {name: getattr(given, name) for name in _COLUMNS}
-    found = measured(given.data, **columns, threshold=threshold)
+    asked = {name: getattr(given, name) for name in _ASKED}
+    found = measured(given.data, **asked, threshold=threshold, ci=ci)
     if given.json is not None:
         write(given.json, json_text(found.figures()))
     if given.plot is not None:
@@ -339,7 +350,31 @@ def _evaluate(given: argparse.Namespace) -> int:
     return 0
 
 
-_COLUMNS = ("label", "score", "compare", "groups", "weight", "position", "time")
+_ASKED = (
+    "label",
+    "pos_label",
+    "score",
+    "from_logits",
+    "compare",
+    "groups",
+    "weight",
+    "position",
+    "time",
+    "expected",
+)
+
+
+def _number(given: argparse.Namespace, name: str, kind: Number) -> float | None:
+    """Read a number that may be left out."""
+    text = getattr(given, name)
+    if text is None:
+        return None
+    try:
+        return kind.parse(text)
+    except ValueError as needs:
+        raise UsageError(f"--{name} needs {needs}, got {text}") from None
+
+
 _PICTURES = (".png", ".svg", ".pdf")
 
 

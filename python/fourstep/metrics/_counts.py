@@ -174,34 +174,35 @@ def edges(counts: Counts, bins: int) -> Array:
     k/bins <= (weight below + half of its own)/all < (k + 1)/bins. So n different values, n a multiple of `bins`, make
     bins of exactly n/bins; a value of much weight leaves fewer bins.
     """
-    distinct = len(counts.thresholds)
-    all_of_it = counts.weight(distinct - 1)
+    last = len(counts.thresholds) - 1
+    all_of_it = counts.weight(last)
 
     def twice_the_middle(i: int) -> int:
-        """Return it for the i-th value from below."""
-        point = distinct - 1 - i
+        point = last - i  # they fall
         return 2 * all_of_it - counts.weight(point - 1) - counts.weight(point)
 
-    def start(k: int) -> int:
-        return _first(distinct, lambda i: twice_the_middle(i) * bins >= 2 * k * all_of_it)
-
-    starts = sorted({start(k) for k in range(1, bins)} - {0, distinct})
-    return counts.thresholds[[distinct - 1 - i for i in starts]]
+    return _edges(counts.thresholds[::-1], twice_the_middle, all_of_it, bins)
 
 
 def edges_of_order(ordered: Order, bins: int) -> Array:
     """Return the edges of `edges` from sorted scores."""
-    scores, n = ordered.scores, len(ordered.scores)
+    scores = ordered.scores
 
     def twice_the_middle(i: int) -> int:
         return sum(int(np.searchsorted(scores, scores[i], side)) for side in SIDES)
 
-    def start(k: int) -> int:
-        """Return the first row whose middle is at or above k/bins."""
-        return _first(n, lambda i: twice_the_middle(i) * bins >= 2 * k * n)
+    return _edges(scores, twice_the_middle, len(scores), bins)
 
-    starts = [scores[i] for i in map(start, range(1, bins)) if i < n]
-    return np.array(sorted(set(starts) - {scores[0]}), scores.dtype)
+
+def _edges(values: Array, twice_the_middle: Callable[[int], int], all_of_it: int, bins: int) -> Array:
+    """Return the edges among rising values, from twice the middle of the rank of the i-th."""
+
+    def start(k: int) -> int:
+        """Return the first value whose middle is at or above k/bins."""
+        return _first(len(values), lambda i: twice_the_middle(i) * bins >= 2 * k * all_of_it)
+
+    starts = {values[i] for i in map(start, range(1, bins)) if i < len(values)}
+    return np.array(sorted(starts - {values[0]}), values.dtype)
 
 
 def _first(n: int, holds: Callable[[int], bool]) -> int:

@@ -15,6 +15,7 @@ Each takes rows and returns the results of the functions of that name, bit for b
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from fourstep._runtime import execution
 from fourstep.metrics import _interval, losses, thresholds
 from fourstep.metrics._counts import Order, count, edges, edges_of_order, order, steps
 from fourstep.metrics._groups import as_integers
-from fourstep.metrics._inputs import Array, Rows, same_index, same_length
+from fourstep.metrics._inputs import Array, Rows, same_index, same_length, such
 from fourstep.metrics._inputs import rows as checked_rows
 from fourstep.metrics._means import mean, means
 from fourstep.metrics._nan import Nan
@@ -40,7 +41,7 @@ from fourstep.metrics.calibration import (
 from fourstep.metrics.curves import _score_of_precision
 from fourstep.metrics.decomposition import Decomposition, decompose
 from fourstep.metrics.ranking import GroupWeight, OneClass, auc, auc_of, gauc
-from fourstep.metrics.score import OnUndefined, Score, plural
+from fourstep.metrics.score import OnUndefined, Score, UndefinedMetricWarning, plural
 from fourstep.metrics.shift import _ks
 from fourstep.metrics.slices import AucBy, _auc_by, _slices
 from fourstep.metrics.thresholds import Confusion, Threshold
@@ -85,8 +86,8 @@ def check(
     labels, scores, weights = given
     if weights is None and nan == "raise":
         return Checked(given, given, None, {}, 0)  # the sort refuses NaN
-    if weights is not None:  # a bad weight is named before it is compared with 0
-        mean(labels, np.zeros(len(labels)), weights)
+    if weights is not None and not (weights.min() >= 0 and 0 < weights.max() < math.inf):
+        mean(labels, np.zeros(len(labels)), weights)  # says what is wrong, before it is compared with 0
     exists = np.ones(len(labels), bool) if weights is None else weights > 0
     missing = np.isnan(scores) & exists if scores.dtype.kind == "f" else np.zeros(len(labels), bool)
     there = exists & ~missing if nan == "drop" else exists
@@ -171,7 +172,7 @@ def by_threshold(rows: Rows, at: float, cut: float) -> ByThreshold:
 def cuts(threshold: float, score: ArrayLike, scores: Array, from_logits: bool) -> tuple[float, float]:
     """Return the threshold on the scale of the scores, and in their type; of a probability for logits: ln(t/(1 − t))."""
     at = thresholds._threshold(threshold)
-    if from_logits:
+    if from_logits and not isinstance(threshold, Threshold):
         if not 0.0 <= at <= 1.0:
             raise ValueError(f"threshold: got {threshold!r} with from_logits=True, need a probability")
         at = exact_math.log(at / (1.0 - at)) if 0.0 < at < 1.0 else math.copysign(math.inf, at - 0.5)
@@ -251,8 +252,8 @@ def probabilities(data: Checked, ordered: Order | None, from_logits: bool) -> tu
         wrong = np.flatnonzero((score < 0) | (score > 1))
         at = int(wrong[0] if data.place is None else data.place[wrong[0]])
         return None, (
-            f"scores outside [0, 1] are no probabilities: {score[wrong[0]]} at index {at}"
-            f" ({len(wrong):,} such of {len(data.given.y):,} rows); logits need from_logits=True"
+            "scores outside [0, 1] are no probabilities:"
+            f" {such(score[wrong[0]], at, len(wrong), len(data.given.y))}; logits need from_logits=True"
         )
     return score if score.dtype.kind == "f" else score.astype(np.float64), ""
 
@@ -300,18 +301,20 @@ def by_group(
     ids, names = as_integers(groups)
     same_length(y, ids, "groups")
     by_name = names is None or (isinstance(group_weight, str) and one_class != "raise")
-    mean = gauc(
-        y,
-        score,
-        ids if by_name else groups,
-        group_weight=group_weight,
-        sample_weight=weight,
-        one_class=one_class,
-        min_rows=min_rows,
-        ci=ci,
-        nan=nan,
-        on_undefined=on_undefined,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # of an interval: the notes have it
+        mean = gauc(
+            y,
+            score,
+            ids if by_name else groups,
+            group_weight=group_weight,
+            sample_weight=weight,
+            one_class=one_class,
+            min_rows=min_rows,
+            ci=ci,
+            nan=nan,
+            on_undefined=on_undefined,
+        )
     parts = decompose(y, score, ids, sample_weight=weight, nan=nan, on_undefined=on_undefined)
     return ByGroup(mean, parts)
 

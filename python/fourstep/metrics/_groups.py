@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fourstep.metrics._inputs import Array, column, is_none, numbers, ready
+from fourstep.metrics._inputs import Array, column, is_none, numbers, plain, ready, refuse
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+ID = "an id for each row"
 
 
 def as_integers(groups: ArrayLike, name: str = "groups") -> tuple[Array, Array | None]:
@@ -22,7 +24,7 @@ def as_integers(groups: ArrayLike, name: str = "groups") -> tuple[Array, Array |
     if coded is not None and len(coded.codes):
         ids, names = as_integers(coded.values, name)
         return ids[coded.codes], names
-    array = column(groups, name)
+    array = column(groups, name, ID)
     if len(array) == 0:
         raise ValueError(f"{name}: got no ids, need one for each row")
     if array.dtype.kind == "f" and isinstance(groups, list | tuple):
@@ -36,7 +38,7 @@ def as_integers(groups: ArrayLike, name: str = "groups") -> tuple[Array, Array |
     if kind in "OUST":
         return _numbered(array, name)
     if kind == "f":
-        _refuse_nulls(np.isnan(array), name)
+        refuse(name, np.isnan(array), ID, "null or NaN")
     whole = kind == "f" and bool((array == np.floor(array)).all())
     hint = "; these are whole numbers: .astype(int)" if whole else ""
     raise TypeError(f"{name}: got dtype {array.dtype}, need integers or strings{hint}")
@@ -87,16 +89,12 @@ def weights_of_groups(group_weight: ArrayLike, ids: Array | None, groups: int) -
     if ids is not None and hasattr(index, "equals") and type(index).__name__ != "RangeIndex":
         wrong = np.flatnonzero(np.asarray(np.asarray(index) != ids))
         if len(wrong):
+            there, need = (plain(x[wrong[0]]) for x in (np.asarray(index), ids))
             raise ValueError(
-                f"group_weight: its index has {np.asarray(index)[wrong[0]]!r} where the group is {ids[wrong[0]]!r}"
+                f"group_weight: its index has {there!r} where the group is {need!r}"
                 f" ({len(wrong)} such of {groups} groups), need the ids in ascending order"
             )
-    bad = np.flatnonzero(~((array >= 0) & np.isfinite(array)))
-    if len(bad):
-        raise ValueError(
-            f"group_weight: got {array[bad[0]]} at index {bad[0]} ({len(bad)} such of {groups} groups),"
-            " need finite weights >= 0"
-        )
+    refuse("group_weight", ~((array >= 0) & np.isfinite(array)), "finite weights >= 0", array, of="groups")
     return array
 
 
@@ -120,7 +118,7 @@ def _numbered(array: Array, name: str) -> tuple[Array, Array | None]:
     nulls = [value for value in distinct if value is None or not _equals_itself(value)]
     if nulls:
         null = np.fromiter(map(set(map(id, nulls)).__contains__, map(id, values)), np.bool_, len(values))
-        _refuse_nulls(null | is_none(array) if array.dtype == object else null, name)
+        refuse(name, null | is_none(array) if array.dtype == object else null, ID, "null or NaN")
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
     mix = ", not a mix" if len(kinds) > 1 else ""
     raise TypeError(f"{name}: got values of type {found}, need integers or strings{mix}")
@@ -131,12 +129,3 @@ def _equals_itself(value: object) -> bool:
         return bool(value == value)
     except TypeError:  # pandas.NA
         return False
-
-
-def _refuse_nulls(null: Array, name: str) -> None:
-    where = np.flatnonzero(null)
-    if len(where):
-        raise ValueError(
-            f"{name}: got null or NaN at index {where[0]} ({len(where)} such of {len(null)} rows),"
-            " need an id for each row"
-        )

@@ -60,10 +60,12 @@ def rows(
     return Rows(_labels(labels, pos_label), (_reals if real else orderable)(scores, name), weights)
 
 
-def column(x: ArrayLike, name: str) -> Array:
-    """Return `x` as an array of one dimension."""
+def column(x: ArrayLike, name: str, need: str = "a value in each row") -> Array:
+    """Return `x` as an array of one dimension; nulls of a column, which NumPy would make NaN, are an error."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name}: got a masked array, need a plain one; masked values would count as values")
+    if x is None:
+        raise TypeError(f"{name}: got None, need {need}")
     if type(x) is np.ndarray:
         array: Array = x
     else:
@@ -75,11 +77,45 @@ def column(x: ArrayLike, name: str) -> Array:
             array = np.asarray(x)
         except (RuntimeError, TypeError, ValueError) as error:
             raise TypeError(f"{name}: got {type(x).__name__}, which NumPy cannot read: {error}") from error
+    null = None if array is x else _nulls(x)
+    if null is not None:
+        refuse(name, null, need)
     if array.ndim != 1:
         is_score = name in ("score", "p", "a", "b") and array.ndim == 2 and array.shape[1] == 2
         hint = f"; for the second class take {name}[:, 1]" if is_score else ""
         raise ValueError(f"{name}: got shape {array.shape}, need one dimension{hint}")
     return array
+
+
+def _nulls(x: Any) -> NDArray[np.bool_] | None:
+    """Return where a column of Arrow, polars or pandas has no value; None where it says that there is none such.
+
+    A column of a NumPy type in pandas knows no null: what is missing there is NaN.
+    """
+    count = getattr(x, "null_count", None)  # of Arrow a number, of polars a method
+    if count is not None and hasattr(x, "is_null"):
+        return np.asarray(x.is_null(), np.bool_) if (count() if callable(count) else count) else None
+    if hasattr(x, "isna") and not isinstance(getattr(x, "dtype", None), np.dtype):
+        return np.asarray(x.isna(), np.bool_)
+    return None
+
+
+def such(value: Any, first: Any, count: int, rows: int, of: str = "rows") -> str:
+    """Say what was found, where first, and how often: in the words of the kernels.
+
+    >>> such(float("nan"), 3, 2, 5)
+    'NaN at index 3 (2 such of 5 rows)'
+    """
+    shown = "null" if _null(value) else "NaN" if value != value else value
+    return f"{shown} at index {first} ({count} such of {rows} {of})"
+
+
+def refuse(name: str, wrong: NDArray[np.bool_], need: str, values: Any = None, of: str = "rows") -> None:
+    """Raise where something is wrong: name the first of the values, or what all the wrong ones are (None: null)."""
+    where = np.flatnonzero(wrong)
+    if len(where):
+        value = values[where[0]] if isinstance(values, np.ndarray) else values
+        raise ValueError(f"{name}: got {such(value, where[0], len(where), len(wrong), of)}, need {need}")
 
 
 def same_index(named: dict[str, Any]) -> None:
@@ -141,11 +177,18 @@ def numbers(array: Array, name: str) -> Array:
         return array
     if kind == "V" and array.dtype.name.startswith(("bfloat16", "float8", "float6", "float4")):
         return array.astype(np.float32)
-    if kind == "O":
-        nulls = np.flatnonzero(is_none(array))
-        if len(nulls):
-            raise ValueError(f"{name}: got null at index {nulls[0]} ({len(nulls)} such of {len(array)} rows)")
+    _refuse_null_objects(array, name)
     raise TypeError(f"{name}: got dtype {array.dtype}, need numbers (bool, integer, float16/32/64, bfloat16)")
+
+
+def _null(value: Any) -> bool:
+    """Whether this is None, or the null of pandas."""
+    return value is None or type(value).__name__ == "NAType"
+
+
+def _refuse_null_objects(array: Array, name: str) -> None:
+    if array.dtype.kind == "O":
+        refuse(name, np.fromiter(map(_null, array), np.bool_, len(array)), "a value in each row")
 
 
 def is_none(array: Array) -> NDArray[np.bool_]:
@@ -185,21 +228,26 @@ def _labels(y: Array, pos_label: Any) -> NDArray[np.uint8]:
 
 
 def _matching(y: Array, pos_label: Any) -> Array:
-    """Return where `y` is `pos_label`; all other labels must be one other value."""
+    """Return where `y` is `pos_label`; all other labels must be one other value, and no null."""
+    _refuse_null_objects(y, "y")
     positive = np.asarray(y == pos_label)
     if positive.shape != y.shape:
         raise TypeError(f"pos_label: got {pos_label!r}, which cannot be compared with y of dtype {y.dtype}")
     others = y[~positive]
     if len(others):
         wrong = np.flatnonzero(np.asarray(others != others[0]))
+        if len(wrong) and not positive.any():
+            two = f"{plain(others[0])!r} and {plain(others[wrong[0]])!r}"
+            raise ValueError(f"pos_label: got {pos_label!r}, which no label is: y has {two}")
         if len(wrong):
             index = int(np.flatnonzero(~positive)[wrong[0]])
+            found = such(repr(plain(y[index])), index, len(wrong), len(y))
             raise ValueError(
-                f"y: got {_shown(y[index])} at index {index} beside {_shown(others[0])} and pos_label={pos_label!r}"
-                f" ({len(wrong)} such of {len(y)} rows), need two labels"
+                f"y: got {found} beside {plain(others[0])!r} and pos_label={pos_label!r}, need two labels"
             )
     return positive
 
 
-def _shown(x: Any) -> str:
-    return repr(x.item() if isinstance(x, np.generic) else x)
+def plain(x: Any) -> Any:
+    """Return a value as one of Python's, whose repr is short."""
+    return x.item() if isinstance(x, np.generic) else x

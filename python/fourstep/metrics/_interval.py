@@ -30,12 +30,12 @@ CiMethod: TypeAlias = Literal["delong", "logit"]
 IntervalOf: TypeAlias = Callable[[float, float, float], tuple[float, float]]
 
 
-def level(ci: float, name: str = "ci") -> float:
+def level(ci: float) -> float:
     """Check the level of an interval."""
     if not number(ci):
-        raise TypeError(f"{name}: got {ci!r}, need a level such as 0.95")
+        raise TypeError(f"ci: got {ci!r}, need a level such as 0.95")
     if not 0 < ci < 1 or 1 + ci == 2:
-        raise ValueError(f"{name}: got {ci!r}, need a level between 0 and 1, such as 0.95")
+        raise ValueError(f"ci: got {ci!r}, need a level between 0 and 1, such as 0.95")
     return float(ci)
 
 

@@ -10,6 +10,8 @@ from fourstep.metrics._inputs import Rows
 
 Nan: TypeAlias = Literal["raise", "drop", "lowest"]
 NAN = ("raise", "drop", "lowest")
+#: What an error says where there are all three.
+NO_NAN = "numbers; nan='drop' leaves such rows out, nan='lowest' ranks them below -inf"
 
 
 def taken(rows: Rows, nan: Nan = "raise") -> dict[str, int]:

@@ -9,13 +9,15 @@ the seed, the number of the replicate and of the draw: no replicate depends on a
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fourstep import _core
-from fourstep.metrics._exact import sums
+from fourstep.metrics._exact import means_of_drawn, sums
 from fourstep.metrics._inputs import Array, Rows
+from fourstep.metrics._sort import numbered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +26,14 @@ REPLICATES = 1000
 
 
 def percentiles(replicates: NDArray[np.float64], level: float) -> tuple[tuple[float, float], float]:
-    """Return the interval between percentiles of the replicates, and their standard deviation."""
+    """Return the interval between percentiles of the replicates, and their standard deviation.
+
+    Where some are infinite nothing lies between them and the next: the percentiles are replicates, the outer ones.
+    """
+    if not np.isfinite(replicates).all():
+        low = np.quantile(replicates, (1 - level) / 2, method="lower")
+        high = np.quantile(replicates, (1 + level) / 2, method="higher")
+        return (float(low), float(high)), math.inf
     low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     return (float(low), float(high)), float(replicates.std(ddof=1))
 
@@ -32,23 +41,11 @@ def percentiles(replicates: NDArray[np.float64], level: float) -> tuple[tuple[fl
 def means_over_groups(
     values: NDArray[np.float64], weights: NDArray[np.float64], n: int, seed: int
 ) -> NDArray[np.float64]:
-    """Return n replicates of the weighted mean over groups; none for fewer than two groups.
-
-    A group of weight 0 does not exist.
-    """
-    largest = max(weights.max(initial=0.0), np.finfo(np.float64).tiny)
-    weights = weights / largest  # sums of huge ones would overflow
-    exists = weights > 0
-    values, weights = values[exists], weights[exists]
+    """Return n replicates of the weighted mean over groups, each correctly rounded; nan where no weight was drawn."""
     groups = len(weights)
-    if groups < 2:
-        return np.empty(0)
-    products = values * weights
-    means = np.empty(n)
-    for b in range(n):
-        drawn = _core.metrics_draws(seed, b, groups)
-        means[b] = products[drawn].sum() / weights[drawn].sum()
-    return means
+    mean = means_of_drawn(values, weights)
+    drawn = (mean(_core.metrics_draws(seed, b, groups)) for b in range(n))
+    return np.array([math.nan if x is None else x for x in drawn])
 
 
 def row_weights(rows: Rows, nan: str) -> NDArray[np.float64] | None:
@@ -75,11 +72,7 @@ def weights_by_name(
     if name == "uniform":
         return np.ones(len(positive))
     if weights is not None:
-        of_row = (
-            np.repeat(np.arange(len(positive)), np.diff(ids))
-            if offsets
-            else np.unique(ids, return_inverse=True)[1]
-        )
+        of_row = np.repeat(np.arange(len(positive)), np.diff(ids)) if offsets else numbered(ids)[1]
         positive = sums(of_row, weights * labels, len(positive))
         negative = sums(of_row, weights * (1 - labels), len(positive))
         largest = max(positive.max(), negative.max())

@@ -17,6 +17,7 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.metrics._inputs import Array
+from fourstep.metrics._sort import lexsort
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Lists(NamedTuple):
 
 def in_order(gain: Floats, key: Array, code: NDArray[np.int64]) -> Lists:
     """Sort the rows; equal ones by gain, so that the ends of a block are its least and its largest."""
-    order = np.lexsort((gain, ~key, code))
+    order = lexsort(_bits(gain), ~key, code)
     gain, key, code = gain[order], key[order], code[order]
     new = np.concatenate([[True], code[1:] != code[:-1]])
     start = np.flatnonzero(new)
@@ -67,6 +68,11 @@ def in_order(gain: Floats, key: Array, code: NDArray[np.int64]) -> Lists:
     )
 
 
+def _bits(gain: Floats) -> NDArray[np.int64]:
+    """Return integers that rise with numbers >= 0."""
+    return (gain + 0.0).view(np.int64)  # -0.0 is 0.0
+
+
 def ndcg(lists: Lists, k: int | None) -> Floats:
     """1/log₂(1 + i) and 1/ln(1 + i) differ by a factor that the quotient loses."""
     places = int(lists.size.max()) if k is None else min(k, int(lists.size.max()))
@@ -79,7 +85,7 @@ def ndcg(lists: Lists, k: int | None) -> Floats:
     low, high = gain[lists.block], gain[lists.block + lists.block_size - 1]
     mean = np.where(low == high, low, _sums(gain, lists.block) / lists.block_size)
     got = _sums(np.repeat(mean, lists.block_size) * discount, lists.start)
-    best_first = np.lexsort((-gain, np.repeat(np.arange(len(lists.start)), lists.size)))
+    best_first = lexsort(~_bits(gain), np.repeat(np.arange(len(lists.start)), lists.size))
     best = _sums(gain[best_first] * discount, lists.start)
     # A mean of gains that rounds up may pass the best by a last bit.
     return np.divide(np.minimum(got, best), best, out=np.zeros_like(best), where=best > 0)

@@ -21,9 +21,11 @@ from fourstep.metrics._inputs import (
     column,
     numbers,
     orderable,
+    refuse,
     rows,
     same_index,
     same_length,
+    such,
 )
 from fourstep.metrics._means import mean
 from fourstep.metrics._nan import taken
@@ -281,23 +283,13 @@ def _grid(grid: ArrayLike | None) -> NDArray[np.float64]:
     shares = numbers(column(grid, "grid"), "grid").astype(np.float64)
     if not len(shares):
         raise ValueError("grid: got no shares, need at least one")
-    wrong = np.flatnonzero(~((shares >= 0) & (shares <= 1)))
-    if len(wrong):
-        raise ValueError(
-            f"grid: got {shares[wrong[0]]} at index {wrong[0]} ({len(wrong)} such of {len(shares)} shares),"
-            " need shares in [0, 1]"
-        )
+    refuse("grid", ~((shares >= 0) & (shares <= 1)), "shares in [0, 1]", shares, of="shares")
     return shares
 
 
 def _finite(scores: Array, name: str) -> NDArray[np.float64]:
     """Return finite scores as float64."""
-    wrong = np.flatnonzero(~np.isfinite(scores))
-    if len(wrong):
-        raise ValueError(
-            f"{name}: got {scores[wrong[0]]} at index {wrong[0]} ({len(wrong)} such of {len(scores)} rows),"
-            " need finite scores to blend"
-        )
+    refuse(name, ~np.isfinite(scores), "finite scores to blend", scores)
     return scores.astype(np.float64, copy=False)
 
 
@@ -306,7 +298,7 @@ def _no_probability(scores: NDArray[np.float64], name: str) -> str | None:
     wrong = np.flatnonzero((scores < 0) | (scores > 1))
     if not len(wrong):
         return None
-    return f"{name} has {scores[wrong[0]]} at index {wrong[0]} ({len(wrong):,} such), no probability"
+    return f"{name} has {such(scores[wrong[0]], wrong[0], len(wrong), len(scores))}, no probability"
 
 
 def _blend(ends: tuple[Array, Array], wide: tuple[Array, Array], a: float) -> Array:

@@ -17,9 +17,11 @@ import numpy as np
 
 from fourstep import _core
 from fourstep.metrics._counts import Order, count, edges, edges_of_order, number_of_bins, order
+from fourstep.metrics._exact import in_units
 from fourstep.metrics._inputs import Array, Rows, choice, number, rows
 from fourstep.metrics._means import mean, mean_of
 from fourstep.metrics._nan import taken
+from fourstep.metrics._sort import lexsort
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, undefined
 
 if TYPE_CHECKING:
@@ -247,30 +249,22 @@ def _binned_in_order(ordered: Order, starts: Array) -> CalibrationCurve:
 
 
 def _binned(rows: Rows, starts: Array) -> CalibrationCurve:
-    """Compare mean prediction and rate in bins that start at these predictions, and at 0."""
+    """Compare mean prediction and rate in bins that start at these predictions, and at 0; of rows with weights."""
+    assert rows.weight is not None
     bin_of = np.searchsorted(starts, rows.score, side="right")
-    order = np.argsort(bin_of, kind="stable")
-    limits = np.searchsorted(bin_of[order], np.arange(len(starts) + 2))
+    by_bin = lexsort(bin_of)
+    y, score, weight = rows.y[by_bin], rows.score[by_bin], rows.weight[by_bin]
+    whole = in_units(weight)[0]
+    total = int(whole.sum())
+    limits = np.cumsum(np.bincount(bin_of, minlength=len(starts) + 1)).tolist()
     table = []
-    for first, end in pairwise(limits.tolist()):
-        part = _take(rows, order[first:end])
-        if len(part.y) and (part.weight is None or part.weight.any()):
+    for first, end in pairwise([0, *limits]):
+        mine = slice(first, end)
+        part = Rows(y[mine], score[mine], weight[mine])
+        if weight[mine].any():
             observed = _mean(part, part.y.astype(np.float64))
-            table.append((_mean(part, part.score), observed, _share(rows, order[first:end])))
+            table.append((_mean(part, part.score), observed, int(whole[mine].sum()) / total))
     return CalibrationCurve(*np.array(table).T)
-
-
-def _take(rows: Rows, mine: Array) -> Rows:
-    return Rows(rows.y[mine], rows.score[mine], None if rows.weight is None else rows.weight[mine])
-
-
-def _share(rows: Rows, mine: Array) -> float:
-    """Return the weight of some rows over that of all."""
-    if rows.weight is None:
-        return len(mine) / len(rows.y)
-    inside = np.zeros(len(rows.y))
-    inside[mine] = 1.0
-    return _mean(rows, inside)
 
 
 def _width_edges(p: ArrayLike, scores: Array, bins: int) -> Array:

@@ -27,6 +27,7 @@ from fourstep.metrics._counts import Counts, Steps, count, steps
 from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, rows, same_length, whole
 from fourstep.metrics._means import mean_of
 from fourstep.metrics._order import keys
+from fourstep.metrics._sort import lexsort
 from fourstep.metrics.score import MetricWarning, Score, plural
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def check(
     constant: float | None = None,
     rates: Iterable[float] = (0.5, 0.1),
     kept: ArrayLike | None = None,
-    level: float = 0.95,
+    ci: float = 0.95,
     seed: int = 0,
     pos_label: Any = None,
     nan: Literal["raise", "drop"] = "raise",
@@ -179,8 +180,8 @@ def check(
     kept
         Which negatives your own sample kept, shape (n,), bool; positives all count. A sample that looks at the
         score moves AUC.
-    level
-        Of the intervals, in (0, 1).
+    ci
+        Level of the intervals, in (0, 1).
     seed
         Of the samples, a whole number >= 0. They are drawn by rank, so the order of rows does not matter.
     nan
@@ -239,7 +240,7 @@ def check(
     choice("nan", nan, ("raise", "drop"))
     maps = _maps(map)
     shares = [_between("rates", rate) for rate in rates]
-    wide, start = _between("level", level), whole("seed", seed, 0, 2**128 - 1, "0 to 2^128 - 1")
+    wide, start = _interval.level(ci), whole("seed", seed, 0, 2**128 - 1, "0 to 2^128 - 1")
     added = 1.0 if constant is None else _finite("constant", constant)
     with limited(threads):
         data, dropped, mine = _prepared(y, score, kept, pos_label, nan)
@@ -348,7 +349,7 @@ def _prepared(
         scores,
         given,
         key,
-        np.argsort(key, kind="stable"),
+        lexsort(key),
         np.sort(key[labels == 1]),
         np.sort(key[labels == 0]),
         count(Rows(labels, scores, None), corners=True),

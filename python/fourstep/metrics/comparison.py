@@ -106,7 +106,7 @@ def compare(
     groups: ArrayLike | None = None,
     *,
     baseline: str | None = None,
-    level: float = 0.95,
+    ci: float = 0.95,
     group_weight: GroupWeight | ArrayLike = "impressions",
     one_class: OneClass = "drop",
     min_rows: int = 2,
@@ -131,8 +131,8 @@ def compare(
         Ids, as for `gauc`: adds gAUC.
     baseline
         The name to compare with; None: the first.
-    level
-        Of all intervals.
+    ci
+        Level of all intervals.
     group_weight, one_class, min_rows
         As for `gauc`.
     n, seed
@@ -171,7 +171,7 @@ def compare(
     gAUC  new    0.773799  0.752737 to 0.793477  +0.014160  +0.006377 to +0.021553
     4,000 rows, 833 positives, 281 groups kept, 19 dropped
     """
-    level = _interval.level(level, "level")
+    level = _interval.level(ci)
     choice("nan", nan, NAN)
     names = _names(scores, baseline)
     with limited(threads):

@@ -12,15 +12,17 @@ import numpy as np
 from fourstep import _core
 from fourstep._runtime import execution, limited
 from fourstep._table import table
+from fourstep.metrics._exact import dot, in_units
 from fourstep.metrics._groups import as_integers
 from fourstep.metrics._inputs import Array, Rows, choice, rows, same_length
 from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics._order import keys
+from fourstep.metrics._sort import lexsort
 from fourstep.metrics.ranking import _dropped, _one_class
 from fourstep.metrics.score import OnUndefined, check_on_undefined, plural, undefined
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -192,38 +194,20 @@ def _weighted(data: Rows, ids: Array, nan: str) -> tuple[_Pairs, _Pairs, Fractio
     counts = weights > 0
     if nan != "lowest" and scores.dtype.kind == "f":
         counts &= ~np.isnan(scores)
-    positive, key, ids, w = labels[counts] == 1, keys(scores[counts]), ids[counts], weights[counts]
-    whole = np.zeros(len(w), np.int64)
+    if not counts.all():
+        labels, scores, ids, weights = labels[counts], scores[counts], ids[counts], weights[counts]
+    positive, key = labels == 1, keys(scores)
+    whole = np.zeros(len(labels), np.int64)
     unit = Fraction(1)
     for cls in (positive, ~positive):
         if cls.any():
-            whole[cls], power = _integers(w[cls])
+            whole[cls], power = in_units(weights[cls])
             unit /= Fraction(2) ** power
-    rows_by_key = np.lexsort((key,))
-    rows_by_group = np.lexsort((key, ids))
-    same = np.zeros(len(w), np.int64)
-    return (
-        _count_pairs(*(x[rows_by_key] for x in (same, key, positive, whole))),
-        _count_pairs(*(x[rows_by_group] for x in (ids, key, positive, whole))),
-        unit,
-    )
-
-
-def _integers(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
-    """Return round(w·2^s) and s, such that they sum to about 2^61, and to less than 2^62.
-
-    A first s brings the largest weight near 2^61; the sum in that unit tells by how much to lower it.
-    """
-    s = 62 - math.frexp(float(weights.max()))[1]
-    rough = _scaled(weights, s)
-    # The sum may need more than 64 bits, so halves are added.
-    total = (int((rough >> 32).sum()) << 32) + int((rough & (2**32 - 1)).sum())
-    s += 61 - total.bit_length()
-    return _scaled(weights, s), s
-
-
-def _scaled(weights: NDArray[np.float64], s: int) -> NDArray[np.int64]:
-    return np.rint(np.ldexp(weights, s)).astype(np.int64)
+    by_key = lexsort(key)
+    ids, key, positive, whole = (x[by_key] for x in (ids, key, positive, whole))
+    every = _count_pairs(np.zeros(len(key), np.int64), key, positive, whole)
+    by_group = lexsort(ids)  # in which equal ids stay in the order of their keys
+    return every, _count_pairs(*(x[by_group] for x in (ids, key, positive, whole))), unit
 
 
 def _count_pairs(group: Array, key: Array, positive: Array, whole: Array) -> _Pairs:
@@ -238,7 +222,6 @@ def _count_pairs(group: Array, key: Array, positive: Array, whole: Array) -> _Pa
     n = np.add.reduceat(np.where(positive, 0, whole), block)
     before = np.cumsum(n) - n
     before -= np.repeat(before[first], np.diff(np.append(first, len(block))))
-    some = p > 0  # sums are below 2^62, so twice one fits; products need Python's integers
-    won = sum(a * b for a, b in zip(p[some].tolist(), (2 * before + n)[some].tolist(), strict=True))
-    sums = zip(np.add.reduceat(p, first).tolist(), np.add.reduceat(n, first).tolist(), strict=True)
-    return _Pairs(won, sum(a * b for a, b in sums))
+    some = p > 0  # sums are below 2^62, so twice one fits
+    won = dot(p[some], (2 * before + n)[some])
+    return _Pairs(won, dot(np.add.reduceat(p, first), np.add.reduceat(n, first)))

@@ -13,8 +13,8 @@ from fourstep import _core
 from fourstep._runtime import execution, limited
 from fourstep._table import table
 from fourstep.metrics import _interval
-from fourstep.metrics._inputs import Array, Rows, choice, rows
-from fourstep.metrics._nan import NAN, Nan
+from fourstep.metrics._inputs import Array, Rows, choice, refuse, rows
+from fourstep.metrics._nan import NAN, NO_NAN, Nan
 from fourstep.metrics.score import Score
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def delong_test(
     a: ArrayLike,
     b: ArrayLike,
     *,
-    level: float = 0.95,
+    ci: float = 0.95,
     pos_label: Any = None,
     nan: Nan = "raise",
     threads: int | None = None,
@@ -87,8 +87,8 @@ def delong_test(
         As for `auc`; at least two rows of each class.
     a, b
         Scores, shape (n,), each ranked by itself: they need not be on one scale.
-    level
-        Of the intervals.
+    ci
+        Level of the intervals.
     nan
         ``"raise"``; ``"drop"`` leaves out rows where either score is NaN; ``"lowest"`` ranks NaN below -inf.
 
@@ -122,7 +122,7 @@ def delong_test(
     b - a  0.125000  0.144338  -0.157896 to 0.407896
     z = 0.866, p = 0.386, correlation 0.745
     """
-    level = _interval.level(level, "level")
+    level = _interval.level(ci)
     choice("nan", nan, NAN)
     with limited(threads):
         first = rows(y, a, None, pos_label, name="a", extra=("b", b))
@@ -141,7 +141,7 @@ class Pairs:
         self.dropped = 0
         if nan == "raise":
             for name, absent in zip(names, missing, strict=True):
-                _refuse_nan(absent, name)
+                refuse(name, absent, NO_NAN, math.nan)
         elif nan == "drop" and any(absent.any() for absent in missing):
             stays = ~np.logical_or.reduce([absent for absent in missing if len(absent)])
             labels, columns = labels[stays], [c[stays] for c in columns]
@@ -203,12 +203,3 @@ def _sum(v: Array) -> int:
     """Σ of integers below 2^63 that may come to more than 64 bits."""
     low, high = v & np.uint64(0xFFFFFFFF), v >> np.uint64(32)
     return int(low.sum(dtype=np.uint64)) + (int(high.sum(dtype=np.uint64)) << 32)
-
-
-def _refuse_nan(missing: Array, name: str) -> None:
-    where = np.flatnonzero(missing)
-    if len(where):
-        raise ValueError(
-            f"{name}: got nan at index {where[0]} ({len(where)} such of {len(missing)} rows), need numbers;"
-            " nan='drop' leaves such rows out, nan='lowest' ranks them below -inf"
-        )

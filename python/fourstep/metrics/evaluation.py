@@ -87,7 +87,8 @@ def evaluate(
         Scores of another time, shape (m,), from which ``psi`` and ``js`` measure how far `score` has moved. They count
         rows: there are no weights in them.
     threshold
-        As for `confusion`; with `from_logits` a probability t, that is ln(t/(1 − t)) on the scale of the scores.
+        As for `confusion`; with `from_logits` a probability t, that is ln(t/(1 − t)) on the scale of the scores, but
+        for what `best_threshold` returned, which is on that scale.
     bins
         Of ``calibration`` and ``ece``, at most.
     from_logits
@@ -184,6 +185,8 @@ def evaluate(
                 on_undefined=quiet,
             )
             draft.add(parts)
+            if ci is not None and parts.gauc.ci is None:
+                draft.notes.append("gauc has no interval: fewer than two groups take part")
         if position is not None:
             each, mean = compute.by_slice(data, position, "position", nan, quiet, mean=True)
             draft.values |= {"position": each, "position_auc": mean}

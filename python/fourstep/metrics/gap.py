@@ -16,7 +16,7 @@ import numpy as np
 
 from fourstep.metrics._counts import Order
 from fourstep.metrics._inputs import Array, Rows
-from fourstep.metrics._means import means
+from fourstep.metrics._means import mean, means
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,10 +78,19 @@ def _moments(
     y: NDArray[np.uint8], t: Array, weight: Floats | None
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the means of values in [0, 1], of positives and of negatives, and their variances, each rounded once."""
-    positives, negatives = means(y, t, weight, "prediction of positives", "prediction of negatives")
-    mean, other = positives.over_positives, negatives.over_negatives
-    assert mean is not None and other is not None, "both classes are there"
-    positives, negatives = means(y, t, weight, ("spread of positives", mean), ("spread of negatives", other))
-    variance, other_variance = positives.over_positives, negatives.over_negatives
-    assert variance is not None and other_variance is not None
-    return (mean, other), (variance, other_variance)
+    if weight is not None:
+        # A class by itself: its weights are integers of a unit of its own, however small they are beside the others.
+        one, other = (_mean_and_variance(t[y == label], weight[y == label]) for label in (1, 0))
+        return (one[0], other[0]), (one[1], other[1])
+    of_both = [f"prediction of {name}" for name in ("positives", "negatives")]
+    positives, negatives = means(y, t, None, *of_both)
+    found = (positives.over_positives or 0.0, negatives.over_negatives or 0.0)
+    of_both = [f"spread of {name}" for name in ("positives", "negatives")]
+    positives, negatives = means(y, t, None, *zip(of_both, found, strict=True))
+    return found, (positives.over_positives or 0.0, negatives.over_negatives or 0.0)
+
+
+def _mean_and_variance(t: Array, weight: Floats) -> tuple[float, float]:
+    labels = np.zeros(len(t), np.uint8)
+    average = mean(labels, t, weight).value
+    return average, mean(labels, t, weight, "spread", average).value

@@ -12,6 +12,7 @@ five have closed forms (`_ties`), so nothing is drawn.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -22,9 +23,20 @@ from fourstep._runtime import limited
 from fourstep.metrics import _ties
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
-from fourstep.metrics._inputs import Array, choice, column, numbers, rows, same_index, same_length
-from fourstep.metrics._nan import NAN, Nan
+from fourstep.metrics._inputs import (
+    Array,
+    choice,
+    column,
+    numbers,
+    plain,
+    refuse,
+    rows,
+    same_index,
+    same_length,
+)
+from fourstep.metrics._nan import NAN, NO_NAN, Nan
 from fourstep.metrics._order import keys
+from fourstep.metrics._sort import numbered
 from fourstep.metrics.ranking import GIVEN
 from fourstep.metrics.score import OnUndefined, Score, check_on_undefined, plural, undefined
 
@@ -388,23 +400,12 @@ def _gains(y: ArrayLike, gain: Gain) -> Floats:
     if len(grades) == 0:
         raise ValueError("y: got no rows, need at least one")
     gains = grades.astype(np.float64)
-    _refuse(gains, ~(np.isfinite(gains) & (gains >= 0)), "finite grades >= 0")
+    refuse("y", ~(np.isfinite(gains) & (gains >= 0)), "finite grades >= 0", gains)
     if gain == "exponential":
-        _refuse(
-            gains,
-            (gains != np.rint(gains)) | (gains > 1023),
-            'whole grades up to 1023 for gain="exponential"',
-        )
+        wrong = (gains != np.rint(gains)) | (gains > 1023)
+        refuse("y", wrong, 'whole grades up to 1023 for gain="exponential"', gains)
         gains = np.ldexp(1.0, gains.astype(np.int32)) - 1.0
     return gains
-
-
-def _refuse(y: Floats, bad: NDArray[np.bool_], need: str) -> None:
-    where = np.flatnonzero(bad)
-    if len(where):
-        raise ValueError(
-            f"y: got {y[where[0]]} at index {where[0]} ({len(where)} such of {len(y)} rows), need {need}"
-        )
 
 
 def _binary(y: ArrayLike, score: ArrayLike, groups: ArrayLike | None, pos_label: Any) -> _Input:
@@ -424,7 +425,7 @@ def _mean(name: str, data: _Input, value: Callable[[_ties.Lists], Floats], optio
     gain, ranks, code, ids, missing = _checked(data, nan)
     lists = _ties.in_order(gain, ranks, code)
     every = len(ids)
-    there = np.unique(code)
+    there = np.flatnonzero(np.bincount(code, minlength=every))
     relevant = np.zeros(every, np.int64)
     size = np.zeros(every, np.int64)
     relevant[there], size[there] = lists.relevant, lists.size
@@ -432,14 +433,15 @@ def _mean(name: str, data: _Input, value: Callable[[_ties.Lists], Floats], optio
     if no_relevant == "raise" and without.any():
         raise ValueError(
             f"groups: {plural(int(without.sum()), 'group')} with no relevant row, the first is"
-            f" {ids[np.flatnonzero(without)[0]]!r}; no_relevant='drop' leaves them out, no_relevant='zero' counts"
+            f" {plain(ids[np.flatnonzero(without)[0]])!r}; no_relevant='drop' leaves them out, no_relevant='zero' counts"
             " them as 0"
         )
     kept = (size > 0) if no_relevant == "zero" else relevant > 0
     values = np.full(every, np.nan)
     values[there] = value(lists)
     values[~kept] = np.nan
-    weights = _weights(group_weight, by_name, ids, size, relevant)
+    each = {"group": ids, "value": values, "rows": size, "positives": relevant, "kept": kept}
+    weights = list_weights(group_weight, each)
     result = weighted_mean(values[kept], weights[kept])
     if result is None:
         why = f"of {plural(every, 'group')} none has a relevant row"
@@ -465,9 +467,7 @@ def _mean(name: str, data: _Input, value: Callable[[_ties.Lists], Floats], optio
         group_weight=group_weight if by_name else GIVEN,
         groups_kept=int(kept.sum()),
         groups_dropped=int(out.sum()),
-        per_group={"group": ids, "value": values, "rows": size, "positives": relevant, "kept": kept}
-        if per_group
-        else None,
+        per_group=each if per_group else None,
     )
 
 
@@ -479,28 +479,26 @@ def _checked(data: _Input, nan: Nan) -> tuple[Floats, Array, NDArray[np.int64], 
     if data.groups is None:
         ids, code = np.zeros(1, np.int64), np.zeros(len(gain), np.int64)
     else:
-        numbered, names = as_integers(data.groups)
-        same_length(gain, numbered, "groups")
-        ids, code = np.unique(numbered, return_inverse=True)
+        integers, names = as_integers(data.groups)
+        same_length(gain, integers, "groups")
+        ids, code = numbered(integers)
         ids = ids if names is None else names[ids]
     missing = np.isnan(score) if score.dtype.kind == "f" else np.zeros(len(gain), np.bool_)
     if nan == "lowest" or not missing.any():
         return gain, keys(score), code, ids, 0
     if nan == "raise":
-        raise ValueError(
-            f"score: got NaN at index {np.flatnonzero(missing)[0]} ({missing.sum()} such of {len(gain)} rows)"
-        )
+        refuse("score", missing, NO_NAN, math.nan)
     if missing.all():
         raise ValueError(f"score: all {len(gain)} rows are NaN")
     stays = ~missing
     return gain[stays], keys(score[stays]), code[stays], ids, int(missing.sum())
 
 
-def _weights(
-    group_weight: Any, by_name: bool, ids: Array, size: NDArray[np.int64], relevant: NDArray[np.int64]
-) -> Floats:
-    if not by_name:
+def list_weights(group_weight: Any, each: dict[str, Array]) -> Floats:
+    """Return what each list weighs, from the arrays of ``per_group``."""
+    ids = each["group"]
+    if not (isinstance(group_weight, str) or np.ndim(group_weight) == 0):
         return weights_of_groups(group_weight, ids, len(ids))
     if group_weight == "uniform":
         return np.ones(len(ids))
-    return (size if group_weight == "impressions" else relevant).astype(np.float64)
+    return each["rows" if group_weight == "impressions" else "positives"].astype(np.float64)

@@ -320,5 +320,5 @@ def calibration_ratio(
 def _calibration_ratio(predicted: Mean, on_undefined: OnUndefined) -> Score:
     ratio = predicted.over_positives
     if ratio is None:
-        ratio = undefined("calibration_ratio", "there is no positive", on_undefined)
+        ratio = undefined("calibration_ratio", "there is no positive", on_undefined, stacklevel=4)
     return Score(ratio, "calibration_ratio", counts=_counts(predicted.rows, predicted.positives))

@@ -13,7 +13,7 @@ from fourstep.metrics import _interval, _partial, _resample
 from fourstep.metrics._counts import Steps, steps
 from fourstep.metrics._exact import weighted_mean
 from fourstep.metrics._groups import as_integers, weights_of_groups
-from fourstep.metrics._inputs import Array, Rows, choice, column, ready, rows, same_length, whole
+from fourstep.metrics._inputs import Array, Rows, choice, column, plain, ready, rows, same_length, whole
 from fourstep.metrics._interval import CiMethod, IntervalOf
 from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics.score import (
@@ -364,7 +364,7 @@ def grouped(
     by_group = _per_group(each, names) if each is not None else None
     if one_class == "raise" and first is not None and by_group is not None:
         raise ValueError(
-            f"groups: {plural(single[0], 'group')} of one class, the first is {by_group['group'][first]!r};"
+            f"groups: {plural(single[0], 'group')} of one class, the first is {plain(by_group['group'][first])!r};"
             " one_class='drop' leaves them out, one_class='half' counts them as 0.5"
         )
     total = sum(tally[0] for tally in tallies)
@@ -378,9 +378,10 @@ def grouped(
         if omega is None:
             row_weights = _resample.row_weights(Rows(labels, scores, weights), nan)
             omega = _resample.weights_by_name(named, by_group, labels, row_weights, ids, groups is None)
-        kept_aucs = by_group["auc"][by_group["kept"]]
-        means = _resample.means_over_groups(kept_aucs, omega[by_group["kept"]], replicates, seed)
-        if len(means):
+        there = by_group["kept"] & (omega > 0)  # a group of weight 0 does not exist
+        means = np.empty(0)
+        if np.count_nonzero(there) > 1:
+            means = _resample.means_over_groups(by_group["auc"][there], omega[there], replicates, seed)
             interval, error = _resample.percentiles(means, level)
         elif value is not None:
             warnings.warn(

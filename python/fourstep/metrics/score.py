@@ -146,6 +146,11 @@ class Score(float):
                 details.append("so this is its auc")
         elif "negatives" in counts:
             details += [plural(counts["positives"], "positive"), plural(counts["negatives"], "negative")]
+        elif "expected" in counts:
+            details += [
+                f"{counts['expected']:,} then, {counts['actual']:,} now",
+                plural(counts["bins"], "bin"),
+            ]
         elif "rows" in counts:
             details.append(plural(counts["rows"], "row"))
         if self.tied:

@@ -24,7 +24,7 @@ from fourstep.metrics._counts import (
     order,
     steps,
 )
-from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, rows
+from fourstep.metrics._inputs import Array, Rows, choice, column, number, orderable, refuse, rows
 from fourstep.metrics._nan import NAN, Nan, taken
 from fourstep.metrics.score import MetricWarning, OnUndefined, Score, check_on_undefined, plural, undefined
 
@@ -246,12 +246,8 @@ def _sample(x: ArrayLike, name: str, nan: str) -> tuple[Array, int]:
     values = orderable(column(x, name), name)
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
     found = int(np.count_nonzero(missing))
-    if found and nan == "raise":
-        first = int(np.argmax(missing))
-        raise ValueError(
-            f"{name}: got NaN at index {first} ({found} such of {len(values)} rows), need numbers; nan='drop' leaves"
-            " them out"
-        )
+    if nan == "raise":
+        refuse(name, missing, "numbers; nan='drop' leaves them out", math.nan)
     if found == len(values):
         raise ValueError(f"{name}: got {'only NaN' if found else 'no rows'}, need at least one number")
     return values[~missing] if found else values, found

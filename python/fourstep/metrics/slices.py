@@ -13,7 +13,7 @@ from fourstep import _core
 from fourstep._runtime import execution, limited
 from fourstep._table import table
 from fourstep.metrics._groups import as_integers
-from fourstep.metrics._inputs import Array, Rows, choice, column, rows, same_length
+from fourstep.metrics._inputs import Array, Rows, choice, column, refuse, rows, same_length
 from fourstep.metrics._nan import NAN, Nan
 from fourstep.metrics.ranking import _dropped
 from fourstep.metrics.score import Score
@@ -162,13 +162,9 @@ def _slices(slices: ArrayLike, name: str = "slices") -> tuple[Array, Array | np.
     """Return ids, and their names, or the type of time that they are."""
     dtype = getattr(slices, "dtype", None)
     time = "date" in str(getattr(dtype, "name", dtype)).lower()  # NumPy, pandas and polars agree on that part
-    array = column(slices, name) if time else None
+    array = column(slices, name, "a slice for each row") if time else None
     if array is None or array.dtype.kind != "M":
         return as_integers(slices, name)
     native = array.astype(array.dtype.newbyteorder("="), order="C")
-    null = np.flatnonzero(np.isnat(native))
-    if len(null):
-        raise ValueError(
-            f"{name}: got null at index {null[0]} ({len(null)} such of {len(array)} rows), need a slice for each row"
-        )
+    refuse(name, np.isnat(native), "a slice for each row")
     return native.view(np.int64), native.dtype

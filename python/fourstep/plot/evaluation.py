@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from fourstep import metrics
 from fourstep.metrics._exact import weighted_mean
-from fourstep.metrics._inputs import choice, number, rows
+from fourstep.metrics._inputs import choice, refuse, rows
+from fourstep.metrics._interval import level
 from fourstep.plot.look import GRID, INK, LINES, REST, TRAIN, VALID, drawing, figure, owner, style
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def roc(
     *,
     label: str = "",
     band: Band | None = "simultaneous",
-    level: float = 0.95,
+    ci: float = 0.95,
     max_points: int | None = 1000,
 ) -> Figure:
     """Draw true positive rate over false positive rate, with the diagonal of a coin (M2) and a band.
@@ -62,12 +63,12 @@ def roc(
     label : str, optional
         What the legend says.
     band
-        ``"simultaneous"``: the whole curve of the population is in it with probability `level`: d = √(ln(2/α)/(2n)), n
-        the rows of the class, 1 − α = √level, as both classes must hold (Campbell 1994). ``"pointwise"``: the point of
-        each threshold is in its box with probability `level` (Wilson's interval for either rate at √level); narrower,
+        ``"simultaneous"``: the whole curve of the population is in it with probability `ci`: d = √(ln(2/α)/(2n)), n
+        the rows of the class, 1 − α = √ci, as both classes must hold (Campbell 1994). ``"pointwise"``: the point of
+        each threshold is in its box with probability `ci` (Wilson's interval for either rate at √ci); narrower,
         and no statement about the whole. None: no band.
-    level : float
-        In (0, 1).
+    ci : float
+        That probability, in (0, 1).
     max_points : int, optional
         At most so many points of the curve, as for `roc_curve`: a picture needs no more, whatever the rows.
 
@@ -82,20 +83,26 @@ def roc(
     ['AUC 0.75', 'a coin']
     """
     curve = metrics.roc_curve(y, score, max_points=max_points)
-    region = None if band is None else _region(y, curve, band, level)
+    region = None if band is None else _region(y, curve, band, ci)
     with drawing(axes) as on:
         if region is not None and band is not None:
             upper = np.stack([region.low_fpr, region.high_tpr])
             lower = np.stack([region.high_fpr, region.low_tpr])
             outline = np.hstack([[[0.0], [0.0]], upper, [[1.0], [1.0]], lower[:, ::-1]])
-            on.fill(*outline, color=VALID, alpha=0.15, linewidth=0, label=_of_band(band, level))
+            on.fill(*outline, color=VALID, alpha=0.15, linewidth=0, label=_of_band(band, ci))
         else:
             on.fill_between(curve.fpr, curve.tpr, color=VALID, alpha=0.08, linewidth=0)
-        on.plot(curve.fpr, curve.tpr, color=VALID, label=label or None)
-        on.plot([0, 1], [0, 1], color=TRAIN, linewidth=1, linestyle="--", label="a coin")
-        on.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
-        on.legend(loc="lower right")
+        draw_roc(on, curve, label)
+        on.set(aspect="equal")
     return owner(on)
+
+
+def draw_roc(on: Axes, curve: metrics.RocCurve, label: str = "") -> None:
+    """Draw a curve that there is, and the diagonal."""
+    on.plot(curve.fpr, curve.tpr, color=VALID, label=label or None)
+    on.plot([0, 1], [0, 1], color=TRAIN, linewidth=1, linestyle="--", label="a coin")
+    on.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
+    on.legend(loc="lower right")
 
 
 def pr(
@@ -105,7 +112,7 @@ def pr(
     *,
     label: str = "",
     band: Band | None = "simultaneous",
-    level: float = 0.95,
+    ci: float = 0.95,
     max_points: int | None = 1000,
 ) -> Figure:
     """Draw precision over recall in steps, with the share of positives, which a coin has, and a band.
@@ -115,7 +122,7 @@ def pr(
 
     Parameters
     ----------
-    y, score, axes, label, band, level, max_points
+    y, score, axes, label, band, ci, max_points
         As for `roc`; the curve is `fourstep.metrics.pr_curve`.
 
     Returns
@@ -131,29 +138,34 @@ def pr(
     curve = metrics.pr_curve(y, score, max_points=max_points)
     region = None
     if band is not None:
-        region = _region(y, metrics.roc_curve(y, score, max_points=max_points), band, level)
+        region = _region(y, metrics.roc_curve(y, score, max_points=max_points), band, ci)
     share = float(np.mean(_labels(y)))
     with drawing(axes) as on:
         if region is not None and band is not None:
             upper = np.stack([region.high_tpr, _precision(share, region.high_tpr, region.low_fpr, 1.0)])
             lower = np.stack([region.low_tpr, _precision(share, region.low_tpr, region.high_fpr, 0.0)])
             outline = np.hstack([[[0.0], [1.0]], upper, [[1.0], [share]], lower[:, ::-1], [[0.0], [0.0]]])
-            on.fill(*outline, color=VALID, alpha=0.15, linewidth=0, label=_of_band(band, level))
-        on.plot(curve.recall, curve.precision, color=VALID, drawstyle="steps-pre", label=label or "precision")
-        on.axhline(share, color=TRAIN, linewidth=1, linestyle="--", label=f"a coin: {share:.3g}")
-        on.set(title="precision and recall", xlabel="recall", ylabel="precision")
-        on.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        on.legend()
+            on.fill(*outline, color=VALID, alpha=0.15, linewidth=0, label=_of_band(band, ci))
+        draw_pr(on, curve, share, label)
     return owner(on)
 
 
-def _of_band(band: str, level: float) -> str:
-    return f"{100 * level:g} %, {'the whole curve' if band == 'simultaneous' else 'each point'}"
+def draw_pr(on: Axes, curve: metrics.PrCurve, share: float, label: str = "") -> None:
+    """Draw a curve that there is, and the share of positives."""
+    on.plot(curve.recall, curve.precision, color=VALID, drawstyle="steps-pre", label=label or "precision")
+    on.axhline(share, color=TRAIN, linewidth=1, linestyle="--", label=f"a coin: {share:.3g}")
+    on.set(title="precision and recall", xlabel="recall", ylabel="precision")
+    on.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    on.legend()
 
 
-def _region(y: ArrayLike, curve: metrics.RocCurve, band: Band, level: float) -> _Region:
+def _of_band(band: str, ci: float) -> str:
+    return f"{100 * ci:g} %, {'the whole curve' if band == 'simultaneous' else 'each point'}"
+
+
+def _region(y: ArrayLike, curve: metrics.RocCurve, band: Band, ci: float) -> _Region:
     choice("band", band, BANDS)
-    labels, each = _labels(y), math.sqrt(_level(level))  # of either class: they are independent
+    labels, each = _labels(y), math.sqrt(level(ci))  # of either class: they are independent
     positives = int(np.count_nonzero(labels))
     of_fpr = _limits(curve.fpr, len(labels) - positives, each, band)
     return _Region(*of_fpr, *_limits(curve.tpr, positives, each, band))
@@ -163,23 +175,17 @@ def _labels(y: ArrayLike) -> npt.NDArray[np.uint8]:
     return rows(y, y, None, None).y
 
 
-def _level(level: float) -> float:
-    if not number(level) or not 0 < level < 1:
-        raise ValueError(f"level: got {level!r}, need a number in (0, 1)")
-    return float(level)
-
-
-def _limits(rate: Floats, n: int, level: float, band: str) -> tuple[Floats, Floats]:
+def _limits(rate: Floats, n: int, coverage: float, band: str) -> tuple[Floats, Floats]:
     """Return both limits of rates among n rows."""
     if band == "simultaneous":
-        d = math.sqrt(math.log(2 / (1 - level)) / (2 * n))
+        d = math.sqrt(math.log(2 / (1 - coverage)) / (2 * n))
         return np.maximum(rate - d, 0.0), np.minimum(rate + d, 1.0)
-    return _wilson(rate, np.full(len(rate), float(n)), level)
+    return _wilson(rate, np.full(len(rate), float(n)), coverage)
 
 
-def _wilson(rate: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:
+def _wilson(rate: Floats, n: Floats, coverage: float) -> tuple[Floats, Floats]:
     """Wilson's interval: the rates p that are within z·√(p·(1 − p)/n) of what was seen."""
-    square = NormalDist().inv_cdf((1 + level) / 2) ** 2 / n
+    square = NormalDist().inv_cdf((1 + coverage) / 2) ** 2 / n
     middle = (rate + square / 2) / (1 + square)
     half = np.sqrt(square * (rate * (1 - rate) + square / 4)) / (1 + square)
     return np.clip(middle - half, 0.0, rate), np.clip(middle + half, rate, 1.0)
@@ -278,12 +284,7 @@ def scores(
     ('log', ['label 0: 2 rows', 'label 1: 2 rows'])
     """
     labels, values, _ = rows(y, score, None, None)
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        raise ValueError(
-            f"score: got {values[wrong[0]]} at index {wrong[0]} ({len(wrong)} such of {len(values)} rows),"
-            " need finite scores to draw"
-        )
+    refuse("score", ~np.isfinite(values), "finite scores to draw", values)
     edges = np.histogram_bin_edges(values.astype(np.float64), bins)
     with drawing(axes) as on:
         for value, colour in ((0, TRAIN), (1, VALID)):
@@ -340,7 +341,7 @@ def calibration(
     *,
     bins: int = 10,
     strategy: Literal["quantile", "width"] = "quantile",
-    level: float = 0.95,
+    ci: float = 0.95,
 ) -> Figure:
     """Draw the share of positives over the mean prediction of each bin, with its interval and its rows.
 
@@ -350,8 +351,8 @@ def calibration(
         As for `fourstep.metrics.calibration_curve`.
     axes : matplotlib axes, optional
         Where to draw; by default in a new figure. The rows of the bins are bars on an axis of their own.
-    level : float
-        Of the interval of each bin: Wilson's, of its share alone.
+    ci : float
+        Level of the interval of each bin: Wilson's, of its share alone.
 
     Returns
     -------
@@ -364,26 +365,37 @@ def calibration(
     [[0.1875, 0.5], [0.625, 0.5]]
     """
     curve = metrics.calibration_curve(y, p, bins, strategy=strategy)
-    held = np.rint(curve.share * len(_labels(y)))
-    low, high = _wilson(curve.observed, held, _level(level))
     with drawing(axes) as on:
-        span = 1.05 * max(float(curve.predicted.max()), float(high.max()))
-        _bars(on, curve.predicted, held, 0.02 * span, "rows of a bin")
-        on.errorbar(
-            curve.predicted,
-            curve.observed,
-            yerr=[curve.observed - low, high - curve.observed],
-            color=VALID,
-            marker="o",
-            markersize=4,
-            elinewidth=1,
-            label=f"bins, {100 * level:g} % each",
-        )
-        on.plot([0, span], [0, span], color=TRAIN, linewidth=1, linestyle="--", label="calibrated")
-        on.set(title="calibration", xlabel="mean prediction", ylabel="share of positives")
-        on.set(xlim=(0, span), ylim=(0, span))
-        on.legend(loc="upper left")
+        draw_calibration(on, curve, len(_labels(y)), level(ci))
     return owner(on)
+
+
+def draw_calibration(
+    on: Axes, curve: metrics.CalibrationCurve, rows: int | None, coverage: float = 0.95
+) -> None:
+    """Draw a curve that there is; of rows with weights (None) there is neither an interval nor a count."""
+    top, label, errors = curve.observed, "bins", None
+    if rows is not None:
+        held = np.rint(curve.share * rows)
+        low, top = _wilson(curve.observed, held, coverage)
+        label, errors = f"bins, {100 * coverage:g} % each", [curve.observed - low, top - curve.observed]
+    span = 1.05 * max(float(curve.predicted.max()), float(top.max()))
+    if rows is not None:
+        _bars(on, curve.predicted, held, 0.02 * span, "rows of a bin")
+    on.errorbar(
+        curve.predicted,
+        curve.observed,
+        yerr=errors,
+        color=VALID,
+        marker="o",
+        markersize=4,
+        elinewidth=1,
+        label=label,
+    )
+    on.plot([0, span], [0, span], color=TRAIN, linewidth=1, linestyle="--", label="calibrated")
+    on.set(title="calibration", xlabel="mean prediction", ylabel="share of positives")
+    on.set(xlim=(0, span), ylim=(0, span))
+    on.legend(loc="upper left")
 
 
 def _bars(on: Axes, x: Floats, heights: Floats, width: Any, label: str) -> None:
@@ -403,7 +415,7 @@ def gauc_by_size(
     groups: ArrayLike,
     axes: Axes | None = None,
     *,
-    level: float = 0.95,
+    ci: float = 0.95,
     min_rows: int = 2,
 ) -> Figure:
     """Draw gAUC by the rows of a group: of groups of 2 and 3 rows, of 4 to 7, of 8 to 15 … (M6).
@@ -414,9 +426,9 @@ def gauc_by_size(
         As for `fourstep.metrics.gauc`, weighted by impressions; groups of one class do not take part.
     axes : matplotlib axes, optional
         Where to draw; by default in a new figure. How many groups there are is bars on an axis of their own.
-    level : float
-        Of the interval of each point: ± z standard errors of a weighted mean over its groups, clipped to [0, 1]; one
-        group alone has none.
+    ci : float
+        Level of the interval of each point: ± z standard errors of a weighted mean over its groups, clipped to [0, 1];
+        one group alone has none.
 
     Returns
     -------
@@ -440,7 +452,7 @@ def gauc_by_size(
     kept = each["kept"]
     auc, sizes = each["auc"][kept], each["rows"][kept].astype(np.float64)
     power = np.frexp(sizes)[1] - 1  # 2^power <= rows < 2^(power + 1)
-    z = NormalDist().inv_cdf((1 + _level(level)) / 2)
+    z = NormalDist().inv_cdf((1 + level(ci)) / 2)
     found = np.unique(power)
     parts = [(auc[power == size], sizes[power == size]) for size in found]
     means, errors = np.array([_mean_and_error(*part) for part in parts]).T
@@ -458,7 +470,7 @@ def gauc_by_size(
             marker="o",
             markersize=4,
             elinewidth=1,
-            label=f"by size, {100 * level:g} % each",
+            label=f"by size, {100 * ci:g} % each",
         )
         on.axhline(float(whole), color=INK, linewidth=1, linestyle="--", label=f"all: {float(whole):.4g}")
         on.set(title="gAUC by rows of the group", xlabel="rows of a group", ylabel="gAUC")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from fourstep.metrics._inputs import ready
+from fourstep.metrics._inputs import ready, refuse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,11 +149,7 @@ def weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
     weight = column(numbers(sample_weight, "sample_weight"), "sample_weight")
     same_rows(rows, weight, "sample_weight")
     if weight.min() < 0:
-        negative = np.flatnonzero(weight < 0)
-        raise ValueError(
-            f"sample_weight: got {weight[negative[0]]} at index {negative[0]} ({len(negative)} such of {rows} rows),"
-            " need weights >= 0"
-        )
+        refuse("sample_weight", weight < 0, "weights >= 0", weight)
     if not weight.any():
         raise ValueError(f"sample_weight: got 0 in each of {rows} rows, need one weight above 0")
     return ready(weight, np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from fourstep import metrics
 from fourstep._table import table
 from fourstep.data import DataError, read_frame
+from fourstep.data.column import canonical
 from fourstep.data.errors import counted
 from fourstep.data.frame import Frame
 from fourstep.metrics.report import Report, finite, shown
@@ -23,6 +25,7 @@ from fourstep.train.report import gauc_line, number, print_table
 
 __all__ = ["Evaluation", "evaluate", "measured", "print_evaluation"]
 
+SHOWN = 5  # labels, in a message
 MOST_SLICES = 1000  # of a time or position column: more are no slices
 
 
@@ -39,6 +42,8 @@ class Evaluation:
         weights, of which there is no DeLong interval).
     threshold_from
         "given" or "these rows".
+    from_logits
+        Whether scores are logits; then so is the threshold.
     certain_and_wrong
         Rows whose score is 1 and label 0, or the other way round.
     """
@@ -47,6 +52,7 @@ class Evaluation:
     report: Report
     threshold_from: str
     certain_and_wrong: int
+    from_logits: bool = False
     compare: str | None = None
     other: Report | None = None
     paired: metrics.Comparison | None = None
@@ -75,12 +81,22 @@ def evaluate(path: str | Path, **columns: Any) -> dict[str, Any]:
     path : str or Path
         CSV or Parquet.
     label, score : str
-        Columns. Scores outside [0, 1] are no probabilities: then there is no log loss and no calibration.
+        Columns. Scores outside [0, 1] are no probabilities: then there is no log loss and no calibration, unless they
+        are logits.
+    pos_label : str, optional
+        The positive one of two labels that are neither 0 and 1 nor −1 and 1, as a text.
+    from_logits : bool
+        Whether scores are logits, also those that they are compared with.
     groups, weight, position, time, compare : str, optional
         Columns: the user; the weight of a row; its position in the list that was shown; its day (a date, or anything of
         few values; moments are cut to days); another model's scores.
     threshold : float, optional
-        Of F1; by default the one that is best on these very rows, which flatters.
+        Of F1, a probability where scores are logits; by default the one that is best on these very rows, which
+        flatters.
+    expected : str or Path, optional
+        A file with the scores of another time, in a column of the same name, for PSI and JS.
+    ci : float, optional
+        Level of the intervals of AUC and gAUC; of differences 0.95 unless it is given.
 
     Returns
     -------
@@ -92,8 +108,8 @@ def evaluate(path: str | Path, **columns: Any) -> dict[str, Any]:
     Raises
     ------
     data.DataError
-        A missing column; a label that is not 0 or 1, a score that is no finite number, a null group or slice, a negative
-        weight: with its first row and count; one class only.
+        A missing column; labels other than 0 and 1, or −1 and 1, without `pos_label`, or a third one; a score that is
+        no finite number, a null group or slice, a negative weight: with its first row and count; one class only.
 
     Examples
     --------
@@ -113,17 +129,21 @@ def measured(
     *,
     label: str,
     score: str,
+    pos_label: object = None,
+    from_logits: bool = False,
     groups: str | None = None,
     weight: str | None = None,
     position: str | None = None,
     time: str | None = None,
     compare: str | None = None,
     threshold: float | None = None,
+    expected: str | Path | None = None,
+    ci: float | None = None,
 ) -> Evaluation:
     """Measure as `evaluate` does, and return the reports."""
     named = (label, score, groups, weight, position, time, compare)
     frame = read_frame(path, list(dict.fromkeys(name for name in named if name is not None)))
-    y, p = frame.labels(label), frame.numbers(score)
+    y, p = _labels(frame, label, pos_label), frame.numbers(score)
     w = None if weight is None else _weights(frame, weight)
     _refuse_one_class(frame, label, y if w is None else y[w > 0])
     settings: dict[str, Any] = {
@@ -132,28 +152,70 @@ def measured(
         "position": None if position is None else _slices(frame, position),
         "time": None if time is None else _slices(frame, time),
         "group_weight": WEIGHT,
+        "from_logits": from_logits,
+        "ci": ci,
         "on_undefined": math.nan,  # what has no value is a dash, and the report says why
     }
 
-    def report(p: Floats) -> Report:
-        cut = float(metrics.best_threshold(y, p, sample_weight=w)) if threshold is None else threshold
-        clip = "eps" if p.min() >= 0 and p.max() <= 1 else None
-        return metrics.evaluate(y, p, threshold=cut, clip=clip, **settings)  # type: ignore[arg-type]
+    def report(p: Floats, expected: Floats | None = None) -> Report:
+        cut = metrics.best_threshold(y, p, sample_weight=w) if threshold is None else threshold
+        clip = "eps" if not from_logits and p.min() >= 0 and p.max() <= 1 else None
+        return metrics.evaluate(y, p, threshold=cut, clip=clip, expected=expected, **settings)  # type: ignore[arg-type]
 
-    found, old = report(p), None if compare is None else frame.numbers(compare)
+    then = None if expected is None else read_frame(expected, [score]).numbers(score)
+    found, old = report(p, then), None if compare is None else frame.numbers(compare)
     paired = None
     if compare is not None and old is not None and compare != score and w is None and min(np.bincount(y)) > 1:
         both = {compare: old, score: p}
-        paired = metrics.compare(both, y, settings["groups"], group_weight=WEIGHT)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", metrics.UndefinedMetricWarning
+            )  # an interval of gAUC that is none
+            level = 0.95 if ci is None else ci
+            paired = metrics.compare(both, y, settings["groups"], group_weight=WEIGHT, ci=level)
     return Evaluation(
         score=score,
         report=found,
         threshold_from="these rows" if threshold is None else "given",
-        certain_and_wrong=0 if found.logloss is None else _certain_and_wrong(y, p, w),
+        certain_and_wrong=0 if from_logits or found.logloss is None else _certain_and_wrong(y, p, w),
+        from_logits=from_logits,
         compare=compare,
         other=None if old is None else report(old),
         paired=paired,
     )
+
+
+def _labels(frame: Frame, name: str, pos_label: object) -> Labels:
+    """Return 0 and 1 from these, from −1 and 1, or from two labels of which one is positive."""
+    column = frame.column(name)
+    signed = (
+        "-1" in map(canonical, column.texts) if column.kind == "text" else bool((column.values == -1).any())
+    )
+    if pos_label is None and not signed:
+        try:
+            return frame.labels(name)
+        except DataError as error:
+            raise DataError(f"{error}; of two other labels --pos-label says which is positive") from None
+    factor = column.factor()
+    codes, texts = _not_null(frame, name, factor.codes), np.asarray(factor.texts)
+    positive = np.isin(texts, ["1", "+1"] if pos_label is None else [canonical(str(pos_label))])
+    if pos_label is not None and not positive.any():
+        more = ", ..." if len(texts) > SHOWN else ""
+        raise DataError(
+            f"{frame.name}: column {name!r}: no row is {str(pos_label)!r}; its labels are"
+            f" {', '.join(map(repr, factor.texts[:SHOWN]))}{more}"
+        )
+    y: Labels = positive[codes].astype(np.uint8)
+    others = np.flatnonzero(y == 0)
+    if len(others):
+        other = texts.tolist().index("-1") if pos_label is None else codes[others[0]]
+        wrong = others[codes[others] != other]
+        if len(wrong):
+            raise DataError(
+                f"{frame.name}: column {name!r}: {_are(len(wrong))} neither {texts[positive][0]} nor {texts[other]}"
+                f" (first: row {wrong[0] + 1:,}, {texts[codes[wrong[0]]]}); rows are counted from 1"
+            )
+    return y
 
 
 def _weights(frame: Frame, name: str) -> Floats:
@@ -280,7 +342,7 @@ def print_evaluation(found: Evaluation, stream: TextIO | None = None) -> None:
             f"log loss: {wrong} certain and wrong (p is 0 or 1): infinite but for the clip at ε", file=stream
         )
     flatters = ", the best on these rows, which flatters" if found.threshold_from == "these rows" else ""
-    at = f"{figures['threshold']:.4f}"
+    at = f"{figures['threshold']:.4f}{' (a logit)' if found.from_logits else ''}"
     if found.other is not None and found.other.confusion is not None:
         at = f"{at} ({found.score}) and {found.other.confusion.threshold:.4f} ({found.compare})"
     print(f"F1 at threshold {at}{flatters}; base rate {figures['base_rate']:.4f}", file=stream)
@@ -289,7 +351,10 @@ def print_evaluation(found: Evaluation, stream: TextIO | None = None) -> None:
 
 def _print_calibration(found: dict[str, Any] | None, stream: TextIO) -> None:
     if found is None:
-        print("no log loss and no calibration: scores outside [0, 1] are no probabilities", file=stream)
+        print(
+            "no log loss and no calibration: scores outside [0, 1] are no probabilities; logits need --from-logits",
+            file=stream,
+        )
         return
     print(
         f"calibration: predicted / observed {found['ratio']:.4f}, expected error {found['ece']:.4f}\n",
@@ -312,7 +377,13 @@ def _print_side_by_side(found: Evaluation, stream: TextIO) -> None:
         [*_compared(name, first.get(name, math.nan), second.get(name, math.nan)), intervals.get(name, "")]
         for name in first | second
     ]
-    head = ("metric", found.score, found.compare, "difference", "95 % interval" if intervals else "")
+    head = (
+        "metric",
+        found.score,
+        found.compare,
+        "difference",
+        f"{100 * found.paired.level:g} % interval" if found.paired and intervals else "",
+    )
     print_table(f"{found.report.counts['rows']:,} rows", head, rows, stream)
     if not intervals:
         print("no intervals of the differences: they are for two scores of rows without weights", file=stream)
