@@ -82,30 +82,35 @@ impl Exact {
         if !(-900..900).contains(&e) {
             return terms.iter().for_each(|&x| self.add(x));
         }
-        let magic = [PART, 2 * PART].map(|bits| 1.5 * f64::from_bits(((1023 + 52 + e - bits) as u64) << 52));
-        let mut sums = [[0.0; LANES]; 2];
-        let mut filter = |terms: &[f64; LANES]| {
-            let mut rest = *terms;
-            for (sums, c) in sums.iter_mut().zip(magic) {
-                for (sum, x) in sums.iter_mut().zip(&mut rest) {
-                    let high = (*x + c) - c;
-                    *sum += high;
-                    *x -= high;
-                }
-            }
-            if rest.iter().fold(false, |any, &x| any | (x != 0.0)) {
-                rest.iter().for_each(|&x| self.add(x));
-            }
+        let magic = |bits: i32| 1.5 * f64::from_bits(((1023 + 52 + e - bits) as u64) << 52);
+        let (first, second) = (magic(PART), magic(2 * PART));
+        let filter = |x: f64| {
+            let high = (x + first) - first;
+            let rest = x - high;
+            let low = (rest + second) - second;
+            (high, low, rest - low)
         };
+        // The loop has this form, and parts that are not an array, so that it vectorises.
+        let (mut high, mut low, mut left) = ([0.0; LANES], [0.0; LANES], [0; LANES]);
         let (whole, tail) = terms.as_chunks::<LANES>();
-        whole.iter().for_each(&mut filter);
-        if !tail.is_empty() {
-            let mut last = [0.0; LANES];
-            last[..tail.len()].copy_from_slice(tail);
-            filter(&last);
+        for terms in whole {
+            for i in 0..LANES {
+                let parts = filter(terms[i]);
+                high[i] += parts.0;
+                low[i] += parts.1;
+                left[i] |= parts.2.to_bits() << 1; // without the sign
+            }
         }
-        for lanes in sums {
-            self.add(lanes.iter().sum());
+        for (i, &x) in tail.iter().enumerate() {
+            let parts = filter(x);
+            high[i] += parts.0;
+            low[i] += parts.1;
+            left[i] |= parts.2.to_bits() << 1;
+        }
+        self.add(high.iter().sum());
+        self.add(low.iter().sum());
+        if left.iter().fold(0, |any, bits| any | bits) != 0 {
+            terms.iter().for_each(|&x| self.add(filter(x).2));
         }
     }
 
