@@ -45,6 +45,15 @@ def test_the_order_is_a_function_of_seed_and_epoch_and_that_of_the_rows() -> Non
     assert order(seed=1, epoch=3) == [int(i) for part in rows for i in part]
 
 
+def test_arguments_go_by_place_too() -> None:
+    x = np.arange(7)
+    by_place, by_name = (
+        nn.batches(x, 3, True, 5, True),
+        nn.batches(x, 3, shuffle=True, seed=5, drop_last=True),
+    )
+    assert [part.tolist() for part in by_place] == [part.tolist() for part in by_name]
+
+
 def test_drop_last_and_nested_data() -> None:
     x = {"ids": np.arange(7), "more": [np.arange(7.0), np.ones((7, 2))]}
     found = list(nn.batches(x, 3, shuffle=False, drop_last=True))

@@ -39,11 +39,12 @@ class _Table(Module):
         """Return x as contiguous int64; the kernel checks the range."""
         if not isinstance(x, np.ndarray):
             raise TypeError(f"{self.label}: x: got {type(x).__name__}, need a NumPy array of whole numbers")
+        _check.unmasked(f"{self.label}: x", x)
         if x.dtype.kind not in "iu":
             raise TypeError(f"{self.label}: x: got dtype {x.dtype}, need a whole-number dtype such as int64")
         if x.dtype.kind == "u" and x.size and int(x.max()) >= 2**63:
             raise ValueError(f"{self.label}: x: got index {x.max()}, need 0 to {max(self._sizes) - 1}")
-        return np.ascontiguousarray(x, np.int64)
+        return np.asarray(x, np.int64, order="C")  # unlike ascontiguousarray, a single index stays one
 
     def _look_up(self, ids: Array, out: Array) -> None:
         try:

@@ -143,6 +143,8 @@ def check_propagation(
     """
     if not 0 < low < high:
         raise ValueError(f"low, high: got {low!r} and {high!r}, need 0 < low < high")
+    if target is not None and loss is None:
+        raise ValueError("target: given without a loss, need both or neither")
     copied = copy.deepcopy(model)
     copied.release()
     copied.zero_grad()
