@@ -82,6 +82,18 @@ def test_the_error_is_bias_and_variance_and_they_move_apart_with_width(samples: 
     assert wide.training_error < narrow.training_error
 
 
+@pytest.mark.parametrize(("samples", "sets"), [("bootstrap", 1), ("new", 1 + 5)])
+def test_bootstrap_samples_come_from_one_set_and_new_ones_from_their_own(samples: Any, sets: int) -> None:
+    drawn = []
+
+    def truth(x: Array) -> Array:
+        drawn.append(x)
+        return x
+
+    nn.bias_variance([1], truth=truth, rows=20, refits=5, epochs=1, samples=samples)
+    assert len({x.tobytes() for x in drawn if len(x) == 20}) == sets
+
+
 def test_what_bias_variance_refuses() -> None:
     with pytest.raises(ValueError, match="refits: got 1, need at least 2"):
         nn.bias_variance(refits=1)

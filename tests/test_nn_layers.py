@@ -83,10 +83,14 @@ class Halves(nn.Module):
         return False
 
     def forward(self, x: Array, out: Any = None) -> tuple[Array, Array]:
+        self.drop(spent=False)
         _check.matrix(self.label, "x", x, 4, self.dtype)
+        self.keep(())
         return x[:, :2], x[:, 2:]
 
     def backward(self, dy: tuple[Array, Array], out: Array | None = None) -> Array:
+        self.kept()
+        self.drop()
         return np.concatenate(dy, axis=1, out=out)
 
 
@@ -359,8 +363,11 @@ def test_an_input_that_does_not_fit_is_refused_by_name(row: Row, dtype: str) -> 
                 shape = re.escape(f"x: got shape {unfit.shape}, need {row.need}")
                 cases.append((unfit, ValueError, shape))
     for bad, kind, message in cases:
+        model.forward(x)
         with pytest.raises(kind, match=label + message):
             model.forward(bad)
+        with pytest.raises(RuntimeError, match=label + "backward"):  # not by what an earlier forward kept
+            model.backward(row.gradients(7, dtype))
 
 
 @each_layer
