@@ -10,6 +10,8 @@ import pytest
 from fourstep import functions, nn
 from fourstep.functions.batch_size import _offsets, batch_noise
 
+Array = np.ndarray[Any, Any]
+
 
 def test_the_rows_are_a_function_and_their_noise_is_that_of_the_formula() -> None:
     c = _offsets(64, 3.0, seed=0)
@@ -84,7 +86,7 @@ def test_the_error_is_bias_and_variance_and_they_move_apart_with_width(samples: 
 
 @pytest.mark.parametrize(("samples", "sets"), [("bootstrap", 1), ("new", 1 + 5)])
 def test_bootstrap_samples_come_from_one_set_and_new_ones_from_their_own(samples: Any, sets: int) -> None:
-    drawn = []
+    drawn: list[Array] = []
 
     def truth(x: Array) -> Array:
         drawn.append(x)

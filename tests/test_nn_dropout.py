@@ -107,6 +107,9 @@ def test_masks_take_a_shape_in_any_form() -> None:
 
 
 def test_what_is_refused() -> None:
+    pair = nn.Sequential(nn.Dropout(0.5, seed=0), nn.LSTM(2, 3, seed=0))
+    with pytest.raises(TypeError, match="model: forward made tuple, need an array"):
+        nn.mc_predict(pair, np.ones((4, 1, 2), np.float32))
     model = nn.Sequential(nn.Linear(3, 1), nn.Dropout(0))
     with pytest.raises(ValueError, match="model: has no Dropout with p above 0"):
         nn.mc_predict(model, np.ones((1, 3), np.float32))

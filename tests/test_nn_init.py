@@ -163,6 +163,15 @@ def test_the_check_changes_nothing_of_the_model() -> None:
         model.backward(np.ones((6, 1), np.float32))
 
 
+@pytest.mark.parametrize("end", [nn.LastState, nn.AllSteps])
+def test_what_comes_back_to_a_recurrent_layer_is_measured(end: Any) -> None:
+    """Its gradient is a pair, half of which is not there."""
+    model = nn.Sequential(nn.LSTM(2, 3, dtype="float64", seed=0), end())
+    flow = nn.check_propagation(model, np.random.default_rng(0).normal(size=(4, 5, 2)), show=False)
+    assert flow.warnings == []
+    assert flow.layers[0].gradient_std > 0.1
+
+
 def test_limits_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match=r"low, high: got 1.0 and 0.1, need 0 < low < high"):
         nn.check_propagation(deep(2, 1.0), np.ones((2, 64)), low=1.0, high=0.1)

@@ -486,8 +486,9 @@ def test_linear_refuses_sizes_below_one(arguments: tuple[int, int]) -> None:
 
 
 def test_arguments_of_the_wrong_kind_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"in_features: got 1\.5, need a whole number"):
-        nn.Linear(1.5, 2)  # type: ignore[arg-type]
+    for size in (1.5, True, np.ones(2)):
+        with pytest.raises(TypeError, match="in_features: got .*, need a whole number of at least 1"):
+            nn.Linear(size, 2)  # type: ignore[arg-type]
     for make in (lambda d: nn.Linear(2, 2, dtype=d), lambda d: nn.BatchNorm(2, dtype=d)):
         for dtype in ("float16", "int32", ">f4", "nonsense"):
             with pytest.raises(TypeError, match=f"dtype: got '{dtype}', need 'float32' or 'float64'"):

@@ -24,23 +24,20 @@ def float_dtype(dtype: Any) -> np.dtype[Any]:
 
 def size(name: str, value: int, least: int = 1) -> int:
     """Return a whole number that is at least `least`."""
-    try:
-        number = index(value)
-    except TypeError:
-        raise TypeError(f"{name}: got {value!r}, need a whole number of at least {least}") from None
+    number = whole(name, value, f"a whole number of at least {least}")
     if number < least:
         raise ValueError(f"{name}: got {number}, need at least {least}")
     return number
 
 
-def axis(value: int) -> int:
-    """Return a whole number, of either sign; whether there is such an axis is for the array to say."""
+def whole(name: str, value: int, need: str = "a whole number") -> int:
+    """Return a whole number as an int, of either sign; a truth value is none."""
     try:
         if not isinstance(value, bool):
             return index(value)
     except TypeError:
         pass
-    raise TypeError(f"axis: got {value!r}, need a whole number")
+    raise TypeError(f"{name}: got {value!r}, need {need}")
 
 
 def shape(name: str, value: int | Sequence[int], least: int = 0) -> tuple[int, ...]:

@@ -319,7 +319,7 @@ class _AlongAxis(_Activation):
 
     def __init__(self, axis: int = -1) -> None:
         super().__init__()
-        self.axis = _check.axis(axis)
+        self.axis = _check.whole("axis", axis)
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return the activation of x along the axis."""

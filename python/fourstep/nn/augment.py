@@ -373,7 +373,7 @@ def _rows(label: str, x: Any, dimensions: int) -> Array:
 
 
 def _axis(label: str, x: Array, axis: int) -> int:
-    axis = _check.axis(axis)
+    axis = _check.whole("axis", axis)
     own = axis + x.ndim if axis < 0 else axis
     if not 1 <= own < x.ndim:
         raise ValueError(f"{label}: axis: got {axis!r}, need one of {x.ndim} that is not that of the rows")

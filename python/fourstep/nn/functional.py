@@ -439,7 +439,7 @@ def _gelu_logit(x: Array) -> Array:
 
 def _below_max(x: ArrayLike, axis: int) -> Array:
     """Return x − max x along an axis, which is at most 0."""
-    x, axis = floats(x), _check.axis(axis)
+    x, axis = floats(x), _check.whole("axis", axis)
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"axis: got {axis}, need an axis of x, of shape {x.shape}")
     if x.shape[axis] == 0:

@@ -61,6 +61,8 @@ def mc_predict(
     ------
     ValueError
         No layer drops anything; fewer than two sub-networks.
+    TypeError
+        The output is not one array: behind a recurrent layer stands `LastState` or `AllSteps`.
 
     Examples
     --------
@@ -90,6 +92,8 @@ def mc_predict(
                 layer.training = True
             for _ in range(k):
                 y = model.forward(x)
+                if not isinstance(y, np.ndarray):
+                    raise TypeError(f"model: forward made {type(y).__name__}, need an array")
                 samples.append(
                     np.array(y if link is None else link(y))
                 )  # our own: forward may write there again

@@ -188,9 +188,9 @@ def _watch(layer: Module, name: str, outputs: dict[str, float], gradients: dict[
 
 
 def _wide(y: Any) -> Array:
-    """Return an output in float64; of several, the first."""
+    """Return an output or a gradient in float64; of several, the first that is there."""
     while isinstance(y, tuple):
-        y = y[0]
+        y = next(part for part in y if part is not None)
     return np.asarray(y, np.float64)
 
 
