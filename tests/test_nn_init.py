@@ -64,6 +64,12 @@ def test_constants() -> None:
     assert nn.init.constant(np.empty(3), -2.5).tolist() == [-2.5] * 3
 
 
+def test_a_deviation_or_gain_of_zero_is_a_constant() -> None:
+    assert nn.init.normal(np.empty(2), 3.0, 0.0).tolist() == [3.0, 3.0]
+    assert nn.init.uniform(np.empty(2), 1.5, 1.5).tolist() == [1.5, 1.5]
+    assert not nn.init.xavier_uniform(np.ones((2, 2)), 0.0).any()
+
+
 def test_random_numbers_do_not_go_into_whole_ones() -> None:
     with pytest.raises(TypeError, match="array: got dtype int64, need an array of floats"):
         nn.init.normal(np.empty((3, 3), np.int64))

@@ -100,9 +100,8 @@ def check_gradients(
             buffer[...] = before[name]
         y = model.forward(tuple(inputs) if several else inputs[0])
         if loss is not None:
-            return float(
-                np.sum(loss.forward(y, target))
-            )  # with the reduction "none", the sum has that gradient
+            # Of each element with the reduction "none", where backward gives the gradient of their sum.
+            return float(np.sum(loss.forward(y, target)))
         if not random:
             random.append(_like(y, rng))
         return _inner(random[0], y)
