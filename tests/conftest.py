@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -205,6 +206,11 @@ def on_every_path(level: str) -> Callable[[], Iterator[int]]:
 
 def noise(seed: int, shape: int | tuple[int, ...], dtype: Any, *, special: bool = False) -> Array:
     """Numbers of both signs over many binades; with `special`, the odd zero, subnormal, infinity and NaN."""
+    return _drawn(seed, shape, np.dtype(dtype), special).copy()
+
+
+@lru_cache(maxsize=1 << 14)  # hundreds of optimizers are given the same gradients
+def _drawn(seed: int, shape: int | tuple[int, ...], dtype: np.dtype[Any], special: bool) -> Array:
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, shape) * 2.0 ** -rng.integers(0, 20, shape)
     if special:

@@ -10,6 +10,8 @@ import pytest
 from fourstep import functions, nn
 from fourstep.functions.batch_size import _offsets, batch_noise
 
+Array = np.ndarray[Any, Any]
+
 
 def test_the_rows_are_a_function_and_their_noise_is_that_of_the_formula() -> None:
     c = _offsets(64, 3.0, seed=0)
@@ -80,6 +82,18 @@ def test_the_error_is_bias_and_variance_and_they_move_apart_with_width(samples: 
     assert narrow.bias_squared > 2 * wide.bias_squared
     assert wide.variance > 1.5 * narrow.variance
     assert wide.training_error < narrow.training_error
+
+
+@pytest.mark.parametrize(("samples", "sets"), [("bootstrap", 1), ("new", 1 + 5)])
+def test_bootstrap_samples_come_from_one_set_and_new_ones_from_their_own(samples: Any, sets: int) -> None:
+    drawn: list[Array] = []
+
+    def truth(x: Array) -> Array:
+        drawn.append(x)
+        return x
+
+    nn.bias_variance([1], truth=truth, rows=20, refits=5, epochs=1, samples=samples)
+    assert len({x.tobytes() for x in drawn if len(x) == 20}) == sets
 
 
 def test_what_bias_variance_refuses() -> None:

@@ -19,8 +19,8 @@ Noise = Callable[..., Array]
 SHARED = {"weight_decay": 0.01, "clip_norm": 0.5, "clip_value": 0.05, "maximize": True}
 
 
-def arena_of(noise: Noise, dtype: Any = np.float64) -> fs.Arena:
-    return fs.Arena({"w1": noise(1, (4, 6), dtype), "b1": noise(2, 5, dtype)})
+def arena_of(noise: Noise, dtype: Any = np.float64, shape: tuple[int, int] = (4, 6)) -> fs.Arena:
+    return fs.Arena({"w1": noise(1, shape, dtype), "b1": noise(2, 5, dtype)})
 
 
 def fill(arena: fs.Arena, noise: Noise, t: int) -> None:
@@ -43,7 +43,7 @@ def step_of(opt: fs.optim.Optimizer, *args: Any, **kwargs: Any) -> StepExplanati
 @pytest.mark.parametrize("shared", [{}, SHARED], ids=["plain", "all of step 1"])
 def test_the_formulas_say_what_the_kernels_do(rule: Any, dtype: Any, noise: Noise, shared: Any) -> None:
     """Each line, worked out in float64 from the kernels' numbers before it, gives the kernels' number after it."""
-    arena = arena_of(noise, dtype)
+    arena = arena_of(noise, dtype, shape=(2, 4))
     opt = rule.make(arena, **shared)
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     with fs.trace(opt, "w1") as t:

@@ -234,9 +234,25 @@ def test_the_normal_distribution_keeps_all_digits() -> None:
             assert got[1] == pytest.approx(float(1 - tail), rel=1e-15)
             assert _normal.density(np.array([x]))[0] == pytest.approx(float(bell), rel=1e-15)
     assert _normal.distribution(np.array([-np.inf, 0.0, np.inf])).tolist() == [0, 0.5, 1]
-    many: Array = np.random.default_rng(0).normal(size=(3, 5000))
-    by_one = np.array([float(_normal.distribution(np.array([v]))[0]) for v in many[1, ::50]])
-    assert by_one.tobytes() == _normal.distribution(many)[1, ::50].tobytes(), "whatever block it is in"
+
+
+def test_what_is_rounded_to_float32_has_half_as_many_digits_to_begin_with() -> None:
+    x = np.linspace(-20, 20, 4001).astype(np.float32).astype(np.float64)
+    got, want = _normal.narrow_distribution(x), _normal.distribution(x)
+    near = np.abs(x) < 14.5
+    np.testing.assert_allclose(got[near], want[near], rtol=1e-12)
+    assert (got[~near].astype(np.float32) == want[~near].astype(np.float32)).all()
+    for function in (functional.gelu, functional.dgelu):
+        np.testing.assert_array_equal(function(x.astype(np.float32)), function(x).astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("form", ["none", "tanh"])
+def test_gelu_has_the_same_bits_whatever_block_an_element_is_in(form: Any, dtype: str) -> None:
+    many: Array = np.random.default_rng(0).normal(size=(3, 12_000)).astype(dtype)
+    for function in (functional.gelu, functional.dgelu):
+        by_one = np.array([function(v, form) for v in many[1, ::100]])
+        assert by_one.tobytes() == function(many, form)[1, ::100].tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -273,6 +289,11 @@ def test_torch_agrees(torch: Any, name: str, options: dict[str, Any], dtype: str
             "approximate: got 'exact', need 'none' or 'tanh'",
         ),
         (lambda: functional.maxout(np.ones(5), 2), r"x: got shape \(5,\), need a last axis"),
+        (lambda: functional.maxout(np.ones(4), 0), "pieces: got 0, need at least 1"),
+        (
+            lambda: functional.softmax(np.ones((2, 2)), 2),
+            r"axis: got 2, need an axis of x, of shape \(2, 2\)",
+        ),
         (lambda: nn.LeakyReLU(-0.1), r"negative_slope: got -0\.1"),
         (lambda: nn.ELU(math.inf), "alpha: got inf"),
         (lambda: nn.GELU("exact"), "approximate: got 'exact'"),  # type: ignore[arg-type]
@@ -285,6 +306,22 @@ def test_torch_agrees(torch: Any, name: str, options: dict[str, Any], dtype: str
 def test_arguments_out_of_range_are_refused(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: functional.sigmoid(np.array([1j])), "x: got dtype complex128, need real numbers"),
+        (lambda: functional.gelu("1.5"), "x: got dtype <U3, need real numbers"),
+        (lambda: functional.relu(np.ma.masked_array([1.0], [True])), "x: got a masked array"),
+        (lambda: functional.softmax(np.ones((2, 2)), 0.5), r"axis: got 0\.5, need a whole number"),  # type: ignore[arg-type]
+        (lambda: nn.Softmax(True), "axis: got True, need a whole number"),
+    ],
+)
+def test_what_is_no_real_number_is_refused(call: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()
+    assert nn.Softmax(np.int64(0)).axis == 0  # type: ignore[arg-type]
 
 
 def test_of_equal_pieces_the_first_gets_the_gradient() -> None:
@@ -371,6 +408,8 @@ def test_the_picture_shades_the_zones() -> None:
     pytest.importorskip("matplotlib")
     drawn = fs.plot.activations(["tanh", "leaky_relu"], limits=(-4, 4))
     tanh, leaky = drawn.axes
+    by_table = nn.activations.compare(["tanh", "leaky_relu"], share=0.1).plot()
+    assert [len(axes.patches) for axes in by_table.axes] == [2, 1]
     assert np.array_equal(tanh.get_lines()[1].get_ydata(), functional.tanh(np.linspace(-4, 4, 1201)))
     assert [len(axes.patches) for axes in (tanh, leaky)] == [2, 0]
     with pytest.raises(ValueError, match="names: got none"):

@@ -97,7 +97,19 @@ def test_only_dropout_works_as_in_training_and_all_is_set_back() -> None:
     assert not any(module.training for _, module in model.modules())
 
 
+def test_masks_take_a_shape_in_any_form() -> None:
+    layer = nn.Dropout(0.5, seed=0)
+    for shape in (np.int64(6), [6], (6,)):
+        assert (layer.masks(shape) == layer.masks(6)).all()  # type: ignore[arg-type]
+    assert layer.masks((), 2).shape == (2,)
+    with pytest.raises(ValueError, match=r"shape\[1\]: got -1, need at least 0"):
+        layer.masks((2, -1))
+
+
 def test_what_is_refused() -> None:
+    pair = nn.Sequential(nn.Dropout(0.5, seed=0), nn.LSTM(2, 3, seed=0))
+    with pytest.raises(TypeError, match="model: forward made tuple, need an array"):
+        nn.mc_predict(pair, np.ones((4, 1, 2), np.float32))
     model = nn.Sequential(nn.Linear(3, 1), nn.Dropout(0))
     with pytest.raises(ValueError, match="model: has no Dropout with p above 0"):
         nn.mc_predict(model, np.ones((1, 3), np.float32))

@@ -228,6 +228,24 @@ def test_boosting_fits_each_stage_to_the_residuals_of_the_ones_before() -> None:
     assert boosted.losses[-1] == pytest.approx(nn.BCEWithLogitsLoss().forward(boosted.predict(x), target))
 
 
+def test_boosting_by_classes_takes_the_gradient_of_each_row() -> None:
+    """The mean of a cross-entropy divides by rows, not by elements: the first residual is one-hot − 1/C."""
+    x = np.random.default_rng(0).normal(size=(30, 3))
+    target = np.arange(30) % 3
+    seen: list[Array] = []
+
+    def make(seed: int) -> nn.Module:
+        return nn.Linear(3, 3, dtype="float64", seed=seed)
+
+    def fit(model: nn.Module, x: Any, residual: Any, seed: int) -> None:
+        seen.append(residual.copy())
+
+    for weight in (None, [1.0, 2.0, 4.0]):
+        nn.Boosting(make, nn.CrossEntropyLoss(weight=weight), 1).fit(x, target, fit)
+        of_rows = np.ones(30) if weight is None else np.array(weight)[target]
+        np.testing.assert_allclose(seen.pop(), of_rows[:, None] * (np.eye(3)[target] - 1 / 3), rtol=1e-14)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_the_squared_error_is_half_of_torch_s_and_has_its_gradient(reduction: Any) -> None:
     rng = np.random.default_rng(0)
@@ -304,6 +322,26 @@ def test_fit_is_the_loop_written_out_and_calls_after_each_step() -> None:
             lambda: nn.Boosting(small, nn.SquaredError()).predict(np.ones((1, 3))),
             RuntimeError,
             "Boosting: predict before fit",
+        ),
+        (
+            lambda: nn.Bagging(small).fit(np.ones((0, 3)), np.ones((0, 1)), by_adam(nn.MSELoss(), 1)),
+            ValueError,
+            "x: got no rows",
+        ),
+        (
+            lambda: nn.fit(small(0), nn.MSELoss("none"), np.ones((2, 3)), np.ones((2, 1))),
+            ValueError,
+            "loss: got reduction='none', need 'mean' or 'sum'",
+        ),
+        (
+            lambda: nn.fit(small(0), nn.MSELoss(), np.ones((2, 3)), np.ones((2, 1)), epochs=-1),
+            ValueError,
+            "epochs: got -1, need at least 0",
+        ),
+        (
+            lambda: nn.accumulate(small(0), nn.MSELoss("none"), np.ones((2, 3)), np.ones((2, 1)), 1),
+            ValueError,
+            "loss: got reduction='none'",
         ),
         (lambda: nn.SWA({}), ValueError, "params: got no arrays"),
         (lambda: nn.SWA({"w": np.ones(2, int)}), TypeError, "SWA: w: got dtype int64"),

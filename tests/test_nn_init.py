@@ -64,15 +64,42 @@ def test_constants() -> None:
     assert nn.init.constant(np.empty(3), -2.5).tolist() == [-2.5] * 3
 
 
+def test_a_deviation_or_gain_of_zero_is_a_constant() -> None:
+    assert nn.init.normal(np.empty(2), 3.0, 0.0).tolist() == [3.0, 3.0]
+    assert nn.init.uniform(np.empty(2), 1.5, 1.5).tolist() == [1.5, 1.5]
+    assert not nn.init.xavier_uniform(np.ones((2, 2)), 0.0).any()
+
+
 def test_random_numbers_do_not_go_into_whole_ones() -> None:
     with pytest.raises(TypeError, match="array: got dtype int64, need an array of floats"):
         nn.init.normal(np.empty((3, 3), np.int64))
     with pytest.raises(TypeError, match="array: got dtype int32, need an array of floats"):
         nn.init.orthogonal(np.empty((3, 3), np.int32))
+    with pytest.raises(TypeError, match="array: got dtype int64, need an array of floats"):
+        nn.init.constant(np.empty(3, np.int64), 1.5)
     with pytest.raises(TypeError, match="array: got list"):
         nn.init.uniform([0.0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"array: got shape \(3,\), need at least two dimensions"):
         nn.init.orthogonal(np.empty(3))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda w: nn.init.normal(w, std=-1.0), r"std: got -1\.0, need a finite number, 0 or above"),
+        (lambda w: nn.init.normal(w, float("nan")), "mean: got nan, need a finite number"),
+        (lambda w: nn.init.uniform(w, 1.0, 0.0), r"low, high: got 1\.0 and 0\.0, need low <= high"),
+        (lambda w: nn.init.xavier_normal(w, float("inf")), "gain: got inf"),
+        (lambda w: nn.init.xavier_uniform(w, -1.0), r"gain: got -1\.0"),
+        (lambda w: nn.init.orthogonal(w, float("nan")), "gain: got nan"),
+        (lambda w: nn.init.he_normal(w, float("nan")), "param: got nan"),
+        (lambda w: nn.init.zeros(np.broadcast_to(w, (2, 3, 3))), "array: got a read-only array"),
+        (lambda w: nn.Embedding(3, 2, std=-1.0), r"std: got -1\.0"),
+    ],
+)
+def test_numbers_that_fill_nothing_sensible_are_refused(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(np.empty((3, 3)))
 
 
 def deep(depth: int, scale: float, width: int = 64) -> nn.Module:
@@ -140,6 +167,15 @@ def test_the_check_changes_nothing_of_the_model() -> None:
     assert all(before[name].tobytes() == after[name].tobytes() for name in before)
     with pytest.raises(RuntimeError, match="backward twice"):
         model.backward(np.ones((6, 1), np.float32))
+
+
+@pytest.mark.parametrize("end", [nn.LastState, nn.AllSteps])
+def test_what_comes_back_to_a_recurrent_layer_is_measured(end: Any) -> None:
+    """Its gradient is a pair, half of which is not there."""
+    model = nn.Sequential(nn.LSTM(2, 3, dtype="float64", seed=0), end())
+    flow = nn.check_propagation(model, np.random.default_rng(0).normal(size=(4, 5, 2)), show=False)
+    assert flow.warnings == []
+    assert flow.layers[0].gradient_std > 0.1
 
 
 def test_limits_that_make_no_sense_are_refused() -> None:

@@ -16,6 +16,7 @@ import pytest
 import fourstep as fs
 from fourstep import nn, reference
 from fourstep._runtime import override
+from fourstep.nn import _check
 from fourstep.reference import elementary
 
 Array = np.ndarray[Any, Any]
@@ -44,6 +45,9 @@ class Row:
     need: str = "(rows, 4)"  # what is said of a wrong shape
     torch: str = ""  # the same layer there, as an expression of t = torch.nn and d = dtype
 
+    def __str__(self) -> str:
+        return self.name
+
     def inputs(self, rows: int, dtype: str, seed: int = 0) -> Array:
         rng = np.random.default_rng(seed)
         if self.indices:
@@ -65,6 +69,29 @@ def tree(dtype: str) -> nn.Module:
     rng = np.random.default_rng(5)
     block = nn.block(4, 6, activation="tanh", dropout=0.25, dtype=dtype, rng=rng)
     return nn.Sequential({"block": block, "out": nn.Linear(6, 3, dtype=dtype, rng=rng)})
+
+
+class Halves(nn.Module):
+    """The four columns of x as two inputs for a Concat."""
+
+    def __init__(self, dtype: str) -> None:
+        super().__init__()
+        self.dtype = np.dtype(dtype)
+
+    @property
+    def row_for_row(self) -> bool:
+        return False
+
+    def forward(self, x: Array, out: Any = None) -> tuple[Array, Array]:
+        self.drop(spent=False)
+        _check.matrix(self.label, "x", x, 4, self.dtype)
+        self.keep(())
+        return x[:, :2], x[:, 2:]
+
+    def backward(self, dy: tuple[Array, Array], out: Array | None = None) -> Array:
+        self.kept()
+        self.drop()
+        return np.concatenate(dy, axis=1, out=out)
 
 
 LAYERS = [
@@ -192,9 +219,17 @@ LAYERS = [
         (3,),
     ),
     Row("Sequential", tree, (4,), (3,), rows=2),
+    Row(
+        "Concat",
+        lambda d: nn.Sequential(
+            Halves(d), nn.Concat(nn.Linear(2, 3, dtype=d, seed=1), nn.Linear(2, 2, dtype=d, seed=2))
+        ),
+        (4,),
+        (5,),
+    ),
 ]
 
-each_layer = pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
+each_layer = pytest.mark.parametrize("row", LAYERS, ids=str)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
@@ -206,6 +241,12 @@ def torch() -> Any:
 
 
 # The table.
+
+
+def test_every_layer_is_in_the_table() -> None:
+    public = {each for name in nn.__all__ if isinstance(each := getattr(nn, name), type)}
+    layers = {each for each in public if issubclass(each, nn.Module)} - {nn.Module}
+    assert layers <= {type(module) for row in LAYERS for _, module in row.make("float32").modules()}
 
 
 @each_layer
@@ -259,6 +300,8 @@ def test_out_and_strides_change_no_bit(row: Row, dtype: str) -> None:
     apart = np.repeat(x, 2, axis=0)[::2]
     columns = np.repeat(dy, 2, axis=-1)[..., ::2]
     assert not columns.flags.c_contiguous
+    for given in (apart, columns):
+        given.flags.writeable = False
     assert layer.forward(apart).tobytes() == y.tobytes()
     again = layer.backward(columns)
     assert again is None or again.tobytes() == dx.tobytes()
@@ -299,7 +342,8 @@ def test_an_input_that_does_not_fit_is_refused_by_name(row: Row, dtype: str) -> 
     x = row.inputs(7, dtype)
     label = r"\w+ 'inner(\.\w+)*': "
     cases: list[tuple[Any, type[Exception], str]] = [
-        (x.tolist(), TypeError, "x: got list, need a NumPy array")
+        (x.tolist(), TypeError, "x: got list, need a NumPy array"),
+        (np.ma.masked_array(x, mask=True), TypeError, "x: got a masked array, need a plain one"),
     ]
     if row.indices:
         cases.append((x.astype(float), TypeError, "x: got dtype float64, need a whole-number dtype"))
@@ -319,8 +363,11 @@ def test_an_input_that_does_not_fit_is_refused_by_name(row: Row, dtype: str) -> 
                 shape = re.escape(f"x: got shape {unfit.shape}, need {row.need}")
                 cases.append((unfit, ValueError, shape))
     for bad, kind, message in cases:
+        model.forward(x)
         with pytest.raises(kind, match=label + message):
             model.forward(bad)
+        with pytest.raises(RuntimeError, match=label + "backward"):  # not by what an earlier forward kept
+            model.backward(row.gradients(7, dtype))
 
 
 @each_layer
@@ -397,7 +444,7 @@ def test_the_same_seed_gives_the_same_run_and_state_carries_it_on(row: Row, dtyp
     assert steps(pickle.loads(pickle.dumps(layer)), 3, 6) == want[3:]
 
 
-@pytest.mark.parametrize("row", [row for row in LAYERS if row.torch], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in LAYERS if row.torch], ids=str)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-6), ("float64", 1e-12)])
 def test_torch_agrees(torch: Any, row: Row, dtype: str, tolerance: float) -> None:
     layer = row.make(dtype)
@@ -439,8 +486,9 @@ def test_linear_refuses_sizes_below_one(arguments: tuple[int, int]) -> None:
 
 
 def test_arguments_of_the_wrong_kind_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"in_features: got 1\.5, need a whole number"):
-        nn.Linear(1.5, 2)  # type: ignore[arg-type]
+    for size in (1.5, True, np.ones(2)):
+        with pytest.raises(TypeError, match="in_features: got .*, need a whole number of at least 1"):
+            nn.Linear(size, 2)  # type: ignore[arg-type]
     for make in (lambda d: nn.Linear(2, 2, dtype=d), lambda d: nn.BatchNorm(2, dtype=d)):
         for dtype in ("float16", "int32", ">f4", "nonsense"):
             with pytest.raises(TypeError, match=f"dtype: got '{dtype}', need 'float32' or 'float64'"):
@@ -492,6 +540,13 @@ def test_narrow_index_dtypes_are_welcome() -> None:
     want = layer.forward(x)
     for dtype in ("int8", "uint8", "int32", "uint64", ">i4"):
         assert (layer.forward(x.astype(dtype)) == want).all(), dtype
+
+
+def test_an_index_alone_has_a_row_and_a_gradient() -> None:
+    layer = nn.Embedding(3, 2, dtype="float64", seed=0)
+    assert layer.forward(np.array(2)).tolist() == layer.params["weight"][2].tolist()
+    layer.backward(np.array([3.0, 4.0]))
+    assert layer.grads["weight"].tolist() == [[0, 0], [0, 0], [3, 4]]
 
 
 def test_indices_have_no_gradient_to_write() -> None:
@@ -798,9 +853,14 @@ def test_activations_take_any_value_without_a_warning(make: Callable[[], nn.Modu
     assert np.isnan(layer.forward(np.array([np.nan], dtype))).all()
 
 
-def test_numbers_of_any_shape_go_through_an_activation() -> None:
-    for shape in [(), (3,), (2, 3, 4)]:
-        layer = nn.ReLU()
+@pytest.mark.parametrize(
+    "row",
+    [row for row in LAYERS if row.any_shape and "oftmax" not in row.name and row.shape == row.output],
+    ids=str,
+)
+def test_numbers_of_any_shape_go_through_a_layer_of_each_element(row: Row) -> None:
+    for shape in [(), (3,), (2, 3, 4), (2, 0)]:
+        layer = row.make("float64")
         assert layer.forward(np.ones(shape)).shape == shape
         assert layer.backward(np.ones(shape)).shape == shape
 

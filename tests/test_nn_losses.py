@@ -95,6 +95,7 @@ LOSSES = [
         domain=r"probabilities are outside \[0, 1\]",
     ),
     Row("squares", nn.MSELoss, reals, F + "mse_loss(p, y, reduction=r)"),
+    Row("half of squares", nn.SquaredError, reals, F + "mse_loss(p, y, reduction=r) / 2"),
     Row("absolute", nn.L1Loss, reals, F + "l1_loss(p, y, reduction=r)"),
     Row("Huber", partial(nn.HuberLoss, delta=0.7), reals, F + "huber_loss(p, y, reduction=r, delta=0.7)"),
     Row("classes", nn.CrossEntropyLoss, classes, F + "cross_entropy(p, y, reduction=r)", by_row=True),
@@ -132,6 +133,12 @@ def torch() -> Any:
 
 
 # The table.
+
+
+def test_every_loss_is_in_the_table() -> None:
+    public = {each for name in nn.__all__ if isinstance(each := getattr(nn, name), type)}
+    losses = {each for each in public if issubclass(each, nn.Loss)} - {nn.Loss}
+    assert losses == {type(row.make()) for row in LOSSES}
 
 
 @each_loss
@@ -196,6 +203,8 @@ def test_what_does_not_fit_is_refused(row: Row, dtype: str) -> None:
         (prediction, target[:, None], ValueError, r"target: got shape \(6, 1"),
         (prediction, target.astype(str), TypeError, "target: got dtype <U"),
         (prediction.tolist(), target, TypeError, "prediction: got list"),
+        (np.ma.masked_array(prediction), target, TypeError, "prediction: got a masked array"),
+        (prediction, np.ma.masked_array(target, mask=True), TypeError, "target: got a masked array"),
         (prediction.astype(np.float16), target, TypeError, "prediction: got dtype float16"),
         (prediction[:0], target[:0], ValueError, r"prediction: got shape \(0,.*\): no elements have no mean"),
     ]
@@ -243,6 +252,28 @@ def test_the_sum_over_nothing_is_nothing(row: Row) -> None:
     assert loss.forward(prediction, target) == 0.0
     assert loss.backward().shape == prediction.shape
     assert row.make(reduction="none").forward(prediction, target).shape == (0,)
+
+
+@each_loss
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_strides_and_locks_change_no_bit(row: Row, dtype: str) -> None:
+    prediction, target = narrowed(row, 6, dtype)
+    loss = row.make()
+    value, gradient = loss.forward(prediction, target), loss.backward()
+    apart = [np.repeat(given, 2, axis=0)[::2] for given in (prediction, target)]
+    for given in apart:
+        given.flags.writeable = False
+    assert loss.forward(*apart) == value
+    wide = np.empty((*gradient.shape, 2), gradient.dtype)
+    assert loss.backward(out=wide[..., 1]).tobytes() == gradient.tobytes()
+
+
+@pytest.mark.parametrize("make", [nn.MSELoss, nn.SquaredError, nn.L1Loss, nn.HuberLoss])
+def test_a_target_that_float32_cannot_hold_is_refused(make: Callable[[], nn.Loss]) -> None:
+    with pytest.raises(
+        ValueError, match=r"target: 1 values are too large for float32, the first is 1e\+300 at index 1"
+    ):
+        make().forward(np.zeros(2, np.float32), np.array([0.0, 1e300]))
 
 
 @each_loss
@@ -525,6 +556,8 @@ def test_gains_are_those_of_torch(torch: Any) -> None:
 def test_initialisers_refuse_what_has_no_fans() -> None:
     with pytest.raises(ValueError, match=r"array: got shape \(3,\), need at least two dimensions"):
         nn.init.xavier_uniform(np.empty(3))
+    with pytest.raises(TypeError, match="array: got list, need an array of floats"):
+        nn.init.he_normal([[1.0]])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="mode: got 'both'"):
         nn.init.he_normal(np.empty((3, 3)), mode="both")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="nonlinearity: got 'swish'"):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import fourstep as fs
 from fourstep import nn
+
+Array = np.ndarray[Any, Any]
 
 
 @pytest.mark.parametrize("size", ["full", 1, 3, 10, 32])
@@ -43,6 +45,25 @@ def test_the_order_is_a_function_of_seed_and_epoch_and_that_of_the_rows() -> Non
     assert order(seed=1, epoch=3) != order(seed=2, epoch=3)
     rows = fs.data.batches(50, 8, seed=1, epoch=3, merge_single=False)
     assert order(seed=1, epoch=3) == [int(i) for part in rows for i in part]
+
+
+def test_arguments_go_by_place_too() -> None:
+    x = np.arange(7)
+    by_place, by_name = (
+        nn.batches(x, 3, True, 5, True),
+        nn.batches(x, 3, shuffle=True, seed=5, drop_last=True),
+    )
+    assert [part.tolist() for part in by_place] == [part.tolist() for part in by_name]
+
+
+class Both(NamedTuple):
+    ids: Array
+    numbers: Array
+
+
+def test_a_named_tuple_stays_one() -> None:
+    first, _ = nn.batches(Both(np.arange(3), np.ones((3, 2))), 2, shuffle=False)
+    assert first.ids.tolist() == [0, 1] and first.numbers.shape == (2, 2)
 
 
 def test_drop_last_and_nested_data() -> None:

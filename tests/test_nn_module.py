@@ -284,9 +284,16 @@ def test_concat_refuses_inputs_that_do_not_fit() -> None:
         ((a, 3), TypeError, r"x\[1\]: got int"),
         ((a, b), ValueError, r"layer '1' made shape \(3, 4\) of float32, need \(rows, columns\) of float64"),
         ((a, a[:, 0]), ValueError, r"layer '1' made shape \(3,\)"),
+        ({"a": a, "b": a}, TypeError, "x: got dict, need a list or tuple of inputs"),
+        (None, TypeError, "x: got NoneType, need a list or tuple"),
+        ((a, []), TypeError, r"x\[1\]: got list, need a NumPy array"),
+        ((a, np.array(1.0)), ValueError, r"x\[1\]: got an array without dimensions"),
     ]:
         with pytest.raises(kind, match=message):
             layer.forward(x)  # type: ignore[arg-type]
+    sequences = nn.Concat(nn.LSTM(2, 3, dtype="float64", seed=0))
+    with pytest.raises(TypeError, match=r"Concat: layer '0' made tuple, need an array of \(rows, columns\)"):
+        sequences.forward([np.ones((4, 3, 2))])
     y = layer.forward((a, a))
     with pytest.raises(ValueError, match="out: got 1 arrays, need 2"):
         layer.backward(y, out=(None,))
@@ -328,6 +335,19 @@ def test_a_wrong_gradient_is_found_and_everything_is_as_it_was() -> None:
         nn.check_gradients(model, np.random.default_rng(0).normal(size=(5, 2)))
     assert model.params["weight"].tolist() == [3.0, 3.0]
     assert model.grads["weight"].tolist() == [7.0, 7.0]
+
+
+def test_the_gradient_check_takes_a_loss_of_each_element_and_refuses_what_it_would_not_use() -> None:
+    x, target = np.random.default_rng(0).normal(size=(2, 5, 2))
+    model = nn.Linear(2, 2, dtype="float64", seed=0)
+    for reduction in ("mean", "sum", "none"):
+        assert max(nn.check_gradients(model, x, target, loss=nn.MSELoss(reduction)).values()) < 1e-8
+    with pytest.raises(ValueError, match="target: given without a loss"):
+        nn.check_gradients(model, x, target)
+    with pytest.raises(ValueError, match="target: given without a loss"):
+        nn.check_propagation(model, x, target, show=False)
+    with pytest.raises(TypeError, match=r"check_gradients: x\[0\]: got list, need a NumPy array"):
+        nn.check_gradients(model, x.tolist())
 
 
 def test_float32_is_refused_by_the_gradient_check() -> None:

@@ -109,6 +109,7 @@ def test_tables_that_keep_gradients_by_rows_count_too() -> None:
         ({"loss": nn.SquaredError("sum")}, "loss: got reduction='sum', need 'mean'"),
         ({"target": np.ones((3, 1))}, "the rows differ"),
         ({"x": np.ones((0, 3)), "target": np.ones((0, 1))}, "x: got no rows"),
+        ({"model": nn.Tanh()}, "model: has no parameters"),
         (
             {"model": nn.Sequential(nn.BatchNorm(3, dtype="float64"))},
             "BatchNorm '0': the rows of a batch are not independent",

@@ -231,3 +231,11 @@ def test_what_does_not_fit_is_refused(kind: str, options: dict[str, Any]) -> Non
     for adapter in (nn.LastState(), nn.AllSteps()):
         with pytest.raises(TypeError, match=r"x: got ndarray, need the pair \(output, state\)"):
             adapter.forward(y)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_all_parameters_start_within_one_over_the_root_of_the_hidden_units(kind: str) -> None:
+    layer = getattr(nn, kind)(7, 100, seed=0)
+    for name, array in layer.params.items():
+        assert 0.09 < np.abs(array).max() <= 0.1, name
+        assert array.std() == pytest.approx(0.1 / 3**0.5, rel=0.1), name

@@ -195,6 +195,13 @@ def test_clipping_by_norm_is_the_optimizer_s_and_torch_s(
     np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-7 if dtype == "float32" else 1e-15)
 
 
+def test_the_default_eps_is_torch_s() -> None:
+    ours, theirs = np.array([3.0, 4.0]), np.array([3.0, 4.0])
+    nn.clip_by_norm(ours, 1.0)
+    nn.clip_by_norm(theirs, 1.0, eps=1e-6)
+    assert ours.tobytes() == theirs.tobytes()
+
+
 def test_by_value_changes_the_direction_and_by_norm_does_not() -> None:
     """G4."""
     g = np.array([3.0, 1.0])

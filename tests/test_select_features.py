@@ -91,6 +91,8 @@ def test_large_whole_numbers_that_differ_are_no_duplicates() -> None:
         (np.ones((2, 2)), {"names": ["a"]}, ValueError, "names: got 1 different ones, need 2"),
         (np.eye(3), {"y": [0, 1]}, ValueError, r"y: got shape \(2,\), need \(3,\)"),
         (np.eye(3), {"y": [1, 1, 1]}, ValueError, "y: got one class, need both"),
+        ({"a": np.ones(3)}, {"names": ["b"]}, ValueError, "names: got names of columns that have their own"),
+        (np.eye(3), {"min_others": -1}, ValueError, "min_others: got -1, need a whole number of at least 0"),
         (np.eye(3), {"min_gap": 0.6}, ValueError, "min_gap: got 0.6, need 0 to 0.5"),
     ],
 )

@@ -114,6 +114,8 @@ def select_features(
     one      0                              0.500  constant
     rare     1                              0.494  rare: 1 row unlike the rest
     """
+    if isinstance(min_others, bool) or not isinstance(min_others, int) or min_others < 0:
+        raise ValueError(f"min_others: got {min_others!r}, need a whole number of at least 0")
     columns = _columns(x, names)
     rows = len(next(iter(columns.values())))
     if not 0 <= min_gap <= 0.5:
@@ -160,6 +162,8 @@ def _fault(others: int, min_others: int, alone: float | None, min_gap: float) ->
 def _columns(x: Any, names: Sequence[str] | None) -> dict[str, Array]:
     """Return checked columns by name."""
     found: Iterable[tuple[str, Any]]
+    if names is not None and (isinstance(x, Mapping) or hasattr(x, "columns")):
+        raise ValueError("names: got names of columns that have their own, need None")
     if isinstance(x, Mapping):
         found = x.items()
     elif hasattr(x, "columns"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 _NAMES = "alpha beta gamma delta epsilon eta theta kappa lambda mu nu rho sigma Pi psi xi"
 _GREEK = dict(zip("αβγδεηθκλμνρσΠψξ", _NAMES.split(), strict=True))
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+#: Parts that a root, a bar or an exponent brackets already.
+_BRACKETED = {"√": (0,), "/": (0, 1), "^": (1,)}
 _ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0303": "tilde"}
 
 
@@ -24,10 +27,10 @@ def of(node: Node) -> str:
         return power if power and digits == "1" else f"{digits} \\cdot {power}" if power else digits
     if node.op == "symbol":
         return symbol_latex(node.text)
-    bare = [
-        of(part.parts[0] if part.op == "()" else part) for part in node.parts
-    ]  # where a bar or a root brackets
-    parts = [of(part) for part in node.parts]
+    bracketed = _BRACKETED.get(node.op, ())
+    parts = [
+        of(part.parts[0] if part.op == "()" and i in bracketed else part) for i, part in enumerate(node.parts)
+    ]
     times = "\\cdot" if _numeric(node.parts[-1]) else "\\,"
     name = f"\\operatorname{{{node.text}}}" if node.text == "sign" else f"\\{node.text}"
     return {
@@ -35,12 +38,12 @@ def of(node: Node) -> str:
         "neg": lambda: f"-{parts[0]}",
         "abs": lambda: f"\\left|{parts[0]}\\right|",
         "²": lambda: f"{parts[0]}^{{2}}",
-        "√": lambda: f"\\sqrt{{{bare[0]}}}",
+        "√": lambda: f"\\sqrt{{{parts[0]}}}",
         "+": lambda: f"{parts[0]} + {parts[1]}",
         "−": lambda: f"{parts[0]} - {parts[1]}",
         "·": lambda: f"{parts[0]} {times} {parts[1]}",
-        "/": lambda: f"\\frac{{{bare[0]}}}{{{bare[1]}}}",
-        "^": lambda: f"{parts[0]}^{{{bare[1]}}}",
+        "/": lambda: f"\\frac{{{parts[0]}}}{{{parts[1]}}}",
+        "^": lambda: f"{parts[0]}^{{{parts[1]}}}",
         "call": lambda: f"{name}\\left({', '.join(parts)}\\right)",
     }[node.op]()
 
@@ -54,6 +57,7 @@ def _numeric(node: Node) -> bool:
     return node.op == "number"
 
 
+@cache
 def symbol_latex(text: str) -> str:
     """Write a symbol in LaTeX: its letter, its accent, its subscript."""
     found = re.fullmatch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
 from operator import index
 from typing import Any
@@ -23,13 +24,28 @@ def float_dtype(dtype: Any) -> np.dtype[Any]:
 
 def size(name: str, value: int, least: int = 1) -> int:
     """Return a whole number that is at least `least`."""
-    try:
-        number = index(value)
-    except TypeError:
-        raise TypeError(f"{name}: got {value!r}, need a whole number of at least {least}") from None
+    number = whole(name, value, f"a whole number of at least {least}")
     if number < least:
         raise ValueError(f"{name}: got {number}, need at least {least}")
     return number
+
+
+def whole(name: str, value: int, need: str = "a whole number") -> int:
+    """Return a whole number as an int, of either sign; a truth value is none."""
+    try:
+        if not isinstance(value, bool):
+            return index(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{name}: got {value!r}, need {need}")
+
+
+def shape(name: str, value: int | Sequence[int], least: int = 0) -> tuple[int, ...]:
+    """Return sizes as a tuple; one number stands for one dimension."""
+    sizes = value if isinstance(value, Sequence) else [value]
+    return tuple(
+        size(f"{name}[{i}]" if isinstance(value, Sequence) else name, n, least) for i, n in enumerate(sizes)
+    )
 
 
 def number(name: str, value: Any, need: str) -> float:
@@ -43,10 +59,19 @@ def floats(label: str, name: str, x: Any, dtype: np.dtype[Any] | None = None) ->
     """Return `x` if it is an array of `dtype`, or of either float dtype when that is None."""
     if not isinstance(x, np.ndarray):
         raise TypeError(f"{label}: {name}: got {type(x).__name__}, need a NumPy array")
+    unmasked(f"{label}: {name}", x)
     wanted = FLOATS if dtype is None else (dtype,)
     if x.dtype not in wanted:
         raise TypeError(f"{label}: {name}: got dtype {x.dtype}, need {' or '.join(str(d) for d in wanted)}")
     return x
+
+
+def unmasked(what: str, x: Any) -> None:
+    """Refuse an array whose masked elements would be read as if they were there."""
+    if type(x) is not np.ndarray and isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            f"{what}: got a masked array, need a plain one: .filled(value) says what stands in the gaps"
+        )
 
 
 def matrix(label: str, name: str, x: Any, width: int, dtype: np.dtype[Any]) -> Array:
@@ -80,6 +105,25 @@ def output(label: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *
 def overlap(a: Array, b: Array) -> bool:
     """Whether two arrays have an element in common."""
     return np.may_share_memory(a, b) and np.shares_memory(a, b)
+
+
+def passed_on(label: str, x: Array, shape: tuple[int, ...], out: Any) -> Array:
+    """Return x in a shape: a view where it can be one, or `out` with its values."""
+    if out is None:
+        return x.reshape(shape)
+    found = output(label, out, shape, x.dtype, x)
+    np.copyto(found, x.reshape(shape))
+    return found
+
+
+def refuse(label: str, name: str, values: Array, where: Array, fault: str) -> None:
+    """Raise an error that counts the values with a fault, and names the first, if there is one."""
+    if where.any():
+        first = tuple(int(i) for i in np.argwhere(where)[0])
+        at = first[0] if len(first) == 1 else first
+        raise ValueError(
+            f"{label}: {name}: {int(where.sum())} {fault}, the first is {values[first]} at index {at}"
+        )
 
 
 def contiguous(out: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from fourstep._table import table
 from fourstep.nn import _normal
 from fourstep.nn._scalars import SCALARS, Function, Scalar, scalar
 from fourstep.nn._zones import Zone, largest, saturation_zones, zero_zones, zones
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _POINTS = np.linspace(-12, 12, 48_001)
 #: A mean output below it is rounding.
@@ -102,6 +105,12 @@ class Comparison:
             )
         return found
 
+    def plot(self) -> Figure:
+        """Draw each activation and its derivative, saturation zones shaded (`fourstep.plot.activations`)."""
+        from fourstep import plot
+
+        return plot.activations([row.name for row in self.rows], share=self.share)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the share that counts as saturated, and the rows, as plain numbers and strings."""
         return {"share": self.share, "rows": [row.to_dict() for row in self.rows]}
@@ -124,7 +133,7 @@ def compare(names: Sequence[str] | None = None, *, share: float = 0.01) -> Compa
     Returns
     -------
     Comparison
-        It prints as a table; `rows`, ``comparison["relu"]``, and `to_dict()`.
+        It prints as a table; `rows`, ``comparison["relu"]``, `plot()` and `to_dict()`.
 
     Raises
     ------

@@ -9,15 +9,21 @@ from numpy.typing import ArrayLike
 
 from fourstep import _core
 from fourstep._runtime import execution
+from fourstep.nn import _check
 from fourstep.nn.module import Array
 
 Function: TypeAlias = Literal["exp", "log", "log1p", "sigmoid"]
 
 
 def floats(x: ArrayLike) -> Array:
-    """Return x as an array of float32 or float64: anything else becomes float64."""
+    """Return x as an array of float32 or float64: other real numbers become float64."""
+    _check.unmasked("x", x)
     x = np.asarray(x)
-    return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
+    if x.dtype in (np.float32, np.float64):
+        return x
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"x: got dtype {x.dtype}, need real numbers")
+    return x.astype(np.float64)
 
 
 def elementary(name: Function, x: ArrayLike, out: Array | None = None) -> Array:

@@ -24,7 +24,8 @@ def take(data: Any, rows: Any) -> Any:
     if isinstance(data, Mapping):
         return {key: take(part, rows) for key, part in data.items()}
     if isinstance(data, tuple | list):
-        return type(data)(take(part, rows) for part in data)
+        parts = [take(part, rows) for part in data]
+        return type(data)(*parts) if hasattr(data, "_fields") else type(data)(parts)  # a named tuple, or not
     return data[rows]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from fourstep.nn import _check, _rows
 from fourstep.nn.batch_norm import BatchNorm
-from fourstep.nn.losses import Loss
+from fourstep.nn.losses import Loss, scalar
 from fourstep.nn.module import Module
 
 
@@ -68,6 +68,7 @@ def accumulate(
     (True, True)
     """
     size = _check.size("size", size)
+    scalar(loss)
     rows = _rows.count((x, target), "x, target")
     if not rows:
         raise ValueError("x: got no rows, need at least one")

@@ -319,9 +319,7 @@ class _AlongAxis(_Activation):
 
     def __init__(self, axis: int = -1) -> None:
         super().__init__()
-        if not isinstance(axis, int):
-            raise TypeError(f"axis: got {axis!r}, need a whole number")
-        self.axis = axis
+        self.axis = _check.whole("axis", axis)
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         """Return the activation of x along the axis."""

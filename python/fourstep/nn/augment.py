@@ -65,10 +65,10 @@ class Standardise:
             raise RuntimeError(
                 "Standardise: fitted already; statistics of other rows would leak them. Make another one"
             )
-        x = _check.floats("Standardise", "x", x)
+        x = _check.floats("Standardise", "x", _rows("Standardise", x, 1))
         if not len(x):
             raise ValueError("Standardise: x: got no rows, need at least one")
-        _finite("Standardise", x)
+        _check.refuse("Standardise", "x", x, ~np.isfinite(x), "values are not finite")
         wide = x.astype(np.float64)
         mean = wide.mean(axis=0)
         # Not by std == 0: the mean of equal values may be off by a rounding.
@@ -212,7 +212,9 @@ def crop(
     >>> nn.augment.crop(x, 3, seed=0).tolist()
     [[6, 7, 8], [15, 16, 17], [24, 25, 26], [32, 33, 34]]
     """
-    sizes = [_check.size("size", s) for s in ([size] if isinstance(size, int) else size)]
+    sizes = _check.shape("size", size, least=1)
+    if not sizes:
+        raise ValueError("crop: size: got no numbers, need at least one")
     x = _rows("crop", x, 1 + len(sizes))
     pad = _check.size("pad", pad, least=0)
     first = x.ndim - len(sizes)
@@ -220,7 +222,7 @@ def crop(
         x = np.pad(x, [(0, 0)] * first + [(pad, pad)] * len(sizes))
     room = [x.shape[first + i] - s for i, s in enumerate(sizes)]
     if min(room) < 0:
-        raise ValueError(f"crop: size: got {sizes}, need at most {list(x.shape[first:])}, padding included")
+        raise ValueError(f"crop: size: got {sizes}, need at most {x.shape[first:]}, padding included")
     draw = generator(seed, rng)
     places = np.stack([draw.integers(0, r + 1, len(x)) for r in room], axis=1)
     y = np.empty((*x.shape[:first], *sizes), x.dtype)
@@ -337,8 +339,9 @@ def mixup(
         raise ValueError(f"mixup: target: got shape {target.shape}, need {len(x)} rows")
     if target.dtype.kind not in "biuf":
         raise TypeError(f"mixup: target: got dtype {target.dtype}, need numbers")
-    if not alpha > 0 or not np.isfinite(alpha):
-        raise ValueError(f"alpha: got {alpha!r}, need a finite number above 0")
+    alpha = _check.number("alpha", alpha, need := "a finite number above 0")
+    if not 0 < alpha < np.inf:
+        raise ValueError(f"alpha: got {alpha!r}, need {need}")
     draw = generator(seed, rng)
     share, partner = draw.beta(alpha, alpha, len(x)), draw.permutation(len(x))
     wide = target if target.dtype.kind == "f" else target.astype(x.dtype)
@@ -370,6 +373,7 @@ def _rows(label: str, x: Any, dimensions: int) -> Array:
 
 
 def _axis(label: str, x: Array, axis: int) -> int:
+    axis = _check.whole("axis", axis)
     own = axis + x.ndim if axis < 0 else axis
     if not 1 <= own < x.ndim:
         raise ValueError(f"{label}: axis: got {axis!r}, need one of {x.ndim} that is not that of the rows")
@@ -382,12 +386,3 @@ def _range(name: str, value: float, low: float, high: float) -> float:
     if not (low <= found <= high and np.isfinite(found)):
         raise ValueError(f"{name}: got {value!r}, need {need}")
     return found
-
-
-def _finite(label: str, x: Array) -> None:
-    bad = ~np.isfinite(x)
-    if bad.any():
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(
-            f"{label}: x: {int(bad.sum())} values are not finite, the first is {x[first]} at index {first}"
-        )

@@ -184,13 +184,12 @@ class Concat(Module):
         """Return the outputs side by side, of shape (rows, sum of their columns)."""
         self.drop(spent=False)
         layers = list(self.children.values())
+        if not isinstance(x, list | tuple | np.ndarray):
+            raise TypeError(f"{self.label}: x: got {type(x).__name__}, need a list or tuple of inputs")
         if isinstance(x, np.ndarray) or len(x) != len(layers):
             got = "one array" if isinstance(x, np.ndarray) else f"{len(x)} inputs"
             raise ValueError(f"{self.label}: x: got {got}, need {len(layers)} inputs, one for each layer")
-        for i, part in enumerate(x):
-            if not isinstance(part, np.ndarray | list | tuple):
-                raise TypeError(f"{self.label}: x[{i}]: got {type(part).__name__}, need a NumPy array")
-        rows = [_rows(part) for part in x]
+        rows = [self._rows(f"x[{i}]", part) for i, part in enumerate(x)]
         if len(set(rows)) > 1:
             raise ValueError(f"{self.label}: x: got inputs of {rows} rows, need as many in each")
         signature = _signature(x)
@@ -199,6 +198,10 @@ class Concat(Module):
             # The first time, the outputs tell how wide they are; later ones are written where they belong.
             parts = [layer.forward(part) for layer, part in zip(layers, x, strict=True)]
             for name, part in zip(self.children, parts, strict=True):
+                if not isinstance(part, np.ndarray):
+                    raise TypeError(
+                        f"{self.label}: layer {name!r} made {type(part).__name__}, need an array of (rows, columns)"
+                    )
                 if part.ndim != 2 or part.dtype != parts[0].dtype:
                     raise ValueError(
                         f"{self.label}: layer {name!r} made shape {part.shape} of {part.dtype}, "
@@ -214,6 +217,16 @@ class Concat(Module):
                 layer.forward(part, out=columns)
         self.keep((out.shape, *form))
         return out
+
+    def _rows(self, name: str, part: Any) -> int:
+        """Return the number of rows of an input, which is an array or several."""
+        while isinstance(part, list | tuple) and part:
+            part = part[0]
+        if not isinstance(part, np.ndarray):
+            raise TypeError(f"{self.label}: {name}: got {type(part).__name__}, need a NumPy array")
+        if not part.ndim:
+            raise ValueError(f"{self.label}: {name}: got an array without dimensions, need rows")
+        return len(part)
 
     def backward(self, dy: Array, out: Any = None) -> tuple[Any, ...]:
         """Return the gradient of each input; `out` is None, or a sequence with an array or None for each."""
@@ -256,21 +269,17 @@ class Identity(Module):
         self.drop(spent=False)
         x = _check.floats(self.label, "x", x)
         self.keep((x.shape, x.dtype))
-        return self._copied(x, out)
+        return self._passed_on(x, out)
 
     def backward(self, dy: Array, out: Array | None = None) -> Array:
         """Return dy itself, or `out` with its values."""
         shape, dtype = self.kept()
-        dx = self._copied(_check.like(self.label, "dy", dy, shape, dtype), out)
+        dx = self._passed_on(_check.like(self.label, "dy", dy, shape, dtype), out)
         self.drop()
         return dx
 
-    def _copied(self, x: Array, out: Array | None) -> Array:
-        if out is None:
-            return x
-        out = _check.output(self.label, out, x.shape, x.dtype, x)
-        out[...] = x
-        return out
+    def _passed_on(self, x: Array, out: Array | None) -> Array:
+        return x if out is None else _check.passed_on(self.label, x, x.shape, out)
 
     def __repr__(self) -> str:
         """Return the name."""

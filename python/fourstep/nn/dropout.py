@@ -141,12 +141,12 @@ class Dropout(Module):
         True
         """
         steps = _check.size("steps", steps)
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        shape = _check.shape("shape", shape)
         ones = np.ones(shape)
         found: Array = np.empty((steps, *shape))
         first = int(self.buffers["step"])
-        for i, y in enumerate(found):
-            self._mask(ones, y, first + i)
+        for i in range(steps):
+            self._mask(ones, found[i, ...], first + i)
         kept: Array = found != 0
         return kept
 

@@ -32,6 +32,7 @@ class _Table(Module):
         self._row_grads: list[tuple[Array, Array]] = []
         self.dtype = _check.float_dtype(dtype)
         self._sizes = list(sizes)
+        self._width = len(self._sizes) * dim
         self.add_parameter("weight", np.empty((sum(sizes), dim), self.dtype))
         init.normal(self.params["weight"], 0.0, std, rng=rng)
 
@@ -39,11 +40,32 @@ class _Table(Module):
         """Return x as contiguous int64; the kernel checks the range."""
         if not isinstance(x, np.ndarray):
             raise TypeError(f"{self.label}: x: got {type(x).__name__}, need a NumPy array of whole numbers")
+        _check.unmasked(f"{self.label}: x", x)
         if x.dtype.kind not in "iu":
             raise TypeError(f"{self.label}: x: got dtype {x.dtype}, need a whole-number dtype such as int64")
         if x.dtype.kind == "u" and x.size and int(x.max()) >= 2**63:
             raise ValueError(f"{self.label}: x: got index {x.max()}, need 0 to {max(self._sizes) - 1}")
-        return np.ascontiguousarray(x, np.int64)
+        return np.asarray(x, np.int64, order="C")  # unlike ascontiguousarray, a single index stays one
+
+    def _forward(self, ids: Array, shape: tuple[int, ...], out: Array | None) -> Array:
+        """Return the rows that ids name in an output of that shape, and keep the ids."""
+        out = _check.output(self.label, out, shape, self.dtype)
+        y = out if out.ndim == 2 and _rows_are_runs(out) else _check.contiguous(out)
+        self._look_up(ids, y.reshape(-1, self._width))
+        if y is not out:
+            out[...] = y
+        self.keep(ids)
+        return out
+
+    def _backward(self, dy: Array, shape: tuple[int, ...], out: Any) -> None:
+        """Add the gradient of an output of that shape to the table's."""
+        ids: Array = self.kept()
+        self._no_gradient(out)
+        dy = _check.like(self.label, "dy", dy, shape, self.dtype)
+        if not (dy.ndim == 2 and _rows_are_runs(dy)):
+            dy = np.ascontiguousarray(dy).reshape(-1, self._width)
+        self._add_gradient(dy, ids)
+        self.drop()
 
     def _look_up(self, ids: Array, out: Array) -> None:
         try:
@@ -150,23 +172,11 @@ class Embedding(_Table):
         """Return the rows that x names, of shape (*x.shape, embedding_dim)."""
         self.drop(spent=False)
         ids = self._indices(x)
-        out = _check.output(self.label, out, (*x.shape, self.embedding_dim), self.dtype)
-        y = out if out.ndim == 2 and _rows_are_runs(out) else _check.contiguous(out)
-        self._look_up(ids, y.reshape(-1, self.embedding_dim))
-        if y is not out:
-            out[...] = y
-        self.keep(ids)
-        return out
+        return self._forward(ids, (*ids.shape, self.embedding_dim), out)
 
     def backward(self, dy: Array, out: None = None) -> None:
         """Add to the gradient of the table. There is no dx."""
-        ids: Array = self.kept()
-        self._no_gradient(out)
-        dy = _check.like(self.label, "dy", dy, (*ids.shape, self.embedding_dim), self.dtype)
-        if not (dy.ndim == 2 and _rows_are_runs(dy)):
-            dy = np.ascontiguousarray(dy).reshape(-1, self.embedding_dim)
-        self._add_gradient(dy, ids)
-        self.drop()
+        self._backward(dy, (*self.kept().shape, self.embedding_dim), out)
 
     def __repr__(self) -> str:
         """Return the arguments that it was made with."""
@@ -249,22 +259,11 @@ class FieldEmbedding(_Table):
         fields = len(self.num_embeddings)
         if ids.ndim != 2 or ids.shape[1] != fields:
             raise ValueError(f"{self.label}: x: got shape {ids.shape}, need (rows, {fields})")
-        out = _check.output(self.label, out, (len(ids), fields * self.embedding_dim), self.dtype)
-        y = out if _rows_are_runs(out) else np.empty(out.shape, out.dtype)
-        self._look_up(ids, y)
-        if y is not out:
-            out[...] = y
-        self.keep(ids)
-        return out
+        return self._forward(ids, (len(ids), self._width), out)
 
     def backward(self, dy: Array, out: None = None) -> None:
         """Add to the gradient of the table. There is no dx."""
-        ids: Array = self.kept()
-        self._no_gradient(out)
-        shape = (len(ids), len(self.num_embeddings) * self.embedding_dim)
-        dy = _check.like(self.label, "dy", dy, shape, self.dtype)
-        self._add_gradient(dy if _rows_are_runs(dy) else np.ascontiguousarray(dy), ids)
-        self.drop()
+        self._backward(dy, (len(self.kept()), self._width), out)
 
     def __repr__(self) -> str:
         """Return the arguments that it was made with."""

@@ -10,6 +10,7 @@ An exponential average of the weights is ``ema_decay`` of every optimizer, in it
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +21,7 @@ from fourstep.nn import _check, _rows
 from fourstep.nn.batch_norm import BatchNorm
 from fourstep.nn.dropout import Dropout
 from fourstep.nn.losses import Loss
-from fourstep.nn.module import Array, Module
+from fourstep.nn.module import Array, Module, modes_kept
 from fourstep.state import check_state
 
 #: Makes a member from its seed.
@@ -82,6 +83,8 @@ class Bagging:
     def fit(self, x: Any, target: Any, fit: Fit) -> Bagging:
         """Fit every member anew, each to as many rows as there are, drawn with replacement."""
         rows = _rows.count((x, target), "x, target")
+        if not rows:
+            raise ValueError("x: got no rows, need at least one")
         draw = np.random.default_rng(self.seed)
         self.models, self.rows = [], []
         for i in range(self.members):
@@ -107,7 +110,7 @@ class Bagging:
 class Boosting:
     """A sum of small networks, each fitted to the gradient of the loss where the ones before it are.
 
-    F_0 = 0;  r = −n·∂L/∂F at F_{m−1};  h_m fitted to r by least squares;  F_m = F_{m−1} + shrinkage·h_m.
+    F_0 = 0;  r = −∂ΣL/∂F at F_{m−1};  h_m fitted to r by least squares;  F_m = F_{m−1} + shrinkage·h_m.
 
     Each stage corrects the bias that the ones before it left; many stages fit the noise, which is what a small shrinkage
     and `EarlyStopping` over the stages are against: ``predict(x, stages=m)``.
@@ -171,15 +174,16 @@ class Boosting:
     def fit(self, x: Any, target: Array, fit: Fit) -> Boosting:
         """Fit the stages anew, one after another."""
         self.models, self.losses = [], []
+        each = copy.copy(self.loss)  # the mean divides by elements, rows or weights; a residual is of one row
+        each.reduction = "sum"
         total: Array | None = None
         for m in range(self.stages):
             model = self.make(self.seed + m)
             if total is None:
                 total = np.zeros_like(model.eval().forward(x))
                 self.losses.append(self.loss.forward(total, target))
-            # backward() divides by the number of elements, and a residual is of one element.
-            residual = self.loss.backward() * -total.size
-            fit(model, x, residual, self.seed + m)
+            each.forward(total, target)
+            fit(model, x, -each.backward(), self.seed + m)
             total = total + total.dtype.type(self.shrinkage) * model.eval().forward(x)
             self.models.append(model)
             self.losses.append(self.loss.forward(total, target))
@@ -237,18 +241,17 @@ class Snapshots:
         """Return what the model said at each time, of shape (snapshots, rows, …); it is afterwards as it was."""
         if not self.states:
             raise RuntimeError("Snapshots: predict before take")
-        before, modes = self.model.state_dict(), [m.training for _, m in self.model.modules()]
+        before = self.model.state_dict()
         said = []
         try:
-            self.model.eval()
-            for state in self.states:
-                self.model.load_state_dict(state)
-                # An output may lie in the input's memory; ours must outlive the next snapshot.
-                said.append(np.array(_linked(self.link, self.model.forward(x))))
+            with modes_kept(self.model):
+                self.model.eval()
+                for state in self.states:
+                    self.model.load_state_dict(state)
+                    # An output may lie in the input's memory; ours must outlive the next snapshot.
+                    said.append(np.array(_linked(self.link, self.model.forward(x))))
         finally:
             self.model.load_state_dict(before)
-            for (_, module), mode in zip(self.model.modules(), modes, strict=True):
-                module.training = mode
         return np.stack(said)
 
     def predict(self, x: Any) -> Array:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from fourstep.arena import Arena
-from fourstep.nn.losses import Loss
+from fourstep.nn import _check
+from fourstep.nn.losses import Loss, scalar
 from fourstep.nn.minibatches import batches
 from fourstep.nn.module import Module
 from fourstep.optim import Optimizer
@@ -32,6 +33,7 @@ def fit(
     model : Module
         Its parameters become views of an arena of this call.
     loss : Loss
+        With ``reduction`` "mean" or "sum".
     x, target : ndarray, or tuples, lists or dicts of them
         Inputs and targets.
     optimizer : callable, str or (str, dict)
@@ -58,6 +60,8 @@ def fit(
     >>> losses[-1] < 0.2 < losses[0]
     True
     """
+    _check.size("epochs", epochs, least=0)
+    scalar(loss)
     arena = Arena(model)
     made, _ = make(optimizer, arena)
     model.train()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from fourstep.nn import _check
 from fourstep.nn.module import Array, Module
 
@@ -43,22 +41,15 @@ class Flatten(Module):
         if x.ndim == 0:
             raise ValueError(f"{self.label}: x: got shape (), need rows")
         self.keep((x.shape, x.dtype))
-        return self._shaped(x, (len(x), math.prod(x.shape[1:])), out)
+        return _check.passed_on(self.label, x, (len(x), math.prod(x.shape[1:])), out)
 
     def backward(self, dy: Array, out: Array | None = None) -> Array:
         """Return dy in the shape of the last x."""
         shape, dtype = self.kept()
         dy = _check.like(self.label, "dy", dy, (shape[0], math.prod(shape[1:])), dtype)
-        dx = self._shaped(dy, shape, out)
+        dx = _check.passed_on(self.label, dy, shape, out)
         self.drop()
         return dx
-
-    def _shaped(self, x: Array, shape: tuple[int, ...], out: Array | None) -> Array:
-        if out is None:
-            return x.reshape(shape)
-        out = _check.output(self.label, out, shape, x.dtype, x)
-        np.copyto(out, x.reshape(shape))
-        return out
 
     def __repr__(self) -> str:
         """Return the name."""

@@ -10,12 +10,14 @@ any finite or infinite input; NaN stays NaN. The exponential and the logarithm a
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fourstep.nn import _normal
+from fourstep.nn import _check, _normal
 from fourstep.nn._elementary import elementary, floats
 from fourstep.nn.module import Array
 
@@ -202,12 +204,8 @@ def gelu(x: ArrayLike, approximate: Gelu = "none", out: Array | None = None) -> 
     [-0.158808, 0.841192]
     """
     x = floats(x)
-    wide = x.astype(np.float64)
-    if _form(approximate) == "tanh":
-        y = np.maximum(wide, -_GELU_FAR) * sigmoid(_gelu_logit(wide))
-    else:
-        y = np.maximum(wide, -_normal.FAR) * _normal.distribution(wide)
-    return _copied(y.astype(x.dtype), out)
+    f = _gelu_tanh if _form(approximate) == "tanh" else partial(_gelu, _distribution(x.dtype))
+    return _copied(_normal.by_blocks(f, x), out)
 
 
 def dgelu(x: ArrayLike, approximate: Gelu = "none", out: Array | None = None) -> Array:
@@ -222,16 +220,8 @@ def dgelu(x: ArrayLike, approximate: Gelu = "none", out: Array | None = None) ->
     [0.0, 0.5, 1.1289, 1.0]
     """
     x = floats(x)
-    wide = x.astype(np.float64)
-    if _form(approximate) == "tanh":
-        near = np.clip(wide, -_GELU_FAR, _GELU_FAR)
-        logit = _gelu_logit(wide)
-        slope = 2 * _GELU_SCALE * (1 + 3 * _GELU_CUBE * near * near)
-        y = sigmoid(logit) + near * dsigmoid(logit) * slope
-    else:
-        near = np.clip(wide, -_normal.FAR, _normal.FAR)
-        y = _normal.distribution(wide) + near * _normal.density(wide)
-    return _copied(y.astype(x.dtype), out)
+    f = _dgelu_tanh if _form(approximate) == "tanh" else partial(_dgelu, _distribution(x.dtype))
+    return _copied(_normal.by_blocks(f, x), out)
 
 
 def silu(x: ArrayLike, out: Array | None = None) -> Array:
@@ -417,6 +407,31 @@ def _two_slopes(x: Array, slope: float, out: Array | None) -> Array:
     return _copied(y, out)
 
 
+def _distribution(dtype: np.dtype[Any]) -> Callable[[Array], Array]:
+    """Return Φ with as many digits as a dtype has."""
+    return _normal.narrow_distribution if dtype == np.float32 else _normal.distribution
+
+
+def _gelu(distribution: Callable[[Array], Array], x: Array) -> Array:
+    return np.asarray(np.maximum(x, -_normal.FAR) * distribution(x))
+
+
+def _dgelu(distribution: Callable[[Array], Array], x: Array) -> Array:
+    near = np.clip(x, -_normal.FAR, _normal.FAR)
+    return np.asarray(distribution(x) + near * _normal.density(x))
+
+
+def _gelu_tanh(x: Array) -> Array:
+    return np.asarray(np.maximum(x, -_GELU_FAR) * sigmoid(_gelu_logit(x)))
+
+
+def _dgelu_tanh(x: Array) -> Array:
+    near = np.clip(x, -_GELU_FAR, _GELU_FAR)
+    logit = _gelu_logit(x)
+    slope = 2 * _GELU_SCALE * (1 + 3 * _GELU_CUBE * near * near)
+    return np.asarray(sigmoid(logit) + near * dsigmoid(logit) * slope)
+
+
 def _gelu_logit(x: Array) -> Array:
     near = np.clip(x, -_GELU_FAR, _GELU_FAR)
     return np.asarray(2 * _GELU_SCALE * near * (1 + _GELU_CUBE * near * near))
@@ -424,7 +439,7 @@ def _gelu_logit(x: Array) -> Array:
 
 def _below_max(x: ArrayLike, axis: int) -> Array:
     """Return x − max x along an axis, which is at most 0."""
-    x = floats(x)
+    x, axis = floats(x), _check.whole("axis", axis)
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"axis: got {axis}, need an axis of x, of shape {x.shape}")
     if x.shape[axis] == 0:
@@ -434,7 +449,7 @@ def _below_max(x: ArrayLike, axis: int) -> Array:
 
 
 def _pieces(x: Array, pieces: int) -> Array:
-    if pieces < 1 or x.ndim == 0 or x.shape[-1] % pieces:
+    if x.ndim == 0 or x.shape[-1] % _check.size("pieces", pieces):
         raise ValueError(f"x: got shape {x.shape}, need a last axis that is a multiple of pieces, {pieces}")
     return x.reshape(*x.shape[:-1], x.shape[-1] // pieces, pieces)
 

@@ -77,8 +77,13 @@ def check_gradients(
     >>> list(errors), max(errors.values()) < 1e-9
     (['0.weight', '0.bias', '2.weight', '2.bias', 'x'], True)
     """
+    if target is not None and loss is None:
+        raise ValueError("check_gradients: target: given without a loss, need both or neither")
     rng = np.random.default_rng(seed)
     several = not isinstance(x, np.ndarray)
+    for i, part in enumerate(x if several else []):
+        if not isinstance(part, np.ndarray):
+            raise TypeError(f"check_gradients: x[{i}]: got {type(part).__name__}, need a NumPy array")
     inputs = [part.copy() for part in x] if several else [x.copy()]
     moved = model.named_parameters()
     given = {f"x[{i}]" if several else "x": part for i, part in enumerate(inputs) if part.dtype.kind == "f"}
@@ -95,7 +100,8 @@ def check_gradients(
             buffer[...] = before[name]
         y = model.forward(tuple(inputs) if several else inputs[0])
         if loss is not None:
-            return float(loss.forward(y, target))
+            # Of each element with the reduction "none", where backward gives the gradient of their sum.
+            return float(np.sum(loss.forward(y, target)))
         if not random:
             random.append(_like(y, rng))
         return _inner(random[0], y)

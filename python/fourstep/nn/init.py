@@ -19,10 +19,12 @@ gradients the same from layer to layer where the activation is about linear; He 
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 
+from fourstep.nn import _check
 from fourstep.nn.module import Array
 
 Fan = Literal["fan_in", "fan_out"]
@@ -55,7 +57,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> nn.init.calculate_gain("tanh")
     1.6666666666666667
     """
-    slope = 0.01 if param is None else param
+    slope = 0.01 if param is None else _finite("param", param)
     gains: dict[str, float] = {
         "linear": 1.0,
         "sigmoid": 1.0,
@@ -73,6 +75,7 @@ def constant(array: Array, value: float) -> Array:
 
     A matrix of one value makes all units of a layer alike, and they stay alike: for biases and scales.
     """
+    _check_floating(array)
     array[...] = value
     return array
 
@@ -95,8 +98,11 @@ def uniform(
     seed: int | None = None,
     rng: np.random.Generator | None = None,
 ) -> Array:
-    """Fill `array` uniformly between `low` and `high`."""
+    """Fill `array` uniformly between `low` and `high`, which is no less."""
     _check_floating(array)
+    low, high = _finite("low", low), _finite("high", high)
+    if low > high:
+        raise ValueError(f"low, high: got {low} and {high}, need low <= high")
     array[...] = generator(seed, rng).uniform(low, high, array.shape)
     return array
 
@@ -111,7 +117,7 @@ def normal(
 ) -> Array:
     """Fill `array` normally, with this mean and standard deviation."""
     _check_floating(array)
-    array[...] = generator(seed, rng).normal(mean, std, array.shape)
+    array[...] = generator(seed, rng).normal(_finite("mean", mean), _least_zero("std", std), array.shape)
     return array
 
 
@@ -120,7 +126,7 @@ def xavier_uniform(
 ) -> Array:
     """Fill `array` uniformly in ±gain·√(6/(fan_in + fan_out))."""
     fan_in, fan_out = _fans(array)
-    bound = gain * (6 / (fan_in + fan_out)) ** 0.5
+    bound = _least_zero("gain", gain) * (6 / (fan_in + fan_out)) ** 0.5
     return uniform(array, -bound, bound, seed=seed, rng=rng)
 
 
@@ -129,7 +135,7 @@ def xavier_normal(
 ) -> Array:
     """Fill `array` normally with σ = gain·√(2/(fan_in + fan_out))."""
     fan_in, fan_out = _fans(array)
-    return normal(array, 0.0, gain * (2 / (fan_in + fan_out)) ** 0.5, seed=seed, rng=rng)
+    return normal(array, 0.0, _least_zero("gain", gain) * (2 / (fan_in + fan_out)) ** 0.5, seed=seed, rng=rng)
 
 
 def he_uniform(
@@ -221,11 +227,11 @@ def orthogonal(
     Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
     networks".
     """
-    _check_floating(array)
     _fans(array)  # refuses a shape without
     rows, columns = len(array), array.size // len(array)
     drawn = generator(seed, rng).normal(size=(max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(drawn)
+    gain = _finite("gain", gain)
     q *= np.where(np.diag(r) < 0, -gain, gain)
     array[...] = (q if rows >= columns else q.T).reshape(array.shape)
     return array
@@ -236,9 +242,26 @@ def _check_floating(array: Array) -> None:
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
         raise TypeError(f"array: got {got}, need an array of floats")
+    if not array.flags.writeable:
+        raise ValueError("array: got a read-only array, need a writeable one")
+
+
+def _finite(name: str, value: float) -> float:
+    found = _check.number(name, value, "a finite number")
+    if not math.isfinite(found):
+        raise ValueError(f"{name}: got {value!r}, need a finite number")
+    return found
+
+
+def _least_zero(name: str, value: float) -> float:
+    found = _finite(name, value)
+    if found < 0:
+        raise ValueError(f"{name}: got {value!r}, need a finite number, 0 or above")
+    return found
 
 
 def _fans(array: Array) -> tuple[int, int]:
+    _check_floating(array)
     if array.ndim < 2 or 0 in array.shape:
         raise ValueError(
             f"array: got shape {array.shape}, need at least two dimensions, (out, in, …), none of them 0"

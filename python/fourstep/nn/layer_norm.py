@@ -75,8 +75,7 @@ class LayerNorm(Module):
         dtype: str = "float32",
     ) -> None:
         super().__init__()
-        sizes = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
-        self.normalized_shape = tuple(_check.size(f"normalized_shape[{i}]", n) for i, n in enumerate(sizes))
+        self.normalized_shape = _check.shape("normalized_shape", normalized_shape, least=1)
         if not self.normalized_shape:
             raise ValueError("normalized_shape: got no dimensions, need at least one")
         need = "a finite number above 0"

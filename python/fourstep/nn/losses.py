@@ -43,6 +43,7 @@ class Loss:
         label = type(self).__name__
         self._context, self._spent = None, False
         prediction = _check.floats(label, "prediction", prediction)
+        _check.unmasked(f"{label}: target", target)
         target = self._checked(label, prediction, np.asarray(target))
         if prediction.size == 0 and self.reduction == "mean":
             raise ValueError(f"{label}: prediction: got shape {prediction.shape}: no elements have no mean")
@@ -77,15 +78,22 @@ class Loss:
                 "(broadcasting would pair every prediction with every target)"
             )
         self._check_domain(label, target)
-        return target.astype(prediction.dtype, copy=False)
+        if target.dtype == prediction.dtype:
+            return target
+        with np.errstate(over="ignore"):
+            converted = target.astype(prediction.dtype)
+        _check.refuse(
+            label, "target", target, ~np.isfinite(converted), f"values are too large for {prediction.dtype}"
+        )
+        return converted
 
     def _check_domain(self, label: str, target: Array) -> None:
         """Refuse a target outside the domain: here, one that is not finite."""
-        _refuse(label, "target", target, ~np.isfinite(target), "values are not finite")
+        _check.refuse(label, "target", target, ~np.isfinite(target), "values are not finite")
 
     def _check_prediction(self, label: str, prediction: Array) -> None:
         """Refuse a prediction outside the domain: here, one that is not finite."""
-        _refuse(label, "prediction", prediction, ~np.isfinite(prediction), "values are not finite")
+        _check.refuse(label, "prediction", prediction, ~np.isfinite(prediction), "values are not finite")
 
     def _count(self, label: str, prediction: Array, target: Array) -> float:
         """Return what the sum is divided by for the mean."""
@@ -128,7 +136,7 @@ class _Binary(Loss):
 
     def _check_domain(self, label: str, target: Array) -> None:
         outside = ~((target >= 0) & (target <= 1))  # NaN is outside too
-        _refuse(label, "target", target, outside, "labels are outside [0, 1]")
+        _check.refuse(label, "target", target, outside, "labels are outside [0, 1]")
 
     def _checked(self, label: str, prediction: Array, target: Array) -> Array:
         target = super()._checked(label, prediction, target)
@@ -266,11 +274,11 @@ class BCELoss(_Binary):
 
     def _check_prediction(self, label: str, prediction: Array) -> None:
         outside = ~((prediction >= 0) & (prediction <= 1))
-        _refuse(label, "prediction", prediction, outside, "probabilities are outside [0, 1]")
+        _check.refuse(label, "prediction", prediction, outside, "probabilities are outside [0, 1]")
         near = prediction * (1 - prediction) < self._LEAST
         self.guarded = int(near.sum())
         if self.guard == "raise":
-            _refuse(label, "prediction", prediction, near, "probabilities are 0 or 1 within 1e-12")
+            _check.refuse(label, "prediction", prediction, near, "probabilities are 0 or 1 within 1e-12")
 
     def _terms(self, prediction: Array, target: Array) -> Array:
         with np.errstate(divide="ignore"):
@@ -367,14 +375,14 @@ class CrossEntropyLoss(Loss):
                 f"{label}: target: got dtype {target.dtype}, need whole numbers: one class for each row"
             )
         outside = (target < 0) | (target >= classes)
-        _refuse(label, "target", target, outside, f"labels are not 0 to {classes - 1}")
+        _check.refuse(label, "target", target, outside, f"labels are not 0 to {classes - 1}")
         return target.astype(np.int64)
 
     def _check_domain(self, label: str, target: Array) -> None:
-        _refuse(label, "target", target, ~(target >= 0), "soft labels are not at least 0")
+        _check.refuse(label, "target", target, ~(target >= 0), "soft labels are not at least 0")
         totals = target.sum(axis=1, dtype=np.float64)
         off = ~(np.abs(totals - 1) <= _TOTAL * target.shape[1])
-        _refuse(label, "target", totals, off, "rows of soft labels do not add up to 1")
+        _check.refuse(label, "target", totals, off, "rows of soft labels do not add up to 1")
 
     def _count(self, label: str, prediction: Array, target: Array) -> float:
         if self.weight is None or target.ndim == 2:
@@ -543,6 +551,12 @@ class HuberLoss(Loss):
         return {"delta": self.delta}
 
 
+def scalar(loss: Loss) -> None:
+    """Refuse a loss of each element: a step needs one number."""
+    if loss.reduction == "none":
+        raise ValueError("loss: got reduction='none', need 'mean' or 'sum'")
+
+
 def _weights(name: str, weights: ArrayLike, zero: bool = False) -> Array:
     """Return weights as finite float64 numbers above 0, or not below it."""
     found = np.asarray(weights)
@@ -562,21 +576,3 @@ def _smoothing(value: float) -> float:
     if not 0 <= found <= 1:
         raise ValueError(f"label_smoothing: got {value!r}, need {need}")
     return found
-
-
-def _refuse(label: str, name: str, values: Array, where: Array, fault: str) -> None:
-    """Raise an error that counts the values with a fault, and names the first."""
-    if where.any():
-        count, first = _first(where)
-        raise ValueError(
-            f"{label}: {name}: {count} {fault}, the first is {values[first]} at index {_at(first)}"
-        )
-
-
-def _first(where: Array) -> tuple[int, tuple[int, ...]]:
-    """Return how many are true, and the index of the first."""
-    return int(where.sum()), tuple(int(i) for i in np.argwhere(where)[0])
-
-
-def _at(index: tuple[int, ...]) -> str:
-    return str(index[0]) if len(index) == 1 else str(index)

@@ -20,11 +20,11 @@ BatchSize = int | Literal["full"]
 def batches(
     data: Any,
     size: BatchSize = 32,
-    *,
     shuffle: bool = True,
     seed: int = 0,
-    epoch: int = 0,
     drop_last: bool = False,
+    *,
+    epoch: int = 0,
 ) -> Iterator[Any]:
     """Yield an epoch of batches, in the form of `data`.
 

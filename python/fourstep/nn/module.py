@@ -14,6 +14,7 @@ not change them in between. ``release()`` lets go of them, and of work buffers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -22,6 +23,17 @@ from numpy.typing import NDArray
 from fourstep.state import check_state
 
 Array: TypeAlias = NDArray[Any]
+
+
+@contextmanager
+def modes_kept(model: Module) -> Iterator[None]:
+    """Return a context after which every layer is in training or in use as it was before."""
+    modes = [(module, module.training) for _, module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 class Tensors(dict[str, Array]):

@@ -15,7 +15,7 @@ import numpy as np
 
 from fourstep.nn import _check
 from fourstep.nn.dropout import Dropout
-from fourstep.nn.module import Array, Module
+from fourstep.nn.module import Array, Module, modes_kept
 
 
 class MonteCarlo(NamedTuple):
@@ -61,6 +61,8 @@ def mc_predict(
     ------
     ValueError
         No layer drops anything; fewer than two sub-networks.
+    TypeError
+        The output is not one array: behind a recurrent layer stands `LastState` or `AllSteps`.
 
     Examples
     --------
@@ -78,23 +80,24 @@ def mc_predict(
     Gal and Ghahramani 2016, "Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep Learning".
     """
     k = _check.size("k", k, least=2)
-    modules = [module for _, module in model.modules()]
-    drops = [layer for layer in modules if isinstance(layer, Dropout) and layer.p > 0]
+    drops = [layer for _, layer in model.modules() if isinstance(layer, Dropout) and layer.p > 0]
     if not drops:
         raise ValueError("model: has no Dropout with p above 0: all sub-networks are the same")
-    modes = [module.training for module in modules]
     steps = [layer.buffers["step"].copy() for layer in drops]
     samples = []
     try:
-        model.eval()
-        for layer in drops:
-            layer.training = True
-        for _ in range(k):
-            y = model.forward(x)
-            samples.append(np.array(y if link is None else link(y)))  # our own: forward may write there again
+        with modes_kept(model):
+            model.eval()
+            for layer in drops:
+                layer.training = True
+            for _ in range(k):
+                y = model.forward(x)
+                if not isinstance(y, np.ndarray):
+                    raise TypeError(f"model: forward made {type(y).__name__}, need an array")
+                samples.append(
+                    np.array(y if link is None else link(y))
+                )  # our own: forward may write there again
     finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
         for layer, step in zip(drops, steps, strict=True):
             layer.buffers["step"][...] = step
     found = np.stack(samples)

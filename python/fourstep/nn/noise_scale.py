@@ -144,6 +144,8 @@ def gradient_noise_scale(
     rows = _rows.count((x, target), "x, target")
     if not rows:
         raise ValueError("x: got no rows, need at least one")
+    if not model.named_parameters():
+        raise ValueError("model: has no parameters, need at least one")
     _refuse_batch_statistics(model)
     copied = copy.deepcopy(model)
     draw = np.random.default_rng(seed)

@@ -143,6 +143,8 @@ def check_propagation(
     """
     if not 0 < low < high:
         raise ValueError(f"low, high: got {low!r} and {high!r}, need 0 < low < high")
+    if target is not None and loss is None:
+        raise ValueError("target: given without a loss, need both or neither")
     copied = copy.deepcopy(model)
     copied.release()
     copied.zero_grad()
@@ -186,9 +188,9 @@ def _watch(layer: Module, name: str, outputs: dict[str, float], gradients: dict[
 
 
 def _wide(y: Any) -> Array:
-    """Return an output in float64; of several, the first."""
+    """Return an output or a gradient in float64; of several, the first that is there."""
     while isinstance(y, tuple):
-        y = y[0]
+        y = next(part for part in y if part is not None)
     return np.asarray(y, np.float64)
 
 
