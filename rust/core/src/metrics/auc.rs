@@ -14,7 +14,7 @@
 //! overflows, or depends on an order.
 
 use super::key::{Key, Score};
-use super::marked;
+use super::marked::{self, Bucket, Fold};
 use super::rank;
 use super::ratio::ratio;
 use super::sort::{self, Item};
@@ -108,24 +108,7 @@ pub fn auc<S: Score>(exec: &Exec, rows: &Rows<'_, S>, nan: Nan) -> Result<Auc, M
 
 /// The pairs of rows without weights, counted as they are walked in order.
 fn in_order<S: Score>(exec: &Exec, rows: &Rows<'_, S>, counts: &[Counts], drop_nan: bool) -> Pairs {
-    /// Pairs of a run, and its rows.
-    #[derive(Default)]
-    struct Walked {
-        below: u128,
-        tied: u128,
-        positives: u64,
-        negatives: u64,
-    }
-    let walked =
-        marked::fold(exec, rows, counts, drop_nan, &mut marked::nothing(rows), |sum: &mut Walked, bucket, _| {
-            let negatives = sum.negatives;
-            let positives = bucket.each_step(|_, p, tied, below| {
-                sum.below += u128::from(p) * u128::from(negatives + below);
-                sum.tied += u128::from(p) * u128::from(tied);
-            });
-            sum.positives += positives;
-            sum.negatives += bucket.rows() - positives;
-        });
+    let walked = marked::fold(exec, rows, counts, drop_nan, &mut marked::nothing(rows), &Walk);
     let (mut pairs, mut negatives, mut positives) = (Pairs::default(), 0, 0);
     for run in walked {
         pairs.below += run.below + u128::from(run.positives) * u128::from(negatives);
@@ -134,6 +117,33 @@ fn in_order<S: Score>(exec: &Exec, rows: &Rows<'_, S>, counts: &[Counts], drop_n
         positives += run.positives;
     }
     Pairs { all: u128::from(positives) * u128::from(negatives), ..pairs }
+}
+
+/// Counts pairs within a run of rows.
+struct Walk;
+
+/// Pairs of a run, and its rows.
+#[derive(Default)]
+struct Walked {
+    below: u128,
+    tied: u128,
+    positives: u64,
+    negatives: u64,
+}
+
+impl<S: Score> Fold<S> for Walk {
+    type Sum = Walked;
+    type Out = ();
+
+    fn bucket<W: Key>(&self, sum: &mut Walked, bucket: &Bucket<'_, S::Key, W>, _: &mut [()]) {
+        let negatives = sum.negatives;
+        let positives = bucket.each_step(|_, p, tied, below| {
+            sum.below += u128::from(p) * u128::from(negatives + below);
+            sum.tied += u128::from(p) * u128::from(tied);
+        });
+        sum.positives += positives;
+        sum.negatives += bucket.rows() - positives;
+    }
 }
 
 /// Rows of one piece that count.

@@ -21,6 +21,22 @@ pub trait Key: Copy + Ord + Debug + Default + Send + Sync + 'static {
     fn stretch(self, first: Self, shift: u32) -> u32;
 }
 
+impl Key for u16 {
+    const BITS: u32 = 16;
+    #[inline(always)]
+    fn wide(self) -> u64 {
+        u64::from(self)
+    }
+    #[inline(always)]
+    fn narrow(wide: u64) -> Self {
+        wide as u16
+    }
+    #[inline(always)]
+    fn stretch(self, first: Self, shift: u32) -> u32 {
+        u32::from(self.saturating_sub(first) >> shift)
+    }
+}
+
 impl Key for u32 {
     const BITS: u32 = 32;
     #[inline(always)]

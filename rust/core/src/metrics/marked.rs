@@ -9,9 +9,13 @@
 //!
 //! 1. The bit that is left out is the same for a whole bucket, as none lies across the middle of all keys. So a 32-bit key
 //!    and its label are 32 bits, and the memory beside the rows is one word for each of them.
-//! 2. Stretches are of equal width between two quantiles of a sample of the rows, so that a few scores far away do not widen
-//!    them all; what is beyond belongs to the first bucket, and to the last one. A bucket that is large all the same is sorted
-//!    in rounds ([`sort_with`](sort::sort_with)).
+//! 2. Many rows whose keys differ in few of their high bits, as 32-bit probabilities do, take words of 16 bits: stretches are of
+//!    2^15 keys then, and the bits that all keys of one share are left out.
+//! 3. Otherwise stretches are of equal width between two quantiles of a sample of the rows, so that a few scores far away do not
+//!    widen them all; what is beyond belongs to the first bucket, and to the last one. A bucket that is large all the same is
+//!    sorted in rounds ([`sort_with`](sort::sort_with)).
+
+use std::marker::PhantomData;
 
 use super::ROWS;
 use super::auc::{self, Counts, Nan, Rows};
@@ -35,14 +39,30 @@ const RUNS: usize = 16;
 /// Rows whose keys are computed together.
 const BLOCK: usize = 256;
 
+/// Words of 16 bits are for so many rows,
+const MANY: usize = 1 << 20;
+/// and for so many stretches: most of them are empty, and those that are not are some 2^11.
+const SPARSE: u64 = 1 << 13;
+
 /// Rows of neighbouring scores, in order.
-pub(crate) struct Bucket<'a, K> {
-    /// The highest bit of all keys, in its place.
+pub(crate) struct Bucket<'a, K, W> {
+    /// The bits that all keys share and that words leave out, in their place.
     high: u64,
-    words: &'a [K],
+    words: &'a [W],
+    key: PhantomData<K>,
 }
 
-impl<K: Key> Bucket<'_, K> {
+/// What is made of rows in order.
+pub(crate) trait Fold<S: Score>: Sync {
+    /// What comes of a run of buckets.
+    type Sum: Default + Send;
+    /// What is written for each row.
+    type Out: Send;
+    /// Adds a bucket to what came of those below it in the same run; `out` is its place in the output.
+    fn bucket<W: Key>(&self, sum: &mut Self::Sum, bucket: &Bucket<'_, S::Key, W>, out: &mut [Self::Out]);
+}
+
+impl<K: Key, W: Key> Bucket<'_, K, W> {
     /// The keys, rising.
     #[inline(always)]
     pub(crate) fn keys(&self) -> impl Iterator<Item = K> {
@@ -61,7 +81,7 @@ impl<K: Key> Bucket<'_, K> {
         let (mut done, mut positives) = (0, 0);
         while let Some(next) = first_positive(&self.words[done..]) {
             let value = self.words[done + next].wide() >> 1;
-            let equals = |word: &&K| word.wide() >> 1 == value;
+            let equals = |word: &&W| word.wide() >> 1 == value;
             let before = self.words[done..done + next].iter().rev().take_while(equals).count();
             let here = &self.words[done + next..];
             let ties = here.iter().take_while(equals).count();
@@ -93,29 +113,43 @@ pub(crate) fn nothing<S>(rows: &Rows<'_, S>) -> Vec<()> {
     vec![(); rows.labels.len()]
 }
 
-/// Sorts rows, weights apart, and folds them from the lowest score: `fold` gets each bucket, what came of those before it in the
-/// same run, and the bucket's place in `out`, which has one item for each row. Returns what came of each run, in order.
-pub(crate) fn fold<S: Score, A: Default + Send, O: Send>(
+/// Sorts rows, weights apart, and folds them from the lowest score; `out` has one item for each row that counts. Returns what
+/// came of each run of buckets, in order.
+pub(crate) fn fold<S: Score, F: Fold<S>>(
     exec: &Exec,
     rows: &Rows<'_, S>,
     counts: &[Counts],
     drop_nan: bool,
-    out: &mut [O],
-    fold: impl Fn(&mut A, &Bucket<'_, S::Key>, &mut [O]) + Send + Sync,
-) -> Vec<A> {
+    out: &mut [F::Out],
+    what: &F,
+) -> Vec<F::Sum> {
     if drop_nan {
         let there = rows.labels.iter().zip(rows.scores).filter(|(_, score)| !score.is_nan());
         let (labels, scores): (Vec<u8>, Vec<S>) = there.map(|(&label, &score)| (label, score)).unzip();
         let rows = Rows { labels: &labels, scores: &scores, weights: None };
         let counts = rows.check(exec, Nan::Raise).map_or_else(|_| Vec::new(), |(counts, _)| counts);
-        return self::fold(exec, &rows, &counts, false, &mut out[..labels.len()], fold);
+        return fold(exec, &rows, &counts, false, &mut out[..labels.len()], what);
     }
-    let (n, range) = (rows.labels.len(), auc::range(counts));
-    let stretches = Stretches::new(rows.scores, range);
-    let mut words: Vec<S::Key> = pages::zeros(n);
+    let range = auc::range::<S::Key>(counts);
+    match Stretches::narrow(exec, rows.labels.len(), range) {
+        Some(stretches) => by_words::<S, F, u16>(exec, rows, stretches, out, what),
+        None => by_words::<S, F, S::Key>(exec, rows, Stretches::new(rows.scores, range), out, what),
+    }
+}
+
+/// The same, with words of type `W`.
+fn by_words<S: Score, F: Fold<S>, W: Key>(
+    exec: &Exec,
+    rows: &Rows<'_, S>,
+    stretches: Stretches<S::Key, W>,
+    out: &mut [F::Out],
+    what: &F,
+) -> Vec<F::Sum> {
+    let n = rows.labels.len();
+    let mut words: Vec<W> = pages::zeros(n);
     let sizes = stretches.scatter(exec, rows, &mut words);
-    let mut runs = runs::<_, A, _>(&sizes, n.div_ceil(exec.threads_for(n) * RUNS), &mut words, out);
-    let key = |word: &S::Key| word.wide() >> 1;
+    let mut runs = runs::<_, F::Sum, _>(&sizes, n.div_ceil(exec.threads_for(n) * RUNS), &mut words, out);
+    let key = |word: &W| word.wide() >> 1;
     for run in &mut runs {
         for (_, words) in run.buckets().filter(|(_, words)| words.len() > GIANT) {
             sort::sort_with(exec, words, &mut pages::zeros(words.len()), key);
@@ -125,10 +159,10 @@ pub(crate) fn fold<S: Score, A: Default + Send, O: Send>(
         let alone = Exec { threads: 1, ..*exec };
         let mut scratch = Vec::new();
         let mut out = std::mem::take(&mut run.out);
-        let mut result = A::default();
+        let mut result = F::Sum::default();
         for (bucket, words) in run.buckets() {
             if words.len() <= GIANT {
-                scratch.resize(scratch.len().max(words.len()), S::Key::default());
+                scratch.resize(scratch.len().max(words.len()), W::default());
                 let scratch = &mut scratch[..words.len()];
                 match stretches.inside(bucket) {
                     Some((least, bits)) if words.len() <= 8 * LOCAL => {
@@ -139,7 +173,8 @@ pub(crate) fn fold<S: Score, A: Default + Send, O: Send>(
             }
             let mine;
             (mine, out) = out.split_at_mut(words.len());
-            fold(&mut result, &Bucket { high: stretches.high(bucket), words }, mine);
+            let bucket = Bucket { high: stretches.high(bucket), words, key: PhantomData };
+            what.bucket(&mut result, &bucket, mine);
         }
         run.result = result;
     });
@@ -192,24 +227,45 @@ fn runs<'a, K, A: Default, O>(
     runs
 }
 
-/// Stretches of 2^shift keys, from first·2^shift on.
-#[derive(Clone, Copy)]
-struct Stretches<K> {
+/// Stretches of 2^shift keys, from first·2^shift on, none of which lies across a multiple of what a word can tell apart.
+struct Stretches<K, W> {
     first: u64,
     count: usize,
     shift: u32,
     range: (K, K),
+    word: PhantomData<W>,
 }
 
-impl<K: Key> Stretches<K> {
+impl<K: Copy, W> Clone for Stretches<K, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K: Copy, W> Copy for Stretches<K, W> {}
+
+impl<K: Key> Stretches<K, u16> {
+    /// Where words of 16 bits do.
+    fn narrow(exec: &Exec, rows: usize, range: (K, K)) -> Option<Self> {
+        let shift = u16::BITS - 1;
+        let (first, last) = (range.0.wide() >> shift, range.1.wide() >> shift);
+        let many = exec.serial_below == 0 || rows >= MANY; // tests that set it to 0 want all of it
+        (many && last - first < SPARSE).then(|| Self {
+            first,
+            count: (last - first + 1) as usize,
+            shift,
+            range,
+            word: PhantomData,
+        })
+    }
+}
+
+impl<K: Key> Stretches<K, K> {
     /// The middle of all keys.
     const HALF: u64 = 1 << (K::BITS - 1);
 
     fn new<S: Score<Key = K>>(scores: &[S], range: (K, K)) -> Self {
         let (least, most) = (range.0.wide(), range.1.wide());
-        if scores.is_empty() {
-            return Self { first: 0, count: 1, shift: 0, range };
-        }
         let (mut low, mut high) = (least, most);
         if scores.len() >= ROWS {
             let mut sample: Vec<_> =
@@ -221,11 +277,16 @@ impl<K: Key> Stretches<K> {
         // No tail lies across the middle.
         low = if (least < Self::HALF) == (low < Self::HALF) { low } else { least };
         high = if (most < Self::HALF) == (high < Self::HALF) { high } else { most };
-        let wanted = (scores.len() / FEW).next_power_of_two().trailing_zeros().min(BUCKET_BITS);
+        let wanted = (scores.len() / FEW).max(1).next_power_of_two().trailing_zeros().min(BUCKET_BITS);
         let shift = (64 - (high - low).leading_zeros()).saturating_sub(wanted).min(K::BITS - 1);
         let first = low >> shift;
-        Self { first, count: ((high >> shift) - first + 1) as usize, shift, range }
+        Self { first, count: ((high >> shift) - first + 1) as usize, shift, range, word: PhantomData }
     }
+}
+
+impl<K: Key, W: Key> Stretches<K, W> {
+    /// The bits of a key that a word holds.
+    const HELD: u64 = (1 << (W::BITS - 1)) - 1;
 
     /// The bucket of a key.
     #[inline(always)]
@@ -233,21 +294,21 @@ impl<K: Key> Stretches<K> {
         key.stretch(K::narrow(self.first << self.shift), self.shift).min(self.count as u32 - 1)
     }
 
-    /// The highest bit of the keys of a bucket.
+    /// The bits of the keys of a bucket that words leave out.
     fn high(&self, bucket: usize) -> u64 {
-        ((self.first + bucket as u64) << self.shift) & Self::HALF
+        ((self.first + bucket as u64) << self.shift) & !Self::HELD
     }
 
-    /// Least key without its highest bit, and how many bits differ, of a bucket that holds no tail.
+    /// The bits that words hold of its least key, and how many bits differ, of a bucket without a tail.
     fn inside(&self, bucket: usize) -> Option<(u64, u32)> {
         let stretch = self.first + bucket as u64;
         let tail = |key: K| self.of(key) as usize == bucket && key.wide() >> self.shift != stretch;
-        (!tail(self.range.0) && !tail(self.range.1))
-            .then(|| ((stretch << self.shift) & (Self::HALF - 1), self.shift))
+        let whole = !tail(self.range.0) && !tail(self.range.1);
+        whole.then(|| ((stretch << self.shift) & Self::HELD, self.shift))
     }
 
     /// Writes each row to its bucket; returns the size of each.
-    fn scatter<S: Score<Key = K>>(&self, exec: &Exec, rows: &Rows<'_, S>, words: &mut [K]) -> Vec<usize> {
+    fn scatter<S: Score<Key = K>>(&self, exec: &Exec, rows: &Rows<'_, S>, words: &mut [W]) -> Vec<usize> {
         let n = rows.labels.len();
         let threads = exec.threads_for(n);
         let share = n.div_ceil(threads);
@@ -264,12 +325,12 @@ impl<K: Key> Stretches<K> {
 }
 
 /// How many rows each bucket has.
-struct Count<'a, S: Score> {
-    stretches: Stretches<S::Key>,
+struct Count<'a, S: Score, W> {
+    stretches: Stretches<S::Key, W>,
     scores: &'a [S],
 }
 
-impl<S: Score> Kernel for Count<'_, S> {
+impl<S: Score, W: Key> Kernel for Count<'_, S, W> {
     type Out = Vec<usize>;
 
     #[inline(always)]
@@ -301,13 +362,13 @@ impl<S: Score> Kernel for Count<'_, S> {
 }
 
 /// Writes rows to their buckets.
-struct Scatter<'a, 'b, S: Score> {
-    stretches: Stretches<S::Key>,
+struct Scatter<'a, 'b, S: Score, W> {
+    stretches: Stretches<S::Key, W>,
     rows: Rows<'a, S>,
-    targets: &'a mut [std::slice::IterMut<'b, S::Key>],
+    targets: &'a mut [std::slice::IterMut<'b, W>],
 }
 
-impl<S: Score> Kernel for Scatter<'_, '_, S> {
+impl<S: Score, W: Key> Kernel for Scatter<'_, '_, S, W> {
     type Out = ();
 
     #[inline(always)]
@@ -321,9 +382,89 @@ impl<S: Score> Kernel for Scatter<'_, '_, S> {
             }
             for ((key, &bucket), &label) in keys.iter().zip(&buckets).zip(labels) {
                 if let Some(slot) = self.targets[bucket as usize].next() {
-                    *slot = S::Key::narrow(key.wide() << 1 | u64::from(label & 1));
+                    *slot = W::narrow(key.wide() << 1 | u64::from(label & 1));
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::naive::tests::{executions, noise};
+
+    /// Keeps the steps of each bucket as they come, and all keys.
+    struct Keep;
+
+    impl<S: Score> Fold<S> for Keep {
+        type Sum = Vec<(S::Key, u64, u64)>;
+        type Out = S::Key;
+
+        fn bucket<W: Key>(&self, sum: &mut Self::Sum, bucket: &Bucket<'_, S::Key, W>, out: &mut [S::Key]) {
+            bucket.each_step(|key, positives, tied, _| sum.push((key, positives, tied)));
+            out.iter_mut().zip(bucket.keys()).for_each(|(out, key)| *out = key);
+        }
+    }
+
+    /// Rows in order, by words of either kind where both do, on every level and thread count.
+    fn check<S: Score>(scores: &[S], what: &str) {
+        let labels: Vec<u8> = noise(scores.len()).map(|x| u8::from(x % 5 == 0)).collect();
+        let rows = Rows { labels: &labels, scores, weights: None };
+        let mut sorted: Vec<(S::Key, u8)> = scores.iter().map(|s| s.key()).zip(labels.iter().copied()).collect();
+        sorted.sort_unstable();
+        let keys: Vec<S::Key> = sorted.iter().map(|row| row.0).collect();
+        let steps: Vec<_> = sorted
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(|ties| (ties[0].0, ties.iter().map(|t| u64::from(t.1)).sum::<u64>(), ties.len() as u64))
+            .filter_map(|(key, positives, n)| (positives > 0).then_some((key, positives, n - positives)))
+            .collect();
+        for exec in executions() {
+            let counts = rows.check(&exec, Nan::Lowest).unwrap().0;
+            let range = auc::range::<S::Key>(&counts);
+            let mut out = vec![S::Key::default(); scores.len()];
+            let wide = by_words::<S, Keep, S::Key>(&exec, &rows, Stretches::new(scores, range), &mut out, &Keep);
+            assert!(wide.concat() == steps && out == keys, "{what}, {exec:?}");
+            if let Some(narrow) = Stretches::narrow(&exec, scores.len(), range) {
+                out.fill(S::Key::default());
+                let got = by_words::<S, Keep, u16>(&exec, &rows, narrow, &mut out, &Keep);
+                assert!(got.concat() == steps && out == keys, "{what}, {exec:?}, in 16 bits");
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_scores_comes_in_order() {
+        let n = ROWS + 77;
+        let unit = || noise(n).map(|x| (x % 1_000_003) as f32 / 1_000_003.0);
+        for few in [1, 2, 3, FEW, 2 * FEW + 1, 5000] {
+            check(&unit().take(few).collect::<Vec<_>>(), "few");
+        }
+        check(&unit().collect::<Vec<_>>(), "probabilities");
+        check(&unit().map(|x| x.max(0.01)).collect::<Vec<_>>(), "of few octaves");
+        check(&unit().map(|x| (x - 0.5) * 200.0).collect::<Vec<_>>(), "logits on both sides of 0");
+        check(&unit().map(|x| f64::from(x) * 9.0 - 3.0).collect::<Vec<_>>(), "wide logits");
+        check(&noise(n).map(|x| (x % 7) as i64 - 3).collect::<Vec<_>>(), "integers");
+        check(&noise(n).map(|x| x << 7).collect::<Vec<_>>(), "large integers");
+        let mut outliers: Vec<f32> = unit().map(|x| x * 0.1 + 0.5).collect();
+        (outliers[3], outliers[999], outliers[5000]) = (f32::NEG_INFINITY, f32::INFINITY, 0.0);
+        check(&outliers, "a few far away");
+        (outliers[3], outliers[1234]) = (f32::NAN, -0.0);
+        check(&outliers, "a NaN that is lowest");
+    }
+
+    #[test]
+    fn a_giant_bucket() {
+        let n = GIANT + GIANT / 8;
+        let scores: Vec<f32> = noise(n).map(|x| if x % 20 == 0 { (x % 997) as f32 } else { 0.25 }).collect();
+        let exec = executions().nth(1).unwrap();
+        let labels: Vec<u8> = noise(n).map(|x| u8::from(x % 3 == 0)).collect();
+        let rows = Rows { labels: &labels, scores: &scores, weights: None };
+        let counts = rows.check(&exec, Nan::Raise).unwrap().0;
+        let mut out = vec![0; n];
+        fold(&exec, &rows, &counts, false, &mut out, &Keep);
+        let mut keys: Vec<u32> = scores.iter().map(|s| s.key()).collect();
+        keys.sort_unstable();
+        assert!(out == keys, "19 of 20 rows in one bucket");
     }
 }

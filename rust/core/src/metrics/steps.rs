@@ -16,10 +16,10 @@
 //! and walked from the top.
 
 use super::MetricError;
-use super::auc::{Classes, Counts, Left, Member, Nan, Rows, Weighted, total};
+use super::auc::{Classes, Left, Member, Nan, Rows, Weighted, total};
 use super::exact::{BLOCK, Exact};
-use super::key::Score;
-use super::marked::{self, Bucket};
+use super::key::{Key, Score};
+use super::marked::{self, Bucket, Fold};
 use super::rank;
 use super::sort;
 use crate::exec::Exec;
@@ -119,8 +119,9 @@ pub fn precisions(tp: &[u64], fp: &[u64], shift: i32) -> f64 {
 pub fn steps<S: Score>(exec: &Exec, rows: &Rows<'_, S>, nan: Nan) -> Result<Steps<S>, MetricError> {
     let (counts, left) = rows.check(exec, nan)?;
     let steps = match rows.weights {
-        None => rank::steps(exec, rows, total(&counts), left.nan)
-            .unwrap_or_else(|| in_order(exec, rows, &counts, left.nan > 0, &mut marked::nothing(rows), |_, _| {})),
+        None => rank::steps(exec, rows, total(&counts), left.nan).unwrap_or_else(|| {
+            join(&marked::fold(exec, rows, &counts, left.nan > 0, &mut marked::nothing(rows), &Walk))
+        }),
         Some(_) => {
             let mut classes = Classes::<Weighted<S::Key>>::split(exec, rows, nan, &counts);
             classes.settle(exec);
@@ -155,26 +156,46 @@ impl<K> Default for Run<K> {
     }
 }
 
-/// The steps of rows without weights, and whatever `also` makes of a bucket.
-fn in_order<S: Score, O: Send>(
-    exec: &Exec,
-    rows: &Rows<'_, S>,
-    counts: &[Counts],
-    drop_nan: bool,
-    out: &mut [O],
-    also: impl Fn(&Bucket<'_, S::Key>, &mut [O]) + Send + Sync,
-) -> Steps<S> {
-    let runs = marked::fold(exec, rows, counts, drop_nan, out, |run: &mut Run<S::Key>, bucket, out| {
-        let (mut positives, negatives) = (run.positives, run.negatives);
+impl<K: Key> Run<K> {
+    fn add<W: Key>(&mut self, bucket: &Bucket<'_, K, W>) {
+        let (mut positives, negatives) = (self.positives, self.negatives);
         let found = bucket.each_step(|key, p, tied, below| {
             let below = negatives + below;
-            run.steps.push(Step { key, positives, below, up_to: below + tied });
+            self.steps.push(Step { key, positives, below, up_to: below + tied });
             positives += p;
         });
-        run.positives += found;
-        run.negatives += bucket.rows() - found;
-        also(bucket, out);
-    });
+        self.positives += found;
+        self.negatives += bucket.rows() - found;
+    }
+}
+
+/// Finds the steps.
+struct Walk;
+
+impl<S: Score> Fold<S> for Walk {
+    type Sum = Run<S::Key>;
+    type Out = ();
+
+    fn bucket<W: Key>(&self, run: &mut Run<S::Key>, bucket: &Bucket<'_, S::Key, W>, _: &mut [()]) {
+        run.add(bucket);
+    }
+}
+
+/// Finds the steps, and writes all scores.
+struct Write;
+
+impl<S: Score> Fold<S> for Write {
+    type Sum = Run<S::Key>;
+    type Out = S;
+
+    fn bucket<W: Key>(&self, run: &mut Run<S::Key>, bucket: &Bucket<'_, S::Key, W>, out: &mut [S]) {
+        run.add(bucket);
+        out.iter_mut().zip(bucket.keys()).for_each(|(score, key)| *score = S::from_key(key));
+    }
+}
+
+/// The steps of all rows, from those of runs from the lowest score on.
+fn join<S: Score>(runs: &[Run<S::Key>]) -> Steps<S> {
     let mut steps = Steps::with_room_for(runs.iter().map(|run| run.steps.len()).sum());
     steps.positives = runs.iter().map(|run| run.positives).sum();
     steps.negatives = runs.iter().map(|run| run.negatives).sum();
@@ -240,9 +261,7 @@ pub fn order<S: Score + Default>(exec: &Exec, rows: &Rows<'_, S>) -> Result<Orde
     let rows = Rows { weights: None, ..*rows };
     let (counts, _) = rows.check(exec, Nan::Raise)?;
     let mut scores = pages::zeros(rows.labels.len());
-    let steps = in_order(exec, &rows, &counts, false, &mut scores, |bucket, out| {
-        out.iter_mut().zip(bucket.keys()).for_each(|(score, key)| *score = S::from_key(key));
-    });
+    let steps = join(&marked::fold(exec, &rows, &counts, false, &mut scores, &Write));
     Ok(Order { scores, steps })
 }
 
