@@ -1,0 +1,487 @@
+//! Two sums over each channel, in one fixed order: the same bits in every layout, at every level, on any number of threads.
+//!
+//! ```text
+//! The values of a channel are counted by position: sample first, then place within it.
+//! block     2048 values, the last one what is left
+//! strand    a quarter of a block: its values 0..h, h..2h, …, where h = 8·⌈length/32⌉
+//! lane      value i of a strand is added to lane i mod 8 of that strand, in f64
+//! fold      the 4·8 lanes are halved until one is left; blocks are merged pairwise, in index order
+//! ```
+//!
+//! Why strands and lanes: where a channel's values lie side by side, the eight lanes are the parts of a register and the four
+//! strands are independent chains, enough to hide the latency of an addition. Where channels lie side by side, the parts of a
+//! register are channels, and one strand is rows read in order with eight accumulators each, which fit the registers. One
+//! order, two fast loops.
+//!
+//! A block that does not lie in one piece (small images, or the end of one and the start of the next) is first copied
+//! together: it then is in the first cache.
+
+use super::{Element, Shape};
+use crate::exec::Exec;
+use crate::isa::Kernel;
+use crate::pool;
+use crate::real::Real;
+
+/// Values of one channel in a block.
+pub(crate) const BLOCK: usize = 2048;
+
+const STRANDS: usize = 4;
+const LANES: usize = 8;
+const ALL: usize = STRANDS * LANES;
+
+/// Channels whose accumulators are in registers at once.
+const COLUMNS: usize = 16;
+
+/// Channels of a unit, where channels lie side by side: 512 rows of it are in the second cache while they are needed.
+const WIDTH: usize = 64;
+
+/// Values of a job for one thread, about.
+const JOB: usize = 1 << 15;
+
+/// The length of a strand of a block of `len` values.
+#[inline(always)]
+fn strand_of(len: usize) -> usize {
+    len.div_ceil(ALL) * LANES
+}
+
+/// Where the sums of each channel's blocks are.
+pub(crate) struct Blocks {
+    shape: Shape,
+    /// Blocks of a channel.
+    pub(crate) count: usize,
+    /// Channels of a unit.
+    width: usize,
+    sums: Vec<f64>,
+}
+
+impl Blocks {
+    fn new(shape: Shape) -> Self {
+        let count = shape.values().div_ceil(BLOCK).max(1);
+        let width = if shape.space == 1 { WIDTH.min(shape.channels) } else { 1 };
+        let units = shape.channels.div_ceil(width) * count;
+        Self { shape, count, width, sums: vec![0.0; units * 2 * width] }
+    }
+
+    /// The block and the first channel of a unit. Side by side, channels of one block follow each other; else blocks of one
+    /// channel do: in both cases as they lie in memory.
+    #[inline(always)]
+    fn place(shape: Shape, count: usize, width: usize, unit: usize) -> (usize, usize) {
+        if shape.space == 1 {
+            let tiles = shape.channels.div_ceil(width);
+            (unit / tiles, unit % tiles * width)
+        } else {
+            (unit % count, unit / count)
+        }
+    }
+
+    /// Where the first sum of a channel's block stands; the second one stands `width` behind it.
+    fn at(&self, channel: usize, block: usize) -> usize {
+        let unit = if self.shape.space == 1 {
+            block * self.shape.channels.div_ceil(self.width) + channel / self.width
+        } else {
+            channel * self.count + block
+        };
+        unit * 2 * self.width + channel % self.width
+    }
+
+    /// How many values a block has.
+    pub(crate) fn len(&self, block: usize) -> usize {
+        (self.shape.values() - block * BLOCK).min(BLOCK)
+    }
+
+    /// Both sums of one block of a channel.
+    pub(crate) fn get(&self, channel: usize, block: usize) -> [f64; 2] {
+        let at = self.at(channel, block);
+        [self.sums[at], self.sums[at + self.width]]
+    }
+
+    fn set(&mut self, channel: usize, block: usize, [first, second]: [f64; 2]) {
+        let at = self.at(channel, block);
+        self.sums[at] = first;
+        self.sums[at + self.width] = second;
+    }
+
+    /// Changes what stands at each block.
+    pub(crate) fn map(&mut self, f: impl Fn(usize, usize, [f64; 2]) -> [f64; 2]) {
+        for channel in 0..self.shape.channels {
+            for block in 0..self.count {
+                let new = f(channel, block, self.get(channel, block));
+                self.set(channel, block, new);
+            }
+        }
+    }
+
+    /// Merges the blocks of each channel as a balanced tree, `f(values of a, a, values of b, b)`: what is left is block 0.
+    pub(crate) fn tree(&mut self, f: impl Fn(usize, [f64; 2], usize, [f64; 2]) -> [f64; 2]) {
+        let values = self.shape.values();
+        for channel in 0..self.shape.channels {
+            let mut step = 1;
+            while step < self.count {
+                for a in (0..self.count - step).step_by(2 * step) {
+                    let b = a + step;
+                    let n_a = step * BLOCK;
+                    let n_b = (values - b * BLOCK).min(step * BLOCK);
+                    let merged = f(n_a, self.get(channel, a), n_b, self.get(channel, b));
+                    self.set(channel, a, merged);
+                }
+                step *= 2;
+            }
+        }
+    }
+}
+
+/// What the terms of a channel are relative to.
+#[derive(Clone, Copy)]
+pub(crate) enum About<'a> {
+    /// The first value of each block, of the first input.
+    First,
+    /// A number for each channel.
+    Given(&'a [f64]),
+}
+
+/// The sums over each block of `f(values of the inputs, what they are about, coefficients of the channel)`.
+pub(crate) fn sums<E: Element, F, const I: usize, const K: usize>(
+    exec: &Exec,
+    shape: Shape,
+    inputs: [&[E]; I],
+    about: About<'_>,
+    coefficients: [&[E::Real]; K],
+    f: F,
+) -> Blocks
+where
+    F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy + Send + Sync,
+{
+    let mut blocks = Blocks::new(shape);
+    let Blocks { count, width, .. } = blocks;
+    let threads = exec.threads_for(shape.len());
+    if threads <= 1 {
+        exec.level.run(Units {
+            shape,
+            count,
+            width,
+            first: 0,
+            inputs,
+            about,
+            coefficients,
+            f,
+            sums: &mut blocks.sums,
+        });
+        return blocks;
+    }
+    let values = shape.len() / (blocks.sums.len() / (2 * width)).max(1);
+    let job = (JOB / values.max(1)).max(1);
+    let mut jobs: Vec<_> = blocks.sums.chunks_mut(job * 2 * width).enumerate().collect();
+    pool::for_each(threads, &mut jobs, |(i, sums)| {
+        exec.level.run(Units { shape, count, width, first: *i * job, inputs, about, coefficients, f, sums });
+    });
+    blocks
+}
+
+/// Some units, one after the other.
+struct Units<'a, E: Element, F, const I: usize, const K: usize> {
+    shape: Shape,
+    count: usize,
+    width: usize,
+    first: usize,
+    inputs: [&'a [E]; I],
+    about: About<'a>,
+    coefficients: [&'a [E::Real]; K],
+    f: F,
+    sums: &'a mut [f64],
+}
+
+impl<E: Element, F, const I: usize, const K: usize> Kernel for Units<'_, E, F, I, K>
+where
+    F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
+{
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { shape, count, width, first, inputs, about, coefficients, f, sums } = self;
+        let mut gathered = [[E::default(); BLOCK]; I];
+        let mut lanes = Lanes([[[0.0; WIDTH]; ALL]; 2]);
+        for (i, sums) in sums.chunks_exact_mut(2 * width).enumerate() {
+            let (block, channel) = Blocks::place(shape, count, width, first + i);
+            let start = block * BLOCK;
+            let len = (shape.values() - start).min(BLOCK);
+            if len == 0 {
+                continue;
+            }
+            let width_here = width.min(shape.channels - channel);
+            if shape.space == 1 && width_here >= COLUMNS {
+                let tile = Tile { channels: shape.channels, start, len, channel, width: width_here };
+                tile.sums(inputs, about, coefficients, f, &mut lanes);
+                sums[..width_here].copy_from_slice(&lanes.0[0][0][..width_here]);
+                sums[width..width + width_here].copy_from_slice(&lanes.0[1][0][..width_here]);
+                continue;
+            }
+            for c in 0..width_here {
+                let mut values = [&[] as &[E]; I];
+                for ((values, input), gathered) in values.iter_mut().zip(inputs).zip(&mut gathered) {
+                    *values = block_of(shape, input, channel + c, start, len, gathered);
+                }
+                let about = match about {
+                    About::First => values[0][0].load().to_f64(),
+                    About::Given(about) => about[channel + c],
+                };
+                let mut k = [E::Real::ZERO; K];
+                for j in 0..K {
+                    k[j] = coefficients[j][channel + c];
+                }
+                let [a, b] = in_one_piece(values, about, k, f);
+                sums[c] = a;
+                sums[width + c] = b;
+            }
+        }
+    }
+}
+
+/// `len` values of a channel from position `start` on, side by side: where they lie, or copied together.
+#[inline(always)]
+fn block_of<'a, E: Element>(
+    shape: Shape,
+    x: &'a [E],
+    channel: usize,
+    start: usize,
+    len: usize,
+    gathered: &'a mut [E; BLOCK],
+) -> &'a [E] {
+    let Shape { channels, space, .. } = shape;
+    let (mut sample, mut place) = (start / space, start % space);
+    if place + len <= space {
+        let at = (sample * channels + channel) * space + place;
+        return &x[at..at + len];
+    }
+    if space == 1 {
+        let rows = x[start * channels + channel..].iter().step_by(channels);
+        for (to, from) in gathered[..len].iter_mut().zip(rows) {
+            *to = *from;
+        }
+        return &gathered[..len];
+    }
+    let mut done = 0;
+    while done < len {
+        let piece = (space - place).min(len - done);
+        let at = (sample * channels + channel) * space + place;
+        gathered[done..done + piece].copy_from_slice(&x[at..at + piece]);
+        done += piece;
+        sample += 1;
+        place = 0;
+    }
+    &gathered[..len]
+}
+
+/// Both sums over values that lie side by side.
+#[inline(always)]
+fn in_one_piece<E: Element, F, const I: usize, const K: usize>(
+    x: [&[E]; I],
+    about: f64,
+    k: [E::Real; K],
+    f: F,
+) -> [f64; 2]
+where
+    F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
+{
+    let len = x[0].len();
+    let strand = strand_of(len);
+    // Steps in which every strand has eight values.
+    let steps = len.saturating_sub((STRANDS - 1) * strand) / LANES;
+    let mut strands = [[&[] as &[[E; LANES]]; STRANDS]; I];
+    for i in 0..I {
+        for s in 0..STRANDS {
+            if steps > 0 {
+                strands[i][s] = &x[i][s * strand..s * strand + steps * LANES].as_chunks().0[..steps];
+            }
+        }
+    }
+    let mut sums = [[0.0; ALL]; 2];
+    for step in 0..steps {
+        let mut values = [[E::Real::ZERO; ALL]; I];
+        for i in 0..I {
+            for s in 0..STRANDS {
+                for l in 0..LANES {
+                    values[i][s * LANES + l] = strands[i][s][step][l].load();
+                }
+            }
+        }
+        for l in 0..ALL {
+            let mut at = [E::Real::ZERO; I];
+            for i in 0..I {
+                at[i] = values[i][l];
+            }
+            let [a, b] = f(at, about, k);
+            sums[0][l] += a;
+            sums[1][l] += b;
+        }
+    }
+    for s in 0..STRANDS {
+        for p in steps * LANES..strand {
+            let at = s * strand + p;
+            if at >= len {
+                break;
+            }
+            let mut values = [E::Real::ZERO; I];
+            for i in 0..I {
+                values[i] = x[i][at].load();
+            }
+            let [a, b] = f(values, about, k);
+            sums[0][s * LANES + p % LANES] += a;
+            sums[1][s * LANES + p % LANES] += b;
+        }
+    }
+    let mut half = ALL / 2;
+    while half > 0 {
+        for sums in &mut sums {
+            for l in 0..half {
+                sums[l] += sums[l + half];
+            }
+        }
+        half /= 2;
+    }
+    [sums[0][0], sums[1][0]]
+}
+
+/// The lanes of the channels of a tile.
+struct Lanes([[[f64; WIDTH]; ALL]; 2]);
+
+/// One block of some channels that lie side by side.
+#[derive(Clone, Copy)]
+struct Tile {
+    channels: usize,
+    start: usize,
+    len: usize,
+    channel: usize,
+    width: usize,
+}
+
+impl Tile {
+    /// Both sums of every channel, in lane 0.
+    #[inline(always)]
+    fn sums<E: Element, F, const I: usize, const K: usize>(
+        self,
+        x: [&[E]; I],
+        about: About<'_>,
+        coefficients: [&[E::Real]; K],
+        f: F,
+        lanes: &mut Lanes,
+    ) where
+        F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
+    {
+        let Self { channels, start, len, channel, width } = self;
+        let mut center = [0.0; WIDTH];
+        match about {
+            About::First => {
+                let row = &x[0][start * channels + channel..][..width];
+                for (center, x) in center.iter_mut().zip(row) {
+                    *center = x.load().to_f64();
+                }
+            }
+            About::Given(about) => center[..width].copy_from_slice(&about[channel..channel + width]),
+        }
+        let strand = strand_of(len);
+        for s in 0..STRANDS {
+            let (from, to) = ((s * strand).min(len), ((s + 1) * strand).min(len));
+            if from == to {
+                for lane in lanes.0.iter_mut().flat_map(|lanes| &mut lanes[s * LANES..(s + 1) * LANES]) {
+                    lane.fill(0.0);
+                }
+                continue;
+            }
+            let mut column = 0;
+            loop {
+                let mut rows = x;
+                for i in 0..I {
+                    rows[i] = &x[i][(start + from) * channels + channel + column..];
+                }
+                let mut k = [[E::Real::ZERO; COLUMNS]; K];
+                for j in 0..K {
+                    k[j].copy_from_slice(&coefficients[j][channel + column..][..COLUMNS]);
+                }
+                let mut about = [0.0; COLUMNS];
+                about.copy_from_slice(&center[column..column + COLUMNS]);
+                let sums = strand_sums(rows, channels, to - from, about, k, f);
+                for (lanes, sums) in lanes.0.iter_mut().zip(&sums) {
+                    for (lane, sum) in lanes[s * LANES..(s + 1) * LANES].iter_mut().zip(sums) {
+                        lane[column..column + COLUMNS].copy_from_slice(sum);
+                    }
+                }
+                if column + COLUMNS == width {
+                    break;
+                }
+                // The last columns may be done twice, with the same result.
+                column = (column + COLUMNS).min(width - COLUMNS);
+            }
+        }
+        let mut half = ALL / 2;
+        while half > 0 {
+            for lanes in &mut lanes.0 {
+                let (low, high) = lanes.split_at_mut(half);
+                for (low, high) in low.iter_mut().zip(high) {
+                    for (low, high) in low.iter_mut().zip(high) {
+                        *low += *high;
+                    }
+                }
+            }
+            half /= 2;
+        }
+    }
+}
+
+/// The lanes of one strand of sixteen channels; `x` starts at the first of its values.
+#[inline(always)]
+fn strand_sums<E: Element, F, const I: usize, const K: usize>(
+    x: [&[E]; I],
+    channels: usize,
+    len: usize,
+    about: [f64; COLUMNS],
+    k: [[E::Real; COLUMNS]; K],
+    f: F,
+) -> [[[f64; COLUMNS]; LANES]; 2]
+where
+    F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
+{
+    let mut sums = [[[0.0; COLUMNS]; LANES]; 2];
+    let mut row = 0;
+    while row + LANES <= len {
+        for l in 0..LANES {
+            add_row(x, (row + l) * channels, &about, &k, f, &mut sums, l);
+        }
+        row += LANES;
+    }
+    for l in 0..len - row {
+        add_row(x, (row + l) * channels, &about, &k, f, &mut sums, l);
+    }
+    sums
+}
+
+#[inline(always)]
+fn add_row<E: Element, F, const I: usize, const K: usize>(
+    x: [&[E]; I],
+    at: usize,
+    about: &[f64; COLUMNS],
+    k: &[[E::Real; COLUMNS]; K],
+    f: F,
+    sums: &mut [[[f64; COLUMNS]; LANES]; 2],
+    lane: usize,
+) where
+    F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
+{
+    let mut rows = x;
+    for i in 0..I {
+        rows[i] = &x[i][at..at + COLUMNS];
+    }
+    for c in 0..COLUMNS {
+        let mut values = [E::Real::ZERO; I];
+        for i in 0..I {
+            values[i] = rows[i][c].load();
+        }
+        let mut coefficients = [E::Real::ZERO; K];
+        for j in 0..K {
+            coefficients[j] = k[j][c];
+        }
+        let [a, b] = f(values, about[c], coefficients);
+        sums[0][lane][c] += a;
+        sums[1][lane][c] += b;
+    }
+}
