@@ -18,7 +18,7 @@
 
 use super::{Element, Shape};
 use crate::exec::Exec;
-use crate::isa::Kernel;
+use crate::isa::{Kernel, prefetch};
 use crate::pool;
 use crate::real::Real;
 
@@ -216,20 +216,30 @@ where
                 sums[width..width + width_here].copy_from_slice(&lanes.0[1][0][..width_here]);
                 continue;
             }
+            let starts = Starts::new(shape.space, start, len);
+            let (next_block, next_channel) = Blocks::place(shape, count, width, first + i + 1);
+            let next_start = next_block * BLOCK;
+            let next = Starts::new(shape.space, next_start, shape.values().saturating_sub(next_start).min(BLOCK).max(1));
             for c in 0..width_here {
-                let mut values = [&[] as &[E]; I];
+                let mut values = [[&[] as &[E]; STRANDS]; I];
                 for ((values, input), gathered) in values.iter_mut().zip(inputs).zip(&mut gathered) {
-                    *values = block_of(shape, input, channel + c, start, len, gathered);
+                    *values = starts.read(shape, input, channel + c, gathered);
+                }
+                let mut ahead = [[&[] as &[E]; STRANDS]; I];
+                if shape.space > 1 {
+                    for (ahead, input) in ahead.iter_mut().zip(inputs) {
+                        *ahead = next.ahead(shape, input, next_channel);
+                    }
                 }
                 let about = match about {
-                    About::First => values[0][0].load().to_f64(),
+                    About::First => values[0][0][0].load().to_f64(),
                     About::Given(about) => about[channel + c],
                 };
                 let mut k = [E::Real::ZERO; K];
                 for j in 0..K {
                     k[j] = coefficients[j][channel + c];
                 }
-                let [a, b] = in_one_piece(values, about, k, f);
+                let [a, b] = block_sums(values, ahead, about, k, f);
                 sums[c] = a;
                 sums[width + c] = b;
             }
@@ -237,28 +247,84 @@ where
     }
 }
 
-/// `len` values of a channel from position `start` on, side by side: where they lie, or copied together.
+/// Where the strands of a block start: sample and place.
+#[derive(Clone, Copy)]
+struct Starts {
+    strand: usize,
+    len: usize,
+    at: [(usize, usize); STRANDS],
+}
+
+impl Starts {
+    #[inline(always)]
+    fn new(space: usize, start: usize, len: usize) -> Self {
+        let strand = strand_of(len);
+        let mut at = [(start / space, start % space); STRANDS];
+        for s in 1..STRANDS {
+            let (sample, place) = at[s - 1];
+            let next = place + strand;
+            // Divisions are slow; most strands start in the sample of the one before.
+            at[s] = if next < space { (sample, next) } else { (sample + next / space, next % space) };
+        }
+        Self { strand, len, at }
+    }
+
+    /// How many values a strand has.
+    #[inline(always)]
+    fn len_of(self, s: usize) -> usize {
+        self.len.saturating_sub(s * self.strand).min(self.strand)
+    }
+
+    /// Each strand where it lies, or copied together.
+    #[inline(always)]
+    fn read<'a, E: Element>(
+        self,
+        shape: Shape,
+        x: &'a [E],
+        channel: usize,
+        gathered: &'a mut [E; BLOCK],
+    ) -> [&'a [E]; STRANDS] {
+        let mut strands = [&[] as &[E]; STRANDS];
+        for (s, (to, gathered)) in strands.iter_mut().zip(gathered.chunks_mut(self.strand)).enumerate() {
+            *to = run_of(shape, x, channel, self.at[s], &mut gathered[..self.len_of(s)]);
+        }
+        strands
+    }
+
+    /// What of each strand lies in the plane in which it starts: to be asked for early.
+    #[inline(always)]
+    fn ahead<E: Element>(self, shape: Shape, x: &[E], channel: usize) -> [&[E]; STRANDS] {
+        let mut strands = [&[] as &[E]; STRANDS];
+        for (s, to) in strands.iter_mut().enumerate() {
+            let (sample, place) = self.at[s];
+            let from = ((sample * shape.channels + channel) * shape.space + place).min(x.len());
+            let len = self.len_of(s).min(shape.space - place).min(x.len() - from);
+            *to = &x[from..from + len];
+        }
+        strands
+    }
+}
+
+/// As many values of a channel as `gathered` holds, from a sample and place on: where they lie, or copied there.
 #[inline(always)]
-fn block_of<'a, E: Element>(
+fn run_of<'a, E: Element>(
     shape: Shape,
     x: &'a [E],
     channel: usize,
-    start: usize,
-    len: usize,
-    gathered: &'a mut [E; BLOCK],
+    (mut sample, mut place): (usize, usize),
+    gathered: &'a mut [E],
 ) -> &'a [E] {
-    let Shape { channels, space, .. } = shape;
-    let (mut sample, mut place) = (start / space, start % space);
+    let (Shape { channels, space, .. }, len) = (shape, gathered.len());
     if place + len <= space {
         let at = (sample * channels + channel) * space + place;
-        return &x[at..at + len];
+        return if len == 0 { &[] } else { &x[at..at + len] };
     }
     if space == 1 {
-        let rows = x[start * channels + channel..].iter().step_by(channels);
-        for (to, from) in gathered[..len].iter_mut().zip(rows) {
+        let rows = x[sample * channels + channel..].iter().step_by(channels);
+        for (to, from) in gathered.iter_mut().zip(rows) {
             *to = *from;
         }
-        return &gathered[..len];
+        return gathered;
     }
     let mut done = 0;
     while done < len {
@@ -269,13 +335,14 @@ fn block_of<'a, E: Element>(
         sample += 1;
         place = 0;
     }
-    &gathered[..len]
+    gathered
 }
 
-/// Both sums over values that lie side by side.
+/// Both sums over the strands of one block.
 #[inline(always)]
-fn in_one_piece<E: Element, F, const I: usize, const K: usize>(
-    x: [&[E]; I],
+fn block_sums<E: Element, F, const I: usize, const K: usize>(
+    x: [[&[E]; STRANDS]; I],
+    ahead: [[&[E]; STRANDS]; I],
     about: f64,
     k: [E::Real; K],
     f: F,
@@ -283,47 +350,45 @@ fn in_one_piece<E: Element, F, const I: usize, const K: usize>(
 where
     F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
 {
-    let len = x[0].len();
-    let strand = strand_of(len);
-    // Steps in which every strand has eight values.
-    let steps = len.saturating_sub((STRANDS - 1) * strand) / LANES;
+    // Steps in which every strand has eight values: the last one is the shortest.
+    let steps = x[0][STRANDS - 1].len() / LANES;
     let mut strands = [[&[] as &[[E; LANES]]; STRANDS]; I];
     for i in 0..I {
         for s in 0..STRANDS {
-            if steps > 0 {
-                strands[i][s] = &x[i][s * strand..s * strand + steps * LANES].as_chunks().0[..steps];
-            }
+            strands[i][s] = &x[i][s].as_chunks().0[..steps];
         }
     }
-    let mut sums = [[0.0; ALL]; 2];
+    // Never indexed by what is not a constant, so that it is registers.
+    let mut lanes = [[0.0; ALL]; 2];
+    let line = (64 / (LANES * size_of::<E>())).max(1);
     for step in 0..steps {
-        let mut values = [[E::Real::ZERO; ALL]; I];
+        if step % line == 0 {
+            for ahead in ahead.as_flattened() {
+                prefetch(ahead, step * LANES);
+            }
+        }
+        let mut values = [[E::default(); ALL]; I];
         for i in 0..I {
             for s in 0..STRANDS {
-                for l in 0..LANES {
-                    values[i][s * LANES + l] = strands[i][s][step][l].load();
-                }
+                values[i][s * LANES..(s + 1) * LANES].copy_from_slice(&strands[i][s][step]);
             }
         }
         for l in 0..ALL {
             let mut at = [E::Real::ZERO; I];
             for i in 0..I {
-                at[i] = values[i][l];
+                at[i] = values[i][l].load();
             }
             let [a, b] = f(at, about, k);
-            sums[0][l] += a;
-            sums[1][l] += b;
+            lanes[0][l] += a;
+            lanes[1][l] += b;
         }
     }
+    let mut sums = lanes;
     for s in 0..STRANDS {
-        for p in steps * LANES..strand {
-            let at = s * strand + p;
-            if at >= len {
-                break;
-            }
+        for p in steps * LANES..x[0][s].len() {
             let mut values = [E::Real::ZERO; I];
             for i in 0..I {
-                values[i] = x[i][at].load();
+                values[i] = x[i][s][p].load();
             }
             let [a, b] = f(values, about, k);
             sums[0][s * LANES + p % LANES] += a;
@@ -441,14 +506,16 @@ fn strand_sums<E: Element, F, const I: usize, const K: usize>(
 where
     F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
 {
-    let mut sums = [[[0.0; COLUMNS]; LANES]; 2];
+    // Never indexed by what is not a constant, so that it is registers.
+    let mut lanes = [[[0.0; COLUMNS]; LANES]; 2];
     let mut row = 0;
     while row + LANES <= len {
         for l in 0..LANES {
-            add_row(x, (row + l) * channels, &about, &k, f, &mut sums, l);
+            add_row(x, (row + l) * channels, &about, &k, f, &mut lanes, l);
         }
         row += LANES;
     }
+    let mut sums = lanes;
     for l in 0..len - row {
         add_row(x, (row + l) * channels, &about, &k, f, &mut sums, l);
     }
