@@ -99,6 +99,7 @@ fn reduce<E: Element, const KIND: u8>(backward: &Backward<'_, E>, statistics: &S
                 let dy = dy.to_f64();
                 [dy, dy * (x.to_f64() - mean)]
             },
+            as_they_are,
         )
     } else {
         let slope = backward.activation.slope::<E::Real>();
@@ -119,10 +120,15 @@ fn reduce<E: Element, const KIND: u8>(backward: &Backward<'_, E>, statistics: &S
                 let dz = activation::chained::<E::Real, KIND>(line(x, k), dy, slope).to_f64();
                 [dz, dz * (x.to_f64() - mean)]
             },
+            as_they_are,
         )
     };
-    blocks.tree(|_, a, _, b| [a[0] + b[0], a[1] + b[1]]);
-    (0..shape.channels).map(|c| blocks.get(c, 0)).collect()
+    blocks.merged(|_, a, _, b| [a[0] + b[0], a[1] + b[1]])
+}
+
+#[inline(always)]
+fn as_they_are(sums: [f64; 2], _: f64, _: f64) -> [f64; 2] {
+    sums
 }
 
 /// dx where the statistics depend on x.
@@ -208,7 +214,8 @@ pub fn add_column_sums<E: Element>(exec: &Exec, x: &[E], into: &mut [E::Real]) {
         [],
         #[inline(always)]
         |[x], _, []| [x.to_f64(), 0.0],
+        as_they_are,
     );
-    blocks.tree(|_, a, _, b| [a[0] + b[0], 0.0]);
-    add(into, |c| blocks.get(c, 0)[0]);
+    let sums = blocks.merged(|_, a, _, b| [a[0] + b[0], 0.0]);
+    add(into, |c| sums[c][0]);
 }

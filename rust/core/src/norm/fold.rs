@@ -74,59 +74,38 @@ impl Blocks {
         }
     }
 
-    /// Where the first sum of a channel's block stands; the second one stands `width` behind it.
-    fn at(&self, channel: usize, block: usize) -> usize {
-        let unit = if self.shape.space == 1 {
-            block * self.shape.channels.div_ceil(self.width) + channel / self.width
+    /// Where the sums of a channel's first block stand, and how far on those of the next ones. The second sum stands `width`
+    /// behind the first.
+    fn places(&self, channel: usize) -> (usize, usize) {
+        let unit = 2 * self.width;
+        if self.shape.space == 1 {
+            let tiles = self.shape.channels.div_ceil(self.width);
+            (channel / self.width * unit + channel % self.width, tiles * unit)
         } else {
-            channel * self.count + block
-        };
-        unit * 2 * self.width + channel % self.width
-    }
-
-    /// How many values a block has.
-    pub(crate) fn len(&self, block: usize) -> usize {
-        (self.shape.values() - block * BLOCK).min(BLOCK)
-    }
-
-    /// Both sums of one block of a channel.
-    pub(crate) fn get(&self, channel: usize, block: usize) -> [f64; 2] {
-        let at = self.at(channel, block);
-        [self.sums[at], self.sums[at + self.width]]
-    }
-
-    fn set(&mut self, channel: usize, block: usize, [first, second]: [f64; 2]) {
-        let at = self.at(channel, block);
-        self.sums[at] = first;
-        self.sums[at + self.width] = second;
-    }
-
-    /// Changes what stands at each block.
-    pub(crate) fn map(&mut self, f: impl Fn(usize, usize, [f64; 2]) -> [f64; 2]) {
-        for channel in 0..self.shape.channels {
-            for block in 0..self.count {
-                let new = f(channel, block, self.get(channel, block));
-                self.set(channel, block, new);
-            }
+            (channel * self.count * unit, unit)
         }
     }
 
-    /// Merges the blocks of each channel as a balanced tree, `f(values of a, a, values of b, b)`: what is left is block 0.
-    pub(crate) fn tree(&mut self, f: impl Fn(usize, [f64; 2], usize, [f64; 2]) -> [f64; 2]) {
-        let values = self.shape.values();
-        for channel in 0..self.shape.channels {
-            let mut step = 1;
-            while step < self.count {
-                for a in (0..self.count - step).step_by(2 * step) {
-                    let b = a + step;
-                    let n_a = step * BLOCK;
-                    let n_b = (values - b * BLOCK).min(step * BLOCK);
-                    let merged = f(n_a, self.get(channel, a), n_b, self.get(channel, b));
-                    self.set(channel, a, merged);
-                }
-                step *= 2;
+    /// The blocks of each channel merged as a balanced tree, `f(values of a, a, values of b, b)`.
+    pub(crate) fn merged(&mut self, f: impl Fn(usize, [f64; 2], usize, [f64; 2]) -> [f64; 2]) -> Vec<[f64; 2]> {
+        (0..self.shape.channels).map(|channel| self.tree(channel, &f)).collect()
+    }
+
+    fn tree(&mut self, channel: usize, f: impl Fn(usize, [f64; 2], usize, [f64; 2]) -> [f64; 2]) -> [f64; 2] {
+        let (values, width, (start, apart)) = (self.shape.values(), self.width, self.places(channel));
+        let sums = &mut self.sums;
+        let mut step = 1;
+        while step < self.count {
+            for a in (0..self.count - step).step_by(2 * step) {
+                let b = a + step;
+                let (at_a, at_b) = (start + a * apart, start + b * apart);
+                let n_b = (values - b * BLOCK).min(step * BLOCK);
+                let (of_a, of_b) = ([sums[at_a], sums[at_a + width]], [sums[at_b], sums[at_b + width]]);
+                [sums[at_a], sums[at_a + width]] = f(step * BLOCK, of_a, n_b, of_b);
             }
+            step *= 2;
         }
+        [sums[start], sums[start + width]]
     }
 }
 
@@ -139,17 +118,20 @@ pub(crate) enum About<'a> {
     Given(&'a [f64]),
 }
 
-/// The sums over each block of `f(values of the inputs, what they are about, coefficients of the channel)`.
-pub(crate) fn sums<E: Element, F, const I: usize, const K: usize>(
+/// The sums over each block of `f(values of the inputs, what they are about, coefficients of the channel)`, and what `done` makes
+/// of `(sums of a block, what they are about, how many values)`.
+pub(crate) fn sums<E: Element, F, D, const I: usize, const K: usize>(
     exec: &Exec,
     shape: Shape,
     inputs: [&[E]; I],
     about: About<'_>,
     coefficients: [&[E::Real]; K],
     f: F,
+    done: D,
 ) -> Blocks
 where
     F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy + Send + Sync,
+    D: Fn([f64; 2], f64, f64) -> [f64; 2] + Copy + Send + Sync,
 {
     let mut blocks = Blocks::new(shape);
     let Blocks { count, width, .. } = blocks;
@@ -164,6 +146,7 @@ where
             about,
             coefficients,
             f,
+            done,
             sums: &mut blocks.sums,
         });
         return blocks;
@@ -172,13 +155,13 @@ where
     let job = (JOB / values.max(1)).max(1);
     let mut jobs: Vec<_> = blocks.sums.chunks_mut(job * 2 * width).enumerate().collect();
     pool::for_each(threads, &mut jobs, |(i, sums)| {
-        exec.level.run(Units { shape, count, width, first: *i * job, inputs, about, coefficients, f, sums });
+        exec.level.run(Units { shape, count, width, first: *i * job, inputs, about, coefficients, f, done, sums });
     });
     blocks
 }
 
 /// Some units, one after the other.
-struct Units<'a, E: Element, F, const I: usize, const K: usize> {
+struct Units<'a, E: Element, F, D, const I: usize, const K: usize> {
     shape: Shape,
     count: usize,
     width: usize,
@@ -187,20 +170,22 @@ struct Units<'a, E: Element, F, const I: usize, const K: usize> {
     about: About<'a>,
     coefficients: [&'a [E::Real]; K],
     f: F,
+    done: D,
     sums: &'a mut [f64],
 }
 
-impl<E: Element, F, const I: usize, const K: usize> Kernel for Units<'_, E, F, I, K>
+impl<E: Element, F, D, const I: usize, const K: usize> Kernel for Units<'_, E, F, D, I, K>
 where
     F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
+    D: Fn([f64; 2], f64, f64) -> [f64; 2] + Copy,
 {
     type Out = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { shape, count, width, first, inputs, about, coefficients, f, sums } = self;
+        let Self { shape, count, width, first, inputs, about, coefficients, f, done, sums } = self;
         let mut gathered = [[E::default(); BLOCK]; I];
-        let mut lanes = Lanes([[[0.0; WIDTH]; ALL]; 2]);
+        let mut lanes = Lanes::new();
         for (i, sums) in sums.chunks_exact_mut(2 * width).enumerate() {
             let (block, channel) = Blocks::place(shape, count, width, first + i);
             let start = block * BLOCK;
@@ -209,41 +194,63 @@ where
                 continue;
             }
             let width_here = width.min(shape.channels - channel);
+            let (firsts, seconds) = sums.split_at_mut(width);
             if shape.space == 1 && width_here >= COLUMNS {
                 let tile = Tile { channels: shape.channels, start, len, channel, width: width_here };
                 tile.sums(inputs, about, coefficients, f, &mut lanes);
-                sums[..width_here].copy_from_slice(&lanes.0[0][0][..width_here]);
-                sums[width..width + width_here].copy_from_slice(&lanes.0[1][0][..width_here]);
+                for c in 0..width_here {
+                    let two = [lanes.sums[0][0][c], lanes.sums[1][0][c]];
+                    [firsts[c], seconds[c]] = done(two, lanes.center[c], len as f64);
+                }
                 continue;
             }
             let starts = Starts::new(shape.space, start, len);
-            let (next_block, next_channel) = Blocks::place(shape, count, width, first + i + 1);
-            let next_start = next_block * BLOCK;
-            let next = Starts::new(shape.space, next_start, shape.values().saturating_sub(next_start).min(BLOCK).max(1));
-            for c in 0..width_here {
+            for c in channel..channel + width_here {
                 let mut values = [[&[] as &[E]; STRANDS]; I];
                 for ((values, input), gathered) in values.iter_mut().zip(inputs).zip(&mut gathered) {
-                    *values = starts.read(shape, input, channel + c, gathered);
+                    *values = starts.read(shape, input, c, gathered);
                 }
-                let mut ahead = [[&[] as &[E]; STRANDS]; I];
-                if shape.space > 1 {
-                    for (ahead, input) in ahead.iter_mut().zip(inputs) {
-                        *ahead = next.ahead(shape, input, next_channel);
-                    }
-                }
-                let about = match about {
+                let center = match about {
                     About::First => values[0][0][0].load().to_f64(),
-                    About::Given(about) => about[channel + c],
+                    About::Given(about) => about[c],
                 };
                 let mut k = [E::Real::ZERO; K];
                 for j in 0..K {
-                    k[j] = coefficients[j][channel + c];
+                    k[j] = coefficients[j][c];
                 }
-                let [a, b] = block_sums(values, ahead, about, k, f);
-                sums[c] = a;
-                sums[width + c] = b;
+                let last = block + 1 == count;
+                let next = if last { (0, 0) } else { (starts.end / shape.space, starts.end % shape.space) };
+                let ahead = Ahead { x: inputs, shape, channel: c + usize::from(last), next };
+                let two = block_sums(values, ahead, center, k, f);
+                [firsts[c - channel], seconds[c - channel]] = done(two, center, len as f64);
             }
         }
+    }
+}
+
+/// The block that will be needed next, to be asked for while this one is summed: the memory finds no pattern in planes.
+#[derive(Clone, Copy)]
+struct Ahead<'a, E, const I: usize> {
+    x: [&'a [E]; I],
+    shape: Shape,
+    channel: usize,
+    /// Sample and place.
+    next: (usize, usize),
+}
+
+impl<E, const I: usize> Ahead<'_, E, I> {
+    /// Asks for as many values as a step sums.
+    #[inline(always)]
+    fn step(&mut self) {
+        let Shape { channels, space, .. } = self.shape;
+        let (sample, place) = self.next;
+        let at = (sample * channels + self.channel) * space + place;
+        for x in self.x {
+            for value in (0..ALL).step_by(64 / size_of::<E>()) {
+                prefetch(x, at + value);
+            }
+        }
+        self.next = if place + ALL < space { (sample, place + ALL) } else { (sample + 1, 0) };
     }
 }
 
@@ -252,6 +259,8 @@ where
 struct Starts {
     strand: usize,
     len: usize,
+    /// The position behind the block.
+    end: usize,
     at: [(usize, usize); STRANDS],
 }
 
@@ -266,7 +275,7 @@ impl Starts {
             // Divisions are slow; most strands start in the sample of the one before.
             at[s] = if next < space { (sample, next) } else { (sample + next / space, next % space) };
         }
-        Self { strand, len, at }
+        Self { strand, len, end: start + len, at }
     }
 
     /// How many values a strand has.
@@ -287,19 +296,6 @@ impl Starts {
         let mut strands = [&[] as &[E]; STRANDS];
         for (s, (to, gathered)) in strands.iter_mut().zip(gathered.chunks_mut(self.strand)).enumerate() {
             *to = run_of(shape, x, channel, self.at[s], &mut gathered[..self.len_of(s)]);
-        }
-        strands
-    }
-
-    /// What of each strand lies in the plane in which it starts: to be asked for early.
-    #[inline(always)]
-    fn ahead<E: Element>(self, shape: Shape, x: &[E], channel: usize) -> [&[E]; STRANDS] {
-        let mut strands = [&[] as &[E]; STRANDS];
-        for (s, to) in strands.iter_mut().enumerate() {
-            let (sample, place) = self.at[s];
-            let from = ((sample * shape.channels + channel) * shape.space + place).min(x.len());
-            let len = self.len_of(s).min(shape.space - place).min(x.len() - from);
-            *to = &x[from..from + len];
         }
         strands
     }
@@ -342,7 +338,7 @@ fn run_of<'a, E: Element>(
 #[inline(always)]
 fn block_sums<E: Element, F, const I: usize, const K: usize>(
     x: [[&[E]; STRANDS]; I],
-    ahead: [[&[E]; STRANDS]; I],
+    mut ahead: Ahead<'_, E, I>,
     about: f64,
     k: [E::Real; K],
     f: F,
@@ -360,13 +356,8 @@ where
     }
     // Never indexed by what is not a constant, so that it is registers.
     let mut lanes = [[0.0; ALL]; 2];
-    let line = (64 / (LANES * size_of::<E>())).max(1);
     for step in 0..steps {
-        if step % line == 0 {
-            for ahead in ahead.as_flattened() {
-                prefetch(ahead, step * LANES);
-            }
-        }
+        ahead.step();
         let mut values = [[E::default(); ALL]; I];
         for i in 0..I {
             for s in 0..STRANDS {
@@ -407,8 +398,19 @@ where
     [sums[0][0], sums[1][0]]
 }
 
-/// The lanes of the channels of a tile.
-struct Lanes([[[f64; WIDTH]; ALL]; 2]);
+/// What is known of the channels of a tile.
+struct Lanes {
+    sums: [[[f64; WIDTH]; ALL]; 2],
+    /// What the terms are about.
+    center: [f64; WIDTH],
+}
+
+impl Lanes {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { sums: [[[0.0; WIDTH]; ALL]; 2], center: [0.0; WIDTH] }
+    }
+}
 
 /// One block of some channels that lie side by side.
 #[derive(Clone, Copy)]
@@ -434,7 +436,7 @@ impl Tile {
         F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
     {
         let Self { channels, start, len, channel, width } = self;
-        let mut center = [0.0; WIDTH];
+        let center = &mut lanes.center;
         match about {
             About::First => {
                 let row = &x[0][start * channels + channel..][..width];
@@ -448,11 +450,17 @@ impl Tile {
         for s in 0..STRANDS {
             let (from, to) = ((s * strand).min(len), ((s + 1) * strand).min(len));
             if from == to {
-                for lane in lanes.0.iter_mut().flat_map(|lanes| &mut lanes[s * LANES..(s + 1) * LANES]) {
+                for lane in lanes.sums.iter_mut().flat_map(|lanes| &mut lanes[s * LANES..(s + 1) * LANES]) {
                     lane.fill(0.0);
                 }
                 continue;
             }
+            let next = match (to == len, channel + width < channels) {
+                (false, _) => (start + to) * channels + channel,
+                (true, true) => start * channels + channel + width,
+                (true, false) => (start + len) * channels,
+            };
+            let mut ahead = AheadRows { x, channels, width, row: next, column: 0 };
             let mut column = 0;
             loop {
                 let mut rows = x;
@@ -464,9 +472,9 @@ impl Tile {
                     k[j].copy_from_slice(&coefficients[j][channel + column..][..COLUMNS]);
                 }
                 let mut about = [0.0; COLUMNS];
-                about.copy_from_slice(&center[column..column + COLUMNS]);
-                let sums = strand_sums(rows, channels, to - from, about, k, f);
-                for (lanes, sums) in lanes.0.iter_mut().zip(&sums) {
+                about.copy_from_slice(&lanes.center[column..column + COLUMNS]);
+                let sums = strand_sums(rows, channels, to - from, about, k, f, &mut ahead);
+                for (lanes, sums) in lanes.sums.iter_mut().zip(&sums) {
                     for (lane, sum) in lanes[s * LANES..(s + 1) * LANES].iter_mut().zip(sums) {
                         lane[column..column + COLUMNS].copy_from_slice(sum);
                     }
@@ -480,7 +488,7 @@ impl Tile {
         }
         let mut half = ALL / 2;
         while half > 0 {
-            for lanes in &mut lanes.0 {
+            for lanes in &mut lanes.sums {
                 let (low, high) = lanes.split_at_mut(half);
                 for (low, high) in low.iter_mut().zip(high) {
                     for (low, high) in low.iter_mut().zip(high) {
@@ -489,6 +497,33 @@ impl Tile {
                 }
             }
             half /= 2;
+        }
+    }
+}
+
+/// The rows of a tile that will be needed next, to be asked for in the order in which they lie.
+struct AheadRows<'a, E, const I: usize> {
+    x: [&'a [E]; I],
+    channels: usize,
+    width: usize,
+    /// Where the row starts, and how far it was asked for.
+    row: usize,
+    column: usize,
+}
+
+impl<E, const I: usize> AheadRows<'_, E, I> {
+    /// Asks for as many values as one row of sums takes.
+    #[inline(always)]
+    fn step(&mut self) {
+        for _ in 0..(COLUMNS * size_of::<E>()).div_ceil(64) {
+            for x in self.x {
+                prefetch(x, self.row + self.column);
+            }
+            self.column += 64 / size_of::<E>();
+            if self.column >= self.width {
+                self.column = 0;
+                self.row += self.channels;
+            }
         }
     }
 }
@@ -502,22 +537,31 @@ fn strand_sums<E: Element, F, const I: usize, const K: usize>(
     about: [f64; COLUMNS],
     k: [[E::Real; COLUMNS]; K],
     f: F,
+    ahead: &mut AheadRows<'_, E, I>,
 ) -> [[[f64; COLUMNS]; LANES]; 2]
 where
     F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
 {
-    // Never indexed by what is not a constant, so that it is registers.
-    let mut lanes = [[[0.0; COLUMNS]; LANES]; 2];
-    let mut row = 0;
-    while row + LANES <= len {
-        for l in 0..LANES {
+    let mut sums = [[[0.0; COLUMNS]; LANES]; 2];
+    // Half of the lanes at a time: their sums fit the registers, and rows are read once all the same.
+    for half in [0, LANES / 2] {
+        // Never indexed by what is not a constant, so that it is registers.
+        let mut lanes = [[[0.0; COLUMNS]; LANES / 2]; 2];
+        let mut row = half;
+        while row + LANES / 2 <= len {
+            for l in 0..LANES / 2 {
+                ahead.step();
+                add_row(x, (row + l) * channels, &about, &k, f, &mut lanes, l);
+            }
+            row += LANES;
+        }
+        let mut lanes = lanes;
+        for l in 0..len.saturating_sub(row) {
             add_row(x, (row + l) * channels, &about, &k, f, &mut lanes, l);
         }
-        row += LANES;
-    }
-    let mut sums = lanes;
-    for l in 0..len - row {
-        add_row(x, (row + l) * channels, &about, &k, f, &mut sums, l);
+        for (sums, lanes) in sums.iter_mut().zip(&lanes) {
+            sums[half..half + LANES / 2].copy_from_slice(lanes);
+        }
     }
     sums
 }
@@ -529,7 +573,7 @@ fn add_row<E: Element, F, const I: usize, const K: usize>(
     about: &[f64; COLUMNS],
     k: &[[E::Real; COLUMNS]; K],
     f: F,
-    sums: &mut [[[f64; COLUMNS]; LANES]; 2],
+    sums: &mut [[[f64; COLUMNS]; LANES / 2]; 2],
     lane: usize,
 ) where
     F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,

@@ -39,20 +39,15 @@ pub fn moments<E: Element>(exec: &Exec, shape: Shape, x: &[E]) -> Vec<Moments> {
             let d = x.to_f64() - first;
             [d, d * d]
         },
+        #[inline(always)]
+        |[sum, squares], first, n| {
+            let shift = sum / n;
+            let about_mean = squares - sum * shift;
+            // A rounding may leave less than nothing; NaN stays.
+            [first + shift, if about_mean < 0.0 { 0.0 } else { about_mean }]
+        },
     );
-    let Shape { channels, space, .. } = shape;
-    let (sizes, count) = ([blocks.len(0), blocks.len(blocks.count - 1)], blocks.count);
-    blocks.map(|channel, block, [sum, squares]| {
-        let n = sizes[usize::from(block + 1 == count)] as f64;
-        let start = block * fold::BLOCK;
-        let first = x[(start / space * channels + channel) * space + start % space].load().to_f64();
-        let shift = sum / n;
-        let about_mean = squares - sum * shift;
-        // A rounding may leave less than nothing; NaN stays.
-        [first + shift, if about_mean < 0.0 { 0.0 } else { about_mean }]
-    });
-    blocks.tree(|n_a, a, n_b, b| merge(n_a as f64, a, n_b as f64, b));
-    (0..channels).map(|c| blocks.get(c, 0)).collect()
+    blocks.merged(|n_a, a, n_b, b| merge(n_a as f64, a, n_b as f64, b))
 }
 
 /// The moments of `n_a` and `n_b` values together.
