@@ -14,10 +14,16 @@ use crate::real::Real;
 const SHORT: usize = 16;
 
 /// The least values of a row.
-const LEAST: usize = 64;
+const LEAST: usize = 256;
 
 /// Values that are worked on at once in a row: with a length known to the compiler the loop is straight vector code.
 const STRIP: usize = 32;
+
+/// The most values of a piece: long enough for the memory to find its stride.
+const PIECE: usize = 1 << 18;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// What a function of one value reports, gathered with `|`.
 pub(crate) type AlarmOf<E> = <<E as Element>::Real as Real>::Alarm;
@@ -38,31 +44,33 @@ where
     let (planes, row) = if space >= SHORT { (true, channels) } else { (false, row_of(channels * space)) };
     let mut coefficients = [const { Vec::new() }; K];
     for kind in &mut coefficients {
-        kind.reserve_exact(row);
+        kind.resize(row + LINE, E::Real::ZERO);
+    }
+    // From a cache line on, so that no register of them lies in two.
+    let mut starts = [0; K];
+    for (start, kind) in starts.iter_mut().zip(&coefficients) {
+        *start = kind.as_ptr().align_offset(LINE).min(LINE);
     }
     for i in 0..row {
         let channel = if planes { i } else { i / space % channels };
-        for (kind, k) in coefficients.iter_mut().zip(of(channel)) {
-            kind.push(k);
+        for ((kind, start), k) in coefficients.iter_mut().zip(starts).zip(of(channel)) {
+            kind[start + i] = k;
         }
     }
     let mut coefficients_of = [&[] as &[E::Real]; K];
-    for (slice, kind) in coefficients_of.iter_mut().zip(&coefficients) {
-        *slice = kind;
+    for ((slice, kind), start) in coefficients_of.iter_mut().zip(&coefficients).zip(starts) {
+        *slice = &kind[start..start + row];
     }
     let space = if planes { space } else { 1 };
-    let threads = exec.threads_for(out.len());
-    if threads <= 1 {
-        return exec.level.run(Piece { inputs, out, at: 0, space, coefficients: coefficients_of, f });
-    }
-    let size = if planes { exec.chunk.max(1) } else { (exec.chunk / row).max(1) * row };
-    let mut pieces: Vec<_> = out.chunks_mut(size).enumerate().map(|(i, out)| (i * size, out, false)).collect();
+    let threads = exec.threads_for(shape.len());
+    let chunk = (out.len() / (4 * threads)).clamp(exec.chunk.max(1), PIECE.max(exec.chunk));
+    let size = if planes { chunk } else { (chunk / row).max(1) * row };
+    // The last piece first: statistics have read it last, and may have left it in a cache.
+    let mut pieces: Vec<_> =
+        out.chunks_mut(size).enumerate().map(|(i, out)| (i * size, out, false)).rev().collect();
     pool::for_each(threads, &mut pieces, |(at, out, alarm)| {
-        let mut own = inputs;
-        for i in 0..I {
-            own[i] = &inputs[i][*at..*at + out.len()];
-        }
-        *alarm = exec.level.run(Piece { inputs: own, out, at: *at, space, coefficients: coefficients_of, f });
+        let inputs = cut(inputs, *at, out.len());
+        *alarm = exec.level.run(Piece { inputs, out, at: *at, space, coefficients: coefficients_of, f });
     });
     pieces.iter().any(|(_, _, alarm)| *alarm)
 }
@@ -133,18 +141,25 @@ where
     fn rows(self) -> AlarmOf<E> {
         let Self { inputs, out, coefficients, f, .. } = self;
         let row = coefficients.first().map_or(LEAST, |k| k.len());
-        let mut all = AlarmOf::<E>::default();
+        // One for each place in a strip: gathered only at the end.
+        let mut alarms = [AlarmOf::<E>::default(); STRIP];
         for (r, out) in out.chunks_mut(row).enumerate() {
             let at = r * row;
             let mut c = 0;
             while c + STRIP <= out.len() {
                 let (k, x) = (cut(coefficients, c, STRIP), cut(inputs, at + c, STRIP));
-                all = all | strip(x, &mut out[c..c + STRIP], k, STRIP, f);
+                strip(x, &mut out[c..c + STRIP], k, STRIP, f, &mut alarms);
                 c += STRIP;
             }
             let rest = out.len() - c;
-            let (k, x) = (cut(coefficients, c, rest), cut(inputs, at + c, rest));
-            all = all | strip(x, &mut out[c..], k, rest, f);
+            if rest > 0 {
+                let (k, x) = (cut(coefficients, c, rest), cut(inputs, at + c, rest));
+                strip(x, &mut out[c..], k, rest.min(STRIP), f, &mut alarms);
+            }
+        }
+        let mut all = AlarmOf::<E>::default();
+        for alarm in alarms {
+            all = all | alarm;
         }
         all
     }
@@ -166,11 +181,10 @@ fn strip<E: Element, F, const I: usize, const K: usize>(
     k: [&[E::Real]; K],
     len: usize,
     f: F,
-) -> AlarmOf<E>
-where
+    alarms: &mut [AlarmOf<E>; STRIP],
+) where
     F: Fn([E::Real; I], E::Real, [E::Real; K]) -> (E::Real, AlarmOf<E>) + Copy,
 {
-    let mut all = AlarmOf::<E>::default();
     for c in 0..len {
         let mut values = [E::Real::ZERO; I];
         for i in 0..I {
@@ -182,7 +196,6 @@ where
         }
         let (y, alarm) = f(values, out[c].load(), coefficients);
         out[c] = E::store(y);
-        all = all | alarm;
+        alarms[c] = alarms[c] | alarm;
     }
-    all
 }

@@ -35,6 +35,9 @@ const COLUMNS: usize = 16;
 /// Channels of a unit, where channels lie side by side: 512 rows of it are in the second cache while they are needed.
 const WIDTH: usize = 64;
 
+/// Shorter planes are copied together.
+const LEAST_IN_PLACE: usize = 128;
+
 /// Values of a job for one thread, about.
 const JOB: usize = 1 << 15;
 
@@ -186,6 +189,8 @@ where
         let Self { shape, count, width, first, inputs, about, coefficients, f, done, sums } = self;
         let mut gathered = [[E::default(); BLOCK]; I];
         let mut lanes = Lanes::new();
+        // Planes of whole steps can be read where they lie; where they are short, ends of planes would come too often.
+        let in_place = shape.space % LANES == 0 && shape.space >= LEAST_IN_PLACE;
         for (i, sums) in sums.chunks_exact_mut(2 * width).enumerate() {
             let (block, channel) = Blocks::place(shape, count, width, first + i);
             let start = block * BLOCK;
@@ -206,12 +211,11 @@ where
             }
             let starts = Starts::new(shape.space, start, len);
             for c in channel..channel + width_here {
-                let mut values = [[&[] as &[E]; STRANDS]; I];
-                for ((values, input), gathered) in values.iter_mut().zip(inputs).zip(&mut gathered) {
-                    *values = starts.read(shape, input, c, gathered);
-                }
                 let center = match about {
-                    About::First => values[0][0][0].load().to_f64(),
+                    About::First => {
+                        let (sample, place) = starts.at[0];
+                        inputs[0][(sample * shape.channels + c) * shape.space + place].load().to_f64()
+                    }
                     About::Given(about) => about[c],
                 };
                 let mut k = [E::Real::ZERO; K];
@@ -221,7 +225,15 @@ where
                 let last = block + 1 == count;
                 let next = if last { (0, 0) } else { (starts.end / shape.space, starts.end % shape.space) };
                 let ahead = Ahead { x: inputs, shape, channel: c + usize::from(last), next };
-                let two = block_sums(values, ahead, center, k, f);
+                let two = if in_place {
+                    block_sums(Planes { x: inputs, shape, channel: c, starts }, starts, ahead, center, k, f)
+                } else {
+                    let mut x = [[&[] as &[E]; STRANDS]; I];
+                    for ((x, input), gathered) in x.iter_mut().zip(inputs).zip(&mut gathered) {
+                        *x = starts.read(shape, input, c, gathered);
+                    }
+                    block_sums(Together { x }, starts, ahead, center, k, f)
+                };
                 [firsts[c - channel], seconds[c - channel]] = done(two, center, len as f64);
             }
         }
@@ -334,10 +346,86 @@ fn run_of<'a, E: Element>(
     gathered
 }
 
+/// Eight values of each step of the strands, of some inputs.
+type Steps<'a, E, const I: usize> = [[&'a [[E; LANES]]; STRANDS]; I];
+
+/// Where the strands of a block are read.
+trait Source<'a, E: Element, const I: usize> {
+    /// The steps from `step` on that are side by side in every strand, at most `most`, at least one.
+    fn steps(&mut self, step: usize, most: usize) -> Steps<'a, E, I>;
+    /// Value `p` of a strand.
+    fn value(&self, i: usize, s: usize, p: usize) -> E::Real;
+}
+
+/// Strands that are in one piece each.
+struct Together<'a, E, const I: usize> {
+    x: [[&'a [E]; STRANDS]; I],
+}
+
+impl<'a, E: Element, const I: usize> Source<'a, E, I> for Together<'a, E, I> {
+    #[inline(always)]
+    fn steps(&mut self, step: usize, most: usize) -> Steps<'a, E, I> {
+        self.x.map(
+            #[inline(always)]
+            |x| {
+                x.map(
+                    #[inline(always)]
+                    |strand| &strand.as_chunks().0[step..step + most],
+                )
+            },
+        )
+    }
+
+    #[inline(always)]
+    fn value(&self, i: usize, s: usize, p: usize) -> E::Real {
+        self.x[i][s][p].load()
+    }
+}
+
+/// Strands where they lie, in planes of whole steps.
+struct Planes<'a, E, const I: usize> {
+    x: [&'a [E]; I],
+    shape: Shape,
+    channel: usize,
+    /// Where the strands are read next.
+    starts: Starts,
+}
+
+impl<'a, E: Element, const I: usize> Source<'a, E, I> for Planes<'a, E, I> {
+    #[inline(always)]
+    fn steps(&mut self, _: usize, most: usize) -> Steps<'a, E, I> {
+        let Shape { channels, space, .. } = self.shape;
+        let mut count = most;
+        for (_, place) in self.starts.at {
+            count = count.min((space - place) / LANES);
+        }
+        let mut steps = [[&[] as &[[E; LANES]]; STRANDS]; I];
+        for (s, (sample, place)) in self.starts.at.iter_mut().enumerate() {
+            let at = (*sample * channels + self.channel) * space + *place;
+            for i in 0..I {
+                steps[i][s] = self.x[i][at..at + count * LANES].as_chunks().0;
+            }
+            *place += count * LANES;
+            if *place == space {
+                (*sample, *place) = (*sample + 1, 0);
+            }
+        }
+        steps
+    }
+
+    #[inline(always)]
+    fn value(&self, i: usize, s: usize, p: usize) -> E::Real {
+        let Shape { channels, space, .. } = self.shape;
+        let position = self.starts.end - self.starts.len + s * self.starts.strand + p;
+        self.x[i][(position / space * channels + self.channel) * space + position % space].load()
+    }
+}
+
 /// Both sums over the strands of one block.
 #[inline(always)]
-fn block_sums<E: Element, F, const I: usize, const K: usize>(
-    x: [[&[E]; STRANDS]; I],
+fn block_sums<'a, E: Element, F, const I: usize, const K: usize>(
+    mut x: impl Source<'a, E, I>,
+    starts: Starts,
     mut ahead: Ahead<'_, E, I>,
     about: f64,
     k: [E::Real; K],
@@ -347,39 +435,45 @@ where
     F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
 {
     // Steps in which every strand has eight values: the last one is the shortest.
-    let steps = x[0][STRANDS - 1].len() / LANES;
-    let mut strands = [[&[] as &[[E; LANES]]; STRANDS]; I];
-    for i in 0..I {
-        for s in 0..STRANDS {
-            strands[i][s] = &x[i][s].as_chunks().0[..steps];
-        }
-    }
+    let steps = starts.len_of(STRANDS - 1) / LANES;
     // Never indexed by what is not a constant, so that it is registers.
     let mut lanes = [[0.0; ALL]; 2];
-    for step in 0..steps {
-        ahead.step();
-        let mut values = [[E::default(); ALL]; I];
+    let mut step = 0;
+    while step < steps {
+        let strands = x.steps(step, steps - step);
+        let count = strands[0][0].len();
+        let mut equal = strands;
         for i in 0..I {
             for s in 0..STRANDS {
-                values[i][s * LANES..(s + 1) * LANES].copy_from_slice(&strands[i][s][step]);
+                equal[i][s] = &strands[i][s][..count];
             }
         }
-        for l in 0..ALL {
-            let mut at = [E::Real::ZERO; I];
+        for j in 0..count {
+            ahead.step();
+            let mut values = [[E::default(); ALL]; I];
             for i in 0..I {
-                at[i] = values[i][l].load();
+                for s in 0..STRANDS {
+                    values[i][s * LANES..(s + 1) * LANES].copy_from_slice(&equal[i][s][j]);
+                }
             }
-            let [a, b] = f(at, about, k);
-            lanes[0][l] += a;
-            lanes[1][l] += b;
+            for l in 0..ALL {
+                let mut at = [E::Real::ZERO; I];
+                for i in 0..I {
+                    at[i] = values[i][l].load();
+                }
+                let [a, b] = f(at, about, k);
+                lanes[0][l] += a;
+                lanes[1][l] += b;
+            }
         }
+        step += count.max(1);
     }
     let mut sums = lanes;
     for s in 0..STRANDS {
-        for p in steps * LANES..x[0][s].len() {
+        for p in steps * LANES..starts.len_of(s) {
             let mut values = [E::Real::ZERO; I];
             for i in 0..I {
-                values[i] = x[i][s][p].load();
+                values[i] = x.value(i, s, p);
             }
             let [a, b] = f(values, about, k);
             sums[0][s * LANES + p % LANES] += a;
