@@ -547,7 +547,7 @@ def test_arrays_that_do_not_fit_are_refused_by_the_name_of_the_layer() -> None:
         ),
         (RuntimeError, "backward before forward", lambda: layer.backward(x)),
     ]:
-        refused(kind, name + pattern, call)  # type: ignore[arg-type]
+        refused(kind, name + pattern, call)
     layer.forward(x)
     refused(
         ValueError, name + r"dy: got shape \(4, 3\), need \(4, 3, 5\)", lambda: layer.backward(x[:, :, 0])
