@@ -39,7 +39,7 @@ def bn_before_after(
     --------
     >>> from fourstep import plot
     >>> fig = plot.bn_before_after(weight=0.5, bias=2)
-    >>> [ax.get_title() for ax in fig.axes]
+    >>> [ax.get_title("left") for ax in fig.axes]
     ['before', 'normalised', 'scaled and shifted']
     """
     batch = _made_up(seed) if x is None else np.asarray(x, np.float64)

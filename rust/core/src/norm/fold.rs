@@ -32,8 +32,11 @@ const ALL: usize = STRANDS * LANES;
 /// Channels whose accumulators are in registers at once.
 const COLUMNS: usize = 16;
 
-/// Channels of a unit, where channels lie side by side: 512 rows of it are in the second cache while they are needed.
-const WIDTH: usize = 64;
+/// Channels of a unit, where channels lie side by side: rows of it are a kibibyte of `f32`, and are read in order.
+const WIDTH: usize = 256;
+
+/// Rows of a tile that are summed before the next ones, a multiple of the lanes: 16 KiB of `f32`, which the first cache holds.
+const ROWS: usize = 128;
 
 /// Shorter planes are copied together.
 const LEAST_IN_PLACE: usize = 128;
@@ -188,7 +191,8 @@ where
     fn run(self) {
         let Self { shape, count, width, first, inputs, about, coefficients, f, done, sums } = self;
         let mut gathered = [[E::default(); BLOCK]; I];
-        let mut lanes = Lanes::new();
+        let tiled = shape.space == 1 && width >= COLUMNS;
+        let mut groups = vec![Group::NONE; if tiled { width.div_ceil(COLUMNS) } else { 0 }];
         // Planes of whole steps can be read where they lie; where they are short, ends of planes would come too often.
         let in_place = shape.space % LANES == 0 && shape.space >= LEAST_IN_PLACE;
         for (i, sums) in sums.chunks_exact_mut(2 * width).enumerate() {
@@ -202,10 +206,14 @@ where
             let (firsts, seconds) = sums.split_at_mut(width);
             if shape.space == 1 && width_here >= COLUMNS {
                 let tile = Tile { channels: shape.channels, start, len, channel, width: width_here };
-                tile.sums(inputs, about, coefficients, f, &mut lanes);
-                for c in 0..width_here {
-                    let two = [lanes.sums[0][0][c], lanes.sums[1][0][c]];
-                    [firsts[c], seconds[c]] = done(two, lanes.center[c], len as f64);
+                let groups = &mut groups[..width_here.div_ceil(COLUMNS)];
+                tile.sums(inputs, about, coefficients, f, groups);
+                for (g, group) in groups.iter().enumerate() {
+                    let column = tile.column(g);
+                    for c in 0..COLUMNS {
+                        let two = [group.sums[0][0][c], group.sums[1][0][c]];
+                        [firsts[column + c], seconds[column + c]] = done(two, group.center[c], len as f64);
+                    }
                 }
                 continue;
             }
@@ -492,18 +500,17 @@ where
     [sums[0][0], sums[1][0]]
 }
 
-/// What is known of the channels of a tile.
-struct Lanes {
-    sums: [[[f64; WIDTH]; ALL]; 2],
+/// What is known of sixteen channels of a tile.
+#[derive(Clone)]
+struct Group {
+    /// Both sums of each lane.
+    sums: [[[f64; COLUMNS]; ALL]; 2],
     /// What the terms are about.
-    center: [f64; WIDTH],
+    center: [f64; COLUMNS],
 }
 
-impl Lanes {
-    #[inline(always)]
-    fn new() -> Self {
-        Self { sums: [[[0.0; WIDTH]; ALL]; 2], center: [0.0; WIDTH] }
-    }
+impl Group {
+    const NONE: Self = Self { sums: [[[0.0; COLUMNS]; ALL]; 2], center: [0.0; COLUMNS] };
 }
 
 /// One block of some channels that lie side by side.
@@ -517,6 +524,13 @@ struct Tile {
 }
 
 impl Tile {
+    /// The first channel of a group, from the first one of the tile on. The last groups may overlap: what is in both is summed
+    /// twice, with the same result.
+    #[inline(always)]
+    fn column(self, group: usize) -> usize {
+        (group * COLUMNS).min(self.width - COLUMNS)
+    }
+
     /// Both sums of every channel, in lane 0.
     #[inline(always)]
     fn sums<E: Element, F, const I: usize, const K: usize>(
@@ -525,72 +539,61 @@ impl Tile {
         about: About<'_>,
         coefficients: [&[E::Real]; K],
         f: F,
-        lanes: &mut Lanes,
+        groups: &mut [Group],
     ) where
         F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
     {
         let Self { channels, start, len, channel, width } = self;
-        let center = &mut lanes.center;
-        match about {
-            About::First => {
-                let row = &x[0][start * channels + channel..][..width];
-                for (center, x) in center.iter_mut().zip(row) {
-                    *center = x.load().to_f64();
+        for (g, group) in groups.iter_mut().enumerate() {
+            let first = channel + self.column(g);
+            group.sums = Group::NONE.sums;
+            match about {
+                About::First => {
+                    for (center, x) in group.center.iter_mut().zip(&x[0][start * channels + first..]) {
+                        *center = x.load().to_f64();
+                    }
                 }
+                About::Given(about) => group.center.copy_from_slice(&about[first..first + COLUMNS]),
             }
-            About::Given(about) => center[..width].copy_from_slice(&about[channel..channel + width]),
         }
-        let strand = strand_of(len);
+        let (strand, rows) = (strand_of(len), if I == 1 { 2 * ROWS } else { ROWS });
         for s in 0..STRANDS {
             let (from, to) = ((s * strand).min(len), ((s + 1) * strand).min(len));
-            if from == to {
-                for lane in lanes.sums.iter_mut().flat_map(|lanes| &mut lanes[s * LANES..(s + 1) * LANES]) {
-                    lane.fill(0.0);
-                }
-                continue;
-            }
-            let next = match (to == len, channel + width < channels) {
-                (false, _) => (start + to) * channels + channel,
-                (true, true) => start * channels + channel + width,
-                (true, false) => (start + len) * channels,
-            };
-            let mut ahead = AheadRows { x, channels, width, row: next, column: 0 };
-            let mut column = 0;
-            loop {
-                let mut rows = x;
-                for i in 0..I {
-                    rows[i] = &x[i][(start + from) * channels + channel + column..];
-                }
-                let mut k = [[E::Real::ZERO; COLUMNS]; K];
-                for j in 0..K {
-                    k[j].copy_from_slice(&coefficients[j][channel + column..][..COLUMNS]);
-                }
-                let mut about = [0.0; COLUMNS];
-                about.copy_from_slice(&lanes.center[column..column + COLUMNS]);
-                let sums = strand_sums(rows, channels, to - from, about, k, f, &mut ahead);
-                for (lanes, sums) in lanes.sums.iter_mut().zip(&sums) {
-                    for (lane, sum) in lanes[s * LANES..(s + 1) * LANES].iter_mut().zip(sums) {
-                        lane[column..column + COLUMNS].copy_from_slice(sum);
+            for first in (from..to).step_by(rows) {
+                let end = (first + rows).min(to);
+                let next = match (end == len, channel + width < channels) {
+                    (false, _) => (start + end) * channels + channel,
+                    (true, true) => start * channels + channel + width,
+                    (true, false) => (start + len) * channels,
+                };
+                let mut ahead = AheadRows { x, channels, width, row: next, column: 0 };
+                for (g, group) in groups.iter_mut().enumerate() {
+                    let column = channel + self.column(g);
+                    let mut rows = x;
+                    for i in 0..I {
+                        rows[i] = &x[i][(start + first) * channels + column..];
                     }
+                    let mut k = [[E::Real::ZERO; COLUMNS]; K];
+                    for j in 0..K {
+                        k[j].copy_from_slice(&coefficients[j][column..column + COLUMNS]);
+                    }
+                    add_rows(rows, channels, end - first, s, k, f, group, &mut ahead);
                 }
-                if column + COLUMNS == width {
-                    break;
-                }
-                // The last columns may be done twice, with the same result.
-                column = (column + COLUMNS).min(width - COLUMNS);
             }
         }
-        let mut half = ALL / 2;
-        while half > 0 {
-            for lanes in &mut lanes.sums {
-                let (low, high) = lanes.split_at_mut(half);
-                for (low, high) in low.iter_mut().zip(high) {
+        for group in groups {
+            let mut half = ALL / 2;
+            while half > 0 {
+                for lanes in &mut group.sums {
+                    let (low, high) = lanes.split_at_mut(half);
                     for (low, high) in low.iter_mut().zip(high) {
-                        *low += *high;
+                        for (low, high) in low.iter_mut().zip(high) {
+                            *low += *high;
+                        }
                     }
                 }
+                half /= 2;
             }
-            half /= 2;
         }
     }
 }
@@ -622,25 +625,29 @@ impl<E, const I: usize> AheadRows<'_, E, I> {
     }
 }
 
-/// The lanes of one strand of sixteen channels; `x` starts at the first of its values.
+/// Adds some rows of sixteen channels to the lanes of their strand; `x` starts at the first value of the first row.
 #[inline(always)]
-fn strand_sums<E: Element, F, const I: usize, const K: usize>(
+fn add_rows<E: Element, F, const I: usize, const K: usize>(
     x: [&[E]; I],
     channels: usize,
     len: usize,
-    about: [f64; COLUMNS],
+    strand: usize,
     k: [[E::Real; COLUMNS]; K],
     f: F,
+    group: &mut Group,
     ahead: &mut AheadRows<'_, E, I>,
-) -> [[[f64; COLUMNS]; LANES]; 2]
-where
+) where
     F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
 {
-    let mut sums = [[[0.0; COLUMNS]; LANES]; 2];
+    let about = group.center;
     // Half of the lanes at a time: their sums fit the registers, and rows are read once all the same.
     for half in [0, LANES / 2] {
+        let first = strand * LANES + half;
         // Never indexed by what is not a constant, so that it is registers.
         let mut lanes = [[[0.0; COLUMNS]; LANES / 2]; 2];
+        for (lanes, sums) in lanes.iter_mut().zip(&group.sums) {
+            lanes.copy_from_slice(&sums[first..first + LANES / 2]);
+        }
         let mut row = half;
         while row + LANES / 2 <= len {
             for l in 0..LANES / 2 {
@@ -653,11 +660,10 @@ where
         for l in 0..len.saturating_sub(row) {
             add_row(x, (row + l) * channels, &about, &k, f, &mut lanes, l);
         }
-        for (sums, lanes) in sums.iter_mut().zip(&lanes) {
-            sums[half..half + LANES / 2].copy_from_slice(lanes);
+        for (lanes, sums) in lanes.iter().zip(&mut group.sums) {
+            sums[first..first + LANES / 2].copy_from_slice(lanes);
         }
     }
-    sums
 }
 
 #[inline(always)]

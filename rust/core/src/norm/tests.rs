@@ -33,7 +33,7 @@ fn shape(samples: usize, channels: usize, space: usize) -> Shape {
 /// The values of each channel, by position.
 fn channels_of<E: Element>(shape: Shape, x: &[E]) -> Vec<Vec<f64>> {
     let Shape { samples, channels, space } = shape;
-    let at = |n, c, s| x[(n * channels + c) * space + s].load().to_f64();
+    let at = |n: usize, c: usize, s: usize| x[(n * channels + c) * space + s].load().to_f64();
     (0..channels)
         .map(|c| (0..samples).flat_map(|n| (0..space).map(move |s| (n, s))).map(|(n, s)| at(n, c, s)).collect())
         .collect()
