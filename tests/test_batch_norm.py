@@ -546,7 +546,7 @@ def test_arrays_that_do_not_fit_are_refused_by_the_name_of_the_layer() -> None:
         ),
         (
             ValueError,
-            r"1 value in each channel, in training, need at least 2.*drop_last",
+            r"x: .*1 value in each channel, in training, need at least 2.*drop_last",
             lambda: layer.forward(x[:1, :, :1]),
         ),
         (RuntimeError, "backward before forward", lambda: layer.backward(x)),

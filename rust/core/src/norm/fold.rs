@@ -192,7 +192,9 @@ where
         let Self { shape, count, width, first, inputs, about, coefficients, f, done, sums } = self;
         let mut gathered = [[E::default(); BLOCK]; I];
         let tiled = shape.space == 1 && width >= COLUMNS;
-        let mut groups = vec![Group::NONE; if tiled { width.div_ceil(COLUMNS) } else { 0 }];
+        // Short blocks are summed a group at a time; in long ones the groups take turns, so that rows are read in order.
+        let together = if shape.values() > STRANDS * ROWS { width.div_ceil(COLUMNS) } else { 1 };
+        let mut groups = vec![Group::NONE; if tiled { together } else { 0 }];
         // Planes of whole steps can be read where they lie; where they are short, ends of planes would come too often.
         let in_place = shape.space % LANES == 0 && shape.space >= LEAST_IN_PLACE;
         for (i, sums) in sums.chunks_exact_mut(2 * width).enumerate() {
@@ -206,13 +208,16 @@ where
             let (firsts, seconds) = sums.split_at_mut(width);
             if shape.space == 1 && width_here >= COLUMNS {
                 let tile = Tile { channels: shape.channels, start, len, channel, width: width_here };
-                let groups = &mut groups[..width_here.div_ceil(COLUMNS)];
-                tile.sums(inputs, about, coefficients, f, groups);
-                for (g, group) in groups.iter().enumerate() {
-                    let column = tile.column(g);
-                    for c in 0..COLUMNS {
-                        let two = [group.sums[0][0][c], group.sums[1][0][c]];
-                        [firsts[column + c], seconds[column + c]] = done(two, group.center[c], len as f64);
+                let all = width_here.div_ceil(COLUMNS);
+                for first in (0..all).step_by(together) {
+                    let groups = &mut groups[..together.min(all - first)];
+                    tile.sums(first, inputs, about, coefficients, f, groups);
+                    for (g, group) in groups.iter().enumerate() {
+                        let column = tile.column(first + g);
+                        for c in 0..COLUMNS {
+                            let two = [group.sums[0][0][c], group.sums[1][0][c]];
+                            [firsts[column + c], seconds[column + c]] = done(two, group.center[c], len as f64);
+                        }
                     }
                 }
                 continue;
@@ -531,10 +536,11 @@ impl Tile {
         (group * COLUMNS).min(self.width - COLUMNS)
     }
 
-    /// Both sums of every channel, in lane 0.
+    /// Both sums of every channel of some groups, in lane 0.
     #[inline(always)]
     fn sums<E: Element, F, const I: usize, const K: usize>(
         self,
+        first_group: usize,
         x: [&[E]; I],
         about: About<'_>,
         coefficients: [&[E::Real]; K],
@@ -545,8 +551,7 @@ impl Tile {
     {
         let Self { channels, start, len, channel, width } = self;
         for (g, group) in groups.iter_mut().enumerate() {
-            let first = channel + self.column(g);
-            group.sums = Group::NONE.sums;
+            let first = channel + self.column(first_group + g);
             match about {
                 About::First => {
                     for (center, x) in group.center.iter_mut().zip(&x[0][start * channels + first..]) {
@@ -559,6 +564,11 @@ impl Tile {
         let (strand, rows) = (strand_of(len), if I == 1 { 2 * ROWS } else { ROWS });
         for s in 0..STRANDS {
             let (from, to) = ((s * strand).min(len), ((s + 1) * strand).min(len));
+            if from == to {
+                for lanes in groups.iter_mut().flat_map(|group| &mut group.sums) {
+                    lanes[s * LANES..(s + 1) * LANES].fill([0.0; COLUMNS]);
+                }
+            }
             for first in (from..to).step_by(rows) {
                 let end = (first + rows).min(to);
                 let next = match (end == len, channel + width < channels) {
@@ -568,7 +578,7 @@ impl Tile {
                 };
                 let mut ahead = AheadRows { x, channels, width, row: next, column: 0 };
                 for (g, group) in groups.iter_mut().enumerate() {
-                    let column = channel + self.column(g);
+                    let column = channel + self.column(first_group + g);
                     let mut rows = x;
                     for i in 0..I {
                         rows[i] = &x[i][(start + first) * channels + column..];
@@ -577,7 +587,7 @@ impl Tile {
                     for j in 0..K {
                         k[j].copy_from_slice(&coefficients[j][column..column + COLUMNS]);
                     }
-                    add_rows(rows, channels, end - first, s, k, f, group, &mut ahead);
+                    add_rows(rows, channels, end - first, (s, first == from), k, f, group, &mut ahead);
                 }
             }
         }
@@ -625,13 +635,14 @@ impl<E, const I: usize> AheadRows<'_, E, I> {
     }
 }
 
-/// Adds some rows of sixteen channels to the lanes of their strand; `x` starts at the first value of the first row.
+/// Adds some rows of sixteen channels to the lanes of their strand, which start at 0 when `fresh`; `x` starts at the first value of
+/// the first row.
 #[inline(always)]
 fn add_rows<E: Element, F, const I: usize, const K: usize>(
     x: [&[E]; I],
     channels: usize,
     len: usize,
-    strand: usize,
+    (strand, fresh): (usize, bool),
     k: [[E::Real; COLUMNS]; K],
     f: F,
     group: &mut Group,
@@ -645,8 +656,10 @@ fn add_rows<E: Element, F, const I: usize, const K: usize>(
         let first = strand * LANES + half;
         // Never indexed by what is not a constant, so that it is registers.
         let mut lanes = [[[0.0; COLUMNS]; LANES / 2]; 2];
-        for (lanes, sums) in lanes.iter_mut().zip(&group.sums) {
-            lanes.copy_from_slice(&sums[first..first + LANES / 2]);
+        if !fresh {
+            for (lanes, sums) in lanes.iter_mut().zip(&group.sums) {
+                lanes.copy_from_slice(&sums[first..first + LANES / 2]);
+            }
         }
         let mut row = half;
         while row + LANES / 2 <= len {
