@@ -507,7 +507,7 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], pattern: 
         ({"renorm": 3}, TypeError, r"renorm: got 3, need \(r_max, d_max\)"),
         ({"renorm": (0.5, 1)}, ValueError, "renorm: got"),
         ({"renorm": (3, 5), "track_running_stats": False}, ValueError, "renorm: needs running statistics"),
-        ({"dtype": "float16"}, TypeError, "dtype: got 'float16', need 'float32', 'float64' or 'bfloat16'"),
+        ({"dtype": "float16"}, TypeError, "dtype: got 'float16', need 'float32' or 'float64', or 'bfloat16'"),
     ],
 )
 def test_options_out_of_range_are_refused(
@@ -528,7 +528,7 @@ def test_arrays_that_do_not_fit_are_refused_by_the_name_of_the_layer() -> None:
             r"x: got shape \(5, 4, 3\), need 3 channels along axis 1",
             lambda: layer.forward(x.T.copy().transpose(0, 2, 1)),
         ),
-        (ValueError, r"x: got shape \(3,\), need at least 2 axes", lambda: layer.forward(x[0, :, 0])),
+        (ValueError, r"x: got shape \(3,\), need \(rows, 3\)", lambda: layer.forward(x[0, :, 0])),
         (TypeError, "x: got dtype float64, need float32", lambda: layer.forward(x.astype(np.float64))),
         (
             TypeError,

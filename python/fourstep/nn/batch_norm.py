@@ -395,9 +395,10 @@ class BatchNorm(Module):
             return known[1]
         least = 2 if self.axis in (1, -1) else max(self.axis + 1, -self.axis, 2)
         if x.ndim < least:
-            raise ValueError(
-                f"{self.label}: x: got shape {x.shape}, need at least {least} axes (axis={self.axis})"
+            need = (
+                f"(rows, {self.num_features})" if least == 2 else f"at least {least} axes (axis={self.axis})"
             )
+            raise ValueError(f"{self.label}: x: got shape {x.shape}, need {need}")
         axis = self.axis % x.ndim
         if x.shape[axis] != self.num_features:
             need = f"(rows, {self.num_features})" if x.ndim == 2 and axis == 1 else ""
@@ -593,7 +594,7 @@ def _dtypes(dtype: Any) -> tuple[np.dtype[Any], np.dtype[Any]]:
     try:
         own = _check.float_dtype(dtype)
     except TypeError:
-        raise TypeError(f"dtype: got {dtype!r}, need 'float32', 'float64' or 'bfloat16'") from None
+        raise TypeError(f"dtype: got {dtype!r}, need 'float32' or 'float64', or 'bfloat16'") from None
     return own, own
 
 
