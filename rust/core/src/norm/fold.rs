@@ -415,8 +415,8 @@ impl<'a, E: Element, const I: usize> Source<'a, E, I> for Planes<'a, E, I> {
         let mut steps = [[&[] as &[[E; LANES]]; STRANDS]; I];
         for (s, (sample, place)) in self.starts.at.iter_mut().enumerate() {
             let at = (*sample * channels + self.channel) * space + *place;
-            for i in 0..I {
-                steps[i][s] = self.x[i][at..at + count * LANES].as_chunks().0;
+            for (steps, x) in steps.iter_mut().zip(self.x) {
+                steps[s] = x[at..at + count * LANES].as_chunks().0;
             }
             *place += count * LANES;
             if *place == space {
@@ -435,6 +435,7 @@ impl<'a, E: Element, const I: usize> Source<'a, E, I> for Planes<'a, E, I> {
 }
 
 /// Both sums over the strands of one block.
+#[allow(clippy::needless_range_loop, reason = "a step of all strands of all inputs is what the loop is over")]
 #[inline(always)]
 fn block_sums<'a, E: Element, F, const I: usize, const K: usize>(
     mut x: impl Source<'a, E, I>,
@@ -485,8 +486,8 @@ where
     for s in 0..STRANDS {
         for p in steps * LANES..starts.len_of(s) {
             let mut values = [E::Real::ZERO; I];
-            for i in 0..I {
-                values[i] = x.value(i, s, p);
+            for (i, value) in values.iter_mut().enumerate() {
+                *value = x.value(i, s, p);
             }
             let [a, b] = f(values, about, k);
             sums[0][s * LANES + p % LANES] += a;
@@ -587,7 +588,7 @@ impl Tile {
                     for j in 0..K {
                         k[j].copy_from_slice(&coefficients[j][column..column + COLUMNS]);
                     }
-                    add_rows(rows, channels, end - first, (s, first == from), k, f, group, &mut ahead);
+                    add_rows(rows, (channels, end - first), (s, first == from), k, f, group, &mut ahead);
                 }
             }
         }
@@ -640,8 +641,7 @@ impl<E, const I: usize> AheadRows<'_, E, I> {
 #[inline(always)]
 fn add_rows<E: Element, F, const I: usize, const K: usize>(
     x: [&[E]; I],
-    channels: usize,
-    len: usize,
+    (channels, len): (usize, usize),
     (strand, fresh): (usize, bool),
     k: [[E::Real; COLUMNS]; K],
     f: F,
@@ -669,11 +669,11 @@ fn add_rows<E: Element, F, const I: usize, const K: usize>(
             }
             row += LANES;
         }
-        let mut lanes = lanes;
+        let mut ends = lanes;
         for l in 0..len.saturating_sub(row) {
-            add_row(x, (row + l) * channels, &about, &k, f, &mut lanes, l);
+            add_row(x, (row + l) * channels, &about, &k, f, &mut ends, l);
         }
-        for (lanes, sums) in lanes.iter().zip(&mut group.sums) {
+        for (lanes, sums) in ends.iter().zip(&mut group.sums) {
             sums[first..first + LANES / 2].copy_from_slice(lanes);
         }
     }

@@ -14,7 +14,7 @@
 //! many samples as pixels, and one place. A channel's values count by sample, then by place, so its statistics are the same
 //! bits in both.
 //!
-//! 1. Statistics and the sums of the backward pass are reductions: `f64`, in the fixed order of [`fold`].
+//! 1. Statistics and the sums of the backward pass are reductions: `f64`, in the fixed order of `fold`.
 //! 2. `(x − μ)·a + β` and not `x·a + (β − μ·a)`: the second form adds two large numbers that cancel, and a constant channel
 //!    of 10⁷ comes out as 105 instead of 0.
 //! 3. μ is subtracted in two parts, its nearest real and the rest. The first difference is exact where it matters (x near μ),
@@ -27,9 +27,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`element`] | how values are stored |
-//! | [`fold`] | two sums over each channel, in a fixed order |
-//! | [`moments`] | mean and squares about it |
-//! | [`apply`] | a function of each value and its channel |
+//! | `fold` | two sums over each channel, in a fixed order |
+//! | [`moments`](mod@moments) | mean and squares about it |
+//! | `apply` | a function of each value and its channel |
 //! | [`activation`] | ReLU, leaky ReLU |
 //! | [`forward`](mod@forward) | training and evaluation |
 //! | [`backward`](mod@backward) | dx, dγ, dβ |
