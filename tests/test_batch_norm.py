@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 import tracemalloc
@@ -638,6 +639,31 @@ def test_nothing_large_is_allocated_with_out() -> None:
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
         assert peak < x.nbytes / 20
+
+
+def test_results_are_never_overwritten_while_somebody_holds_them() -> None:
+    layer = nn.BatchNorm(4)
+    rng = np.random.default_rng(0)
+    held: list[tuple[Array, bytes]] = []
+    for step in range(8):
+        x = rng.normal(size=(16, 4, 80, 80)).astype(np.float32)
+        y = layer.forward(x if step % 2 else channels_last(x))
+        dx = layer.backward(x)
+        # A part holds the whole.
+        for kept in (y[0], dx[..., :1]) if step % 3 else (y, dx.ravel()[:5]):
+            held.append((kept, kept.tobytes()))
+        del x, y, dx, kept
+        if step == 4:
+            del held[:6]
+        assert all(array.tobytes() == before for array, before in held)
+    released = layer.forward(rng.normal(size=(16, 4, 80, 80)).astype(np.float32))
+    dx = layer.backward(released)
+    known = {array.__array_interface__["data"][0] for array in (released, dx)}
+    del released, dx
+    again = layer.forward(rng.normal(size=(16, 4, 80, 80)).astype(np.float32))
+    assert again.__array_interface__["data"][0] in known
+    layer.release()
+    assert copy.deepcopy(layer).forward(again).tobytes() == layer.forward(again).tobytes()
 
 
 # Statistics of many batches.

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from fourstep.nn._reuse import Reused
 from fourstep.nn.module import Array
 
 #: Samples, channels, and the places of a channel that lie side by side.
@@ -37,12 +38,11 @@ class Layout:
         ordered = x if self.order is None else x.transpose(self.order)
         return ordered if x.dtype.kind == "f" else ordered.view(np.uint16)
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
-        """Return a new array of `shape` that fits."""
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], reused: Reused) -> Array:
+        """Return an array of `shape` that fits, with any contents."""
         if self.order is None:
-            return np.empty(shape, dtype)
-        fresh = np.empty([shape[i] for i in self.order], dtype)
-        return fresh.transpose(np.argsort(self.order))
+            return reused.empty(shape, dtype)
+        return reused.empty(tuple(shape[i] for i in self.order), dtype).transpose(np.argsort(self.order))
 
     def part(self, rows: int, total: int) -> View:
         """Return the view of `rows` of `total` samples."""

@@ -15,6 +15,7 @@ from fourstep._runtime import execution
 from fourstep.nn import _check
 from fourstep.nn._conventions import CONVENTIONS
 from fourstep.nn._layout import Layout, layout_of
+from fourstep.nn._reuse import Reused
 from fourstep.nn.module import Array, Module
 from fourstep.nn.moments import Moments
 
@@ -182,6 +183,7 @@ class BatchNorm(Module):
         self._pieces = [_Piece(channels)]
         self._layout: tuple[Any, Layout] | None = None
         self._copies: dict[str, Array] = {}
+        self._results = Reused()
         #: What `recalibrate` gathers, while it does.
         self._pooled: Moments | None = None
 
@@ -412,7 +414,7 @@ class BatchNorm(Module):
 
     def _output(self, out: Array | None, like: Array, layout: Layout, *reads: Array) -> Array:
         if out is None:
-            return layout.empty(like.shape, self.dtype)
+            return layout.empty(like.shape, self.dtype, self._results)
         found = self._checked("out", out)
         if found.shape != like.shape:
             raise ValueError(f"{self.label}: out: got shape {found.shape}, need {like.shape}")
@@ -441,11 +443,12 @@ class BatchNorm(Module):
         """Return an array that fits, the same one as long as shapes are the same."""
         known = self._copies.get(name)
         if known is None or known.shape != x.shape or not layout.fits(known):
-            known = self._copies[name] = layout.empty(x.shape, self.dtype)
+            known = self._copies[name] = layout.empty(x.shape, self.dtype, Reused())
         return known
 
     def _release(self) -> None:
         self._copies.clear()
+        self._results.clear()
 
     # Refusals.
 
