@@ -326,8 +326,9 @@ def test_an_output_that_does_not_fit_is_refused(row: Row, dtype: str) -> None:
         with pytest.raises(kind, match=message):
             layer.forward(x, out=out)
     if row.shape == row.output and not row.indices:
-        with pytest.raises(ValueError, match="out: its memory overlaps"):
-            layer.forward(x, out=x)
+        if row.name != "BatchNorm":  # which works in place
+            with pytest.raises(ValueError, match="out: its memory overlaps"):
+                layer.forward(x, out=x)
         layer.forward(x)
         dy = row.gradients(7, dtype)
         with pytest.raises(ValueError, match="out: its memory overlaps"):

@@ -342,3 +342,16 @@ def test_bad_input_to_pictures_of_metrics(draw: str, change: dict[str, Any], mes
     inputs: dict[str, Any] = {"y": [0, 1, 0, 1], name: [0.1, 0.4, 0.35, 0.8]} | change
     with pytest.raises(ValueError, match=message):
         getattr(fs.plot, draw)(**inputs)
+
+
+def test_batch_norm_before_and_after_shows_eight_rows_of_every_unit() -> None:
+    fig = fs.plot.bn_before_after(weight=0.5, bias=2)
+    assert [ax.get_title("left") for ax in fig.axes] == ["before", "normalised", "scaled and shifted"]
+    lines = [[np.asarray(line.get_ydata()) for line in ax.get_lines()] for ax in fig.axes]
+    dots = [np.array([ys for ys in of if len(ys) == 8]) for of in lines]
+    assert [len(columns) for columns in dots] == [3, 3, 3]
+    np.testing.assert_allclose([np.mean(column) for column in dots[1]], 0, atol=1e-12)
+    np.testing.assert_allclose([np.std(column) for column in dots[1]], 1, atol=1e-3)
+    np.testing.assert_allclose(dots[2], 0.5 * dots[1] + 2)
+    with pytest.raises(ValueError, match=r"x: got shape \(1, 3\), need \(rows, units\)"):
+        fs.plot.bn_before_after(np.ones((1, 3)))

@@ -12,7 +12,9 @@ Exec: TypeAlias = tuple[str | None, int | None, int | None, int | None]
 __all__ = [
     "add_column_sums",
     "batch_norm_backward",
-    "batch_norm_forward",
+    "batch_norm_evaluate",
+    "batch_norm_moments",
+    "batch_norm_train",
     "dropout",
     "elementary",
     "embedding_backward",
@@ -242,22 +244,34 @@ def layouts(api: Any, tensors: list[Any]) -> list[int]: ...
 def identical(a: list[Any], b: list[Any]) -> bool: ...
 
 # norm.rs
-def batch_norm_forward(
-    x: Array,
-    out: Array,
+def batch_norm_train(
+    arrays: tuple[Array | None, Array],
+    shape: tuple[int, int, int],
     affine: tuple[Array | None, Array | None],
-    running: tuple[Array, Array, float | None] | None,
-    saved: tuple[Array, Array],
-    eps: float,
+    running: tuple[Array, Array, float, bool] | None,
+    statistics: tuple[Array, Array, Array],
+    options: tuple[float, tuple[int, float], int],
     exec: Exec,
+) -> tuple[bool, tuple[str, int, int, int, str] | None]: ...
+def batch_norm_evaluate(
+    arrays: tuple[Array | None, Array],
+    shape: tuple[int, int, int],
+    affine: tuple[Array | None, Array | None],
+    running: tuple[Array, Array],
+    statistics: tuple[Array, Array, Array],
+    options: tuple[float, tuple[int, float], bool],
+    exec: Exec,
+) -> tuple[str, int, int, int, str] | None: ...
+def batch_norm_moments(
+    x: Array, shape: tuple[int, int, int], mean: Array, squares: Array, exec: Exec
 ) -> None: ...
 def batch_norm_backward(
-    inputs: tuple[Array, Array],
-    dx: Array,
-    weight: Array | None,
+    arrays: tuple[Array, Array, Array],
+    shape: tuple[int, int, int],
+    affine: tuple[Array | None, Array | None],
     gradients: tuple[Array | None, Array | None],
-    saved: tuple[Array, Array],
-    frozen: bool,
+    statistics: tuple[Array, Array, Array],
+    options: tuple[tuple[int, float], bool],
     exec: Exec,
 ) -> None: ...
 def add_column_sums(x: Array, into: Array, exec: Exec) -> None: ...

@@ -69,9 +69,11 @@ from fourstep.nn.losses import (
 )
 from fourstep.nn.minibatches import batches
 from fourstep.nn.module import Module
+from fourstep.nn.moments import Moments
 from fourstep.nn.monte_carlo import MonteCarlo, mc_predict
 from fourstep.nn.noise_scale import NoiseScale, gradient_noise_scale
 from fourstep.nn.propagation import LayerFlow, Propagation, check_propagation
+from fourstep.nn.recalibration import batch_moments, recalibrate, set_moments
 from fourstep.nn.recurrent import LSTM, RNN, AllSteps, LastState
 from fourstep.nn.residual import Residual
 
@@ -111,6 +113,7 @@ __all__ = [
     "MSELoss",
     "Maxout",
     "Module",
+    "Moments",
     "MonteCarlo",
     "NoiseScale",
     "Propagation",
@@ -128,6 +131,7 @@ __all__ = [
     "accumulate",
     "activations",
     "augment",
+    "batch_moments",
     "batches",
     "bias_variance",
     "block",
@@ -141,6 +145,8 @@ __all__ = [
     "gradient_noise_scale",
     "init",
     "mc_predict",
+    "recalibrate",
     "regularise",
+    "set_moments",
     "update_batch_norm",
 ]

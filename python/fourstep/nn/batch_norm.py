@@ -1,44 +1,85 @@
-"""Batch normalisation of (N, C) arrays, over the kernels in ``rust/core/src/norm``."""
+"""Batch normalisation, over the kernels in ``rust/core/src/norm``."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
+from operator import index
+from types import EllipsisType
+from typing import Any, NoReturn
 
 import numpy as np
 
 from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.nn import _check
+from fourstep.nn._conventions import CONVENTIONS
+from fourstep.nn._layout import Layout, layout_of
+from fourstep.nn._reuse import Reused
 from fourstep.nn.module import Array, Module
+from fourstep.nn.moments import Moments
+
+_ACTIVATIONS = {None: 0, "relu": 1, "leaky_relu": 2}
+_NONFINITE = {"raise": 0, "skip_update": 1, "propagate": 2}
+
+Statistics = tuple[Array, Array, Array]
+Pair = tuple[Array | None, Array | None]
 
 
 class BatchNorm(Module):
-    """Normalise each channel over the rows of a batch, then scale and shift it (B2).
+    """Normalise each channel over a batch and over space, then scale and shift it (B2).
 
-    In training, over the N rows of the batch::
+    In training, over the n = N·space values of a channel in the batch::
 
-        μ = Σx/N,  σ² = Σ(x − μ)²/N,  y = (x − μ)·γ/√(σ² + ε) + β
-        running_mean ← (1 − momentum)·running_mean + momentum·μ
-        running_var  ← (1 − momentum)·running_var  + momentum·σ²·N/(N − 1)
+        μ = Σx/n,  σ² = Σ(x − μ)²/n,  z = (x − μ)·γ/√(σ² + ε) + β,  y = activation(z)
+        running_mean ← (1 − m)·running_mean + m·μ
+        running_var  ← (1 − m)·running_var  + m·σ²·n/(n − 1)     ("biased": m·σ²)
 
     In evaluation the running statistics stand for μ and σ². Backward goes through the statistics after a forward in
     training, and treats them as constants ("frozen") after one in evaluation.
 
-    Statistics are two-pass, in float64 and in one fixed order: the same bits at every instruction level and thread count.
-    A constant channel comes out as exactly β.
+    Statistics are sums of differences in float64, in one fixed order: the same bits at every instruction level, thread
+    count and memory layout. A constant channel comes out as exactly β.
 
     Parameters
     ----------
     num_features : int
-        C, the columns of x.
-    eps : float
-        ε, above 0.
-    momentum : float or None
-        Weight of the new value in the running statistics, from 0 to 1. None: the plain average over all batches.
+        C, the length of the channel axis.
+    eps : float, optional
+        ε, above 0. Left out: of the convention.
+    momentum : float or None, optional
+        From 0 to 1, in the meaning of the convention: m, the weight of the new value, in torch's; the weight of the old
+        one, 1 − m, in the others. None: the plain average over all batches. Left out: of the convention.
     affine : bool
-        Whether there are γ and β; without them they are 1 and 0.
-    dtype : {"float32", "float64"}
-        Of parameters, statistics, input and output.
+        Whether there is γ, and β; without them they are 1 and 0.
+    bias : bool
+        Whether there is β, where there is γ.
+    track_running_stats : bool
+        Whether there are running statistics; without them evaluation normalises by the batch's own too.
+    axis : int, optional
+        Where the channels are. Left out: of the convention.
+    convention : {"torch", "keras", "flax", "onnx"}
+        Whose defaults and whose meaning of momentum: 0.1, 1e-5, unbiased, axis 1 (torch); 0.99, 1e-3, biased, axis −1
+        (Keras); 0.99, 1e-5, biased, axis −1 (Flax); 0.9, 1e-5, biased, axis 1 (ONNX).
+    running_var : {"unbiased", "biased"}, optional
+        Whether ``running_var`` follows Σ(x − μ)²/(n − 1) or /n. Left out: of the convention.
+    activation : {None, "relu", "leaky_relu"}
+        What stands behind, in the same pass forward and backward; its mask is computed again, not kept.
+    negative_slope : float
+        Of leaky ReLU, from 0 to 1.
+    nonfinite : {"raise", "skip_update", "propagate"}
+        What to do with NaN and infinities. "raise": an error, in training before anything is written, in evaluation after
+        the pass. "skip_update": the output has them, the running statistics stay as they were for that batch, which is
+        counted in ``skipped``. "propagate": they go everywhere.
+    ghost : int, optional
+        Samples (along axis 0) that are normalised together in training: the batch is cut into pieces of so many, with
+        statistics of their own, and the running ones move once for each (Hoffer et al. 2017).
+    renorm : (r_max, d_max), optional
+        Batch renormalisation (Ioffe 2017): in training x̂·r + d stands for x̂, with r = σ/σ_running clipped to
+        [1/r_max, r_max] and d = (μ − μ_running)/σ_running clipped to [−d_max, d_max], both constants in backward.
+        (1, 0) is plain batch normalisation.
+    dtype : {"float32", "float64", "bfloat16"}
+        Of input and output. Parameters and statistics have it too, or float32 beside bfloat16 (which needs ml_dtypes).
 
     Attributes
     ----------
@@ -47,17 +88,22 @@ class BatchNorm(Module):
     buffers["running_mean"], buffers["running_var"] : ndarray, shape (C,)
         What evaluation normalises by; 0 and 1 at first.
     buffers["num_batches_tracked"] : ndarray of int64, no dimensions
-        Forward passes in training.
+        Batches that moved the running statistics.
+    zero_variance : ndarray of int
+        The channels that were constant in the last batch.
+    skipped : int
+        Batches that "skip_update" left out.
 
     Raises
     ------
     ValueError
-        In training: a batch of no row or of one, and values that are not finite (channel and first row are named), before
-        anything is written. In evaluation values that are not finite are found in the pass and refused after it.
+        x has another number of channels, or no axis `axis`. In training: fewer than two values in a channel. Values that
+        are not finite (see `nonfinite`): channel and first index are named. ``out`` overlaps an array that is still read,
+        unless it is x itself.
     TypeError
-        x is not a NumPy array of the layer's dtype.
+        x is not a NumPy array of the layer's dtype, in native byte order.
     RuntimeError
-        Backward before forward, or twice.
+        Backward before forward, twice, or after a forward in place.
 
     Examples
     --------
@@ -69,104 +115,534 @@ class BatchNorm(Module):
     [[-1.0, 0.0], [1.0, 0.0]]
     >>> layer.buffers["running_mean"].tolist(), layer.buffers["running_var"].round(4).tolist()
     ([0.2, 5.0], [1.1, 0.9])
+    >>> layer.zero_variance.tolist()
+    [1]
     >>> layer.eval().forward(np.array([[0.2, 5.0]])).tolist()
     [[0.0, 0.0]]
+    >>> images = np.random.default_rng(0).normal(5, 2, (8, 3, 16, 16)).astype(np.float32)
+    >>> layer = nn.BatchNorm(3, activation="relu")
+    >>> y = layer.forward(images)
+    >>> y.shape, float(y.min())
+    ((8, 3, 16, 16), 0.0)
 
     Notes
     -----
-    Where others differ (the conventions here are torch's): ``momentum`` is the weight of the *old* value in Keras, Flax
-    and ONNX, so their 0.99 is 0.01 here; Keras' ε is 1e-3; Keras and Flax put the biased variance into
-    ``running_var``; Flax computes E[x²] − E[x]² by default.
+    Where others differ: ``docs/batch_norm.md``. The variance that normalises is the biased one in all of them.
 
     References
     ----------
     Ioffe and Szegedy 2015, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
-    Shift".
+    Shift". Hoffer, Hubara and Soudry 2017, "Train longer, generalize better". Ioffe 2017, "Batch Renormalization".
     """
 
     def __init__(
         self,
         num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
+        eps: float | None = None,
+        momentum: float | EllipsisType | None = ...,
         affine: bool = True,
         *,
-        dtype: str = "float32",
+        bias: bool = True,
+        track_running_stats: bool = True,
+        axis: int | None = None,
+        convention: str = "torch",
+        running_var: str | None = None,
+        activation: str | None = None,
+        negative_slope: float = 0.01,
+        nonfinite: str = "raise",
+        ghost: int | None = None,
+        renorm: tuple[float, float] | None = None,
+        dtype: Any = "float32",
     ) -> None:
         super().__init__()
+        preset = _choice("convention", convention, CONVENTIONS)
+        self.convention, self._of_old = convention, preset.of_old
         self.num_features = channels = _check.size("num_features", num_features)
-        self.dtype = _check.float_dtype(dtype)
-        need = "a finite number above 0"
-        self.eps = _check.number("eps", eps, need)
-        if not (self.eps > 0 and math.isfinite(self.eps)):
-            raise ValueError(f"eps: got {eps!r}, need {need}")
-        need = "0 to 1, or None for the plain average"
-        self.momentum = None if momentum is None else _check.number("momentum", momentum, need)
-        if self.momentum is not None and not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum: got {momentum!r}, need {need}")
-        self.affine = affine
+        self.dtype, self._param_dtype = _dtypes(dtype)
+        self.eps = _above_zero("eps", preset.eps if eps is None else eps)
+        self.momentum = _momentum(preset.momentum if isinstance(momentum, EllipsisType) else momentum)
+        self.affine, self.bias, self.track_running_stats = affine, bias, track_running_stats
+        self.axis = preset.axis if axis is None else _axis(axis)
+        self.running_var = preset.running_var if running_var is None else running_var
+        _choice("running_var", self.running_var, {"unbiased": 0, "biased": 0})
+        _choice("activation", activation, _ACTIVATIONS)
+        self.activation, self.negative_slope = activation, _slope(negative_slope)
+        self.nonfinite = nonfinite
+        _choice("nonfinite", nonfinite, _NONFINITE)
+        self.ghost = None if ghost is None else _check.size("ghost", ghost, least=2)
+        self.renorm = _renorm(renorm, track_running_stats)
+        self.skipped = 0
         if affine:
-            self.add_parameter("weight", np.ones(channels, self.dtype))
-            self.add_parameter("bias", np.zeros(channels, self.dtype))
-        self.buffers["running_mean"] = np.zeros(channels, self.dtype)
-        self.buffers["running_var"] = np.ones(channels, self.dtype)
-        self.buffers["num_batches_tracked"] = np.array(0, np.int64)
-        self._statistics = (np.empty(channels), np.empty(channels))
+            self.add_parameter("weight", np.ones(channels, self._param_dtype))
+            if bias:
+                self.add_parameter("bias", np.zeros(channels, self._param_dtype))
+        if track_running_stats:
+            self.buffers["running_mean"] = np.zeros(channels, self._param_dtype)
+            self.buffers["running_var"] = np.ones(channels, self._param_dtype)
+            self.buffers["num_batches_tracked"] = np.array(0, np.int64)
+        self._pieces = [_Piece(channels)]
+        self._layout: tuple[Any, Layout] | None = None
+        self._copies: dict[str, Array] = {}
+        self._results = Reused()
+        #: What `recalibrate` gathers, while it does.
+        self._pooled: Moments | None = None
+
+    # Forward.
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
-        """Return the normalised batch, of the shape of x: (rows, num_features)."""
+        """Return the normalised batch, of the shape of x; in `out` if it is given, which may be x itself."""
         self.drop(spent=False)
-        x = _check.matrix(self.label, "x", x, self.num_features, self.dtype)
-        if self.training:
-            self._check_rows(len(x))
-        out = _check.output(self.label, out, x.shape, self.dtype, x)
-        x, y = np.ascontiguousarray(x), _check.contiguous(out)
-        count = self.buffers["num_batches_tracked"]
-        momentum = 1 / (int(count) + 1) if self.momentum is None else self.momentum
-        running = (
-            self.buffers["running_mean"],
-            self.buffers["running_var"],
-            momentum if self.training else None,
+        layout = self._layout_of(x)
+        by_batch = self.training or not self.track_running_stats
+        if by_batch and layout.values < 2:
+            self._refuse_few(x, layout)
+        in_place = out is not None and (out is x or _same(out, x))
+        y = self._output(out, x, layout, *(() if in_place else (x,)))
+        target = self._target("y", y, layout)
+        if in_place:
+            source = None
+            if target is not y:
+                target[...] = x
+        else:
+            source = self._readable("x", x, layout)
+        cuts = self._cut(len(y), layout) if self.ghost is not None and self.training else None
+        if not by_batch:
+            if y.size:
+                self._evaluate(source, target, layout)
+        elif cuts is None:
+            self._train(self._pieces[0], source, target, layout, layout.view)
+        else:
+            self._train_ghosts(source, target, layout, cuts)
+        if target is not y:
+            y[...] = target
+        self.keep((source, x.shape, layout, not by_batch, cuts))
+        return y
+
+    def _train_ghosts(self, x: Array | None, y: Array, layout: Layout, cuts: list[slice]) -> None:
+        if self.nonfinite == "raise":
+            self._check_finite(y if x is None else x, layout)
+        for piece, rows in zip(self._pieces, cuts, strict=True):
+            part = None if x is None else x[rows]
+            view = layout.part(rows.stop - rows.start, len(y))
+            self._train(piece, part, y[rows], layout, view)
+
+    def _train(
+        self, piece: _Piece, x: Array | None, y: Array, layout: Layout, view: tuple[int, int, int]
+    ) -> None:
+        flat_x, flat_y = None if x is None else layout.flat(x), layout.flat(y)
+        piece.factors = None
+        if self.renorm is not None and self.training:
+            piece.factors = self._factors(_moments(flat_y if flat_x is None else flat_x, view), *self.renorm)
+        running = self._running() if self.track_running_stats and self.training else None
+        finite, refused = _core.batch_norm_train(
+            (flat_x, flat_y),
+            view,
+            piece.affine(self),
+            running,
+            piece.statistics,
+            (self.eps, self._behind(), _NONFINITE[self.nonfinite]),
+            execution(),
         )
-        affine = (self.params.get("weight"), self.params.get("bias"))
-        try:
-            _core.batch_norm_forward(x, y, affine, running, self._statistics, self.eps, execution())
-        except ValueError as error:
-            raise ValueError(f"{self.label}: {error}") from None
-        if y is not out:
-            out[...] = y
-        if self.training:
+        if refused is not None:
+            self._refuse(refused, y if x is None else x, layout)
+        if not finite and self.nonfinite == "skip_update":
+            self.skipped += 1
+            return
+        if running is not None:
+            count = self.buffers["num_batches_tracked"]
             count += 1
-        self.keep((x, not self.training))
-        return out
+        if self._pooled is not None:
+            self._pooled = self._pooled.merge(piece.moments(view[0] * view[2]))
+
+    def _evaluate(self, x: Array | None, y: Array, layout: Layout) -> None:
+        piece = self._pieces[0]
+        piece.factors = None
+        refused = _core.batch_norm_evaluate(
+            (None if x is None else layout.flat(x), layout.flat(y)),
+            layout.view,
+            piece.affine(self),
+            (self.buffers["running_mean"], self.buffers["running_var"]),
+            piece.statistics,
+            (self.eps, self._behind(), self.nonfinite == "raise"),
+            execution(),
+        )
+        if refused is not None:
+            self._refuse(refused, y if x is None else x, layout)
+
+    # Backward.
 
     def backward(self, dy: Array, out: Array | None = None) -> Array:
         """Add to the gradients of γ and β, and return dx, of the shape of x."""
-        x, frozen = self.kept()
-        dy = _check.like(self.label, "dy", dy, x.shape, self.dtype)
-        out = _check.output(self.label, out, x.shape, self.dtype, x, dy)
-        dx = _check.contiguous(out)
-        gradients = (self.grads.get("weight"), self.grads.get("bias"))
-        inputs = (x, np.ascontiguousarray(dy))
-        weight = self.params.get("weight")
-        _core.batch_norm_backward(inputs, dx, weight, gradients, self._statistics, frozen, execution())
-        if dx is not out:
-            out[...] = dx
-        self.drop()
-        return out
-
-    def _check_rows(self, rows: int) -> None:
-        if rows == 0:
-            raise ValueError(f"{self.label}: x: got a batch of 0 rows in training, need at least 2")
-        if rows == 1:
-            raise ValueError(
-                f"{self.label}: x: got a batch of 1 row in training, need at least 2: one value has no variance. "
-                "The usual cause is the last batch of an epoch: drop it (drop_last=True), or choose a batch size that "
-                "does not leave a single row. To use the running statistics instead, call eval() first"
+        x, shape, layout, frozen, cuts = self.kept()
+        dy = self._checked("dy", dy)
+        if dy.shape != shape:
+            raise ValueError(f"{self.label}: dy: got shape {dy.shape}, need {shape}")
+        if x is None and not (frozen and self.activation is None and "weight" not in self.grads):
+            raise RuntimeError(
+                f"{self.label}: backward after a forward in place (out=x): it needs x, and y has taken its place. "
+                "Give forward another array"
             )
+        dx = self._output(out, dy, layout, dy, *(() if x is None else (x,)))
+        target, dy = self._target("dx", dx, layout), self._readable("dy", dy, layout)
+        arrays = (dy if x is None else x, dy, target)
+        if cuts is None and dx.size:
+            self._backward_piece(self._pieces[0], arrays, layout, layout.view, frozen)
+        elif cuts is not None:
+            for piece, rows in zip(self._pieces, cuts, strict=True):
+                view = layout.part(rows.stop - rows.start, shape[0])
+                parts = (arrays[0][rows], dy[rows], target[rows])
+                self._backward_piece(piece, parts, layout, view, frozen)
+        if target is not dx:
+            dx[...] = target
+        self.drop()
+        return dx
+
+    def _backward_piece(
+        self,
+        piece: _Piece,
+        arrays: tuple[Array, Array, Array],
+        layout: Layout,
+        view: tuple[int, int, int],
+        frozen: bool,
+    ) -> None:
+        x, dy, dx = arrays
+        mine = (self.grads.get("weight"), self.grads.get("bias"))
+        into = mine if piece.factors is None else piece.blank(mine)
+        _core.batch_norm_backward(
+            (layout.flat(x), layout.flat(dy), layout.flat(dx)),
+            view,
+            piece.affine(self),
+            into,
+            piece.statistics,
+            (self._behind(), frozen),
+            execution(),
+        )
+        if piece.factors is not None:
+            piece.add(into, mine)
+
+    # Statistics.
+
+    @property
+    def zero_variance(self) -> Array:
+        """Return the channels that were constant in the last forward: they come out as β, and learn nothing."""
+        constant: Array = np.any([piece.statistics[1] == 0 for piece in self._pieces], axis=0)
+        return np.flatnonzero(constant)
+
+    def recalibrate(self, batches: Iterable[Any]) -> int:
+        """Make the running statistics anew, exactly those of all values of these batches: see `nn.recalibrate`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fourstep import nn
+        >>> layer = nn.BatchNorm(1, dtype="float64")
+        >>> layer.recalibrate([np.array([[1.0], [3.0]]), np.array([[5.0], [7.0], [9.0]])])
+        2
+        >>> layer.buffers["running_mean"].tolist(), layer.buffers["running_var"].tolist()
+        ([5.0], [10.0])
+        """
+        from fourstep.nn.recalibration import recalibrate
+
+        return recalibrate(self, batches)
+
+    def _running(self) -> tuple[Array, Array, float, bool]:
+        if self.momentum is None:
+            weight = 1 / (int(self.buffers["num_batches_tracked"]) + 1)
+        else:
+            weight = 1 - self.momentum if self._of_old else self.momentum
+        unbiased = self.running_var == "unbiased"
+        return self.buffers["running_mean"], self.buffers["running_var"], weight, unbiased
+
+    def _factors(self, moments: Moments, r_max: float, d_max: float) -> tuple[Array, Array]:
+        """Return r and d of batch renormalisation."""
+        running_std = np.sqrt(self.buffers["running_var"].astype(np.float64) + self.eps)
+        ratio = np.sqrt(moments.var() + self.eps) / running_std
+        shift = (moments.mean - self.buffers["running_mean"]) / running_std
+        return np.clip(ratio, 1 / r_max, r_max), np.clip(shift, -d_max, d_max)
+
+    def _behind(self) -> tuple[int, float]:
+        return _ACTIVATIONS[self.activation], self.negative_slope
+
+    def _cut(self, samples: int, layout: Layout) -> list[slice]:
+        """Return the rows of each ghost batch, and make a piece for each."""
+        size = self.ghost or samples
+        cuts = [slice(start, min(start + size, samples)) for start in range(0, samples, size)]
+        few = layout.values // samples * (samples - cuts[-1].start)
+        if few < 2:
+            raise ValueError(
+                f"{self.label}: ghost: {samples} samples in pieces of {size} leave {few} value in each channel for the "
+                "last one, need at least 2"
+            )
+        while len(self._pieces) < len(cuts):
+            self._pieces.append(_Piece(self.num_features))
+        del self._pieces[len(cuts) :]
+        return cuts
+
+    # Arrays.
+
+    def _checked(self, name: str, x: Any) -> Array:
+        if not isinstance(x, np.ndarray):
+            raise TypeError(f"{self.label}: {name}: got {type(x).__name__}, need a NumPy array")
+        if x.dtype != self.dtype:
+            order = "" if x.dtype.isnative else ", in native byte order"
+            raise TypeError(f"{self.label}: {name}: got dtype {x.dtype}, need {self.dtype}{order}")
+        return x
+
+    def _layout_of(self, x: Array) -> Layout:
+        """Return the layout of x, if it has the layer's dtype and channels."""
+        x = self._checked("x", x)
+        known = self._layout
+        key = (x.shape, x.strides)
+        if known is not None and known[0] == key:
+            return known[1]
+        least = 2 if self.axis in (1, -1) else max(self.axis + 1, -self.axis, 2)
+        if x.ndim < least:
+            need = (
+                f"(rows, {self.num_features})" if least == 2 else f"at least {least} axes (axis={self.axis})"
+            )
+            raise ValueError(f"{self.label}: x: got shape {x.shape}, need {need}")
+        axis = self.axis % x.ndim
+        if x.shape[axis] != self.num_features:
+            need = f"(rows, {self.num_features})" if x.ndim == 2 and axis == 1 else ""
+            need = need or f"{self.num_features} channels along axis {self.axis}"
+            raise ValueError(f"{self.label}: x: got shape {x.shape}, need {need}")
+        if self.ghost is not None and axis == 0:
+            raise ValueError(f"{self.label}: ghost: got channels along axis 0, where the samples are")
+        layout = layout_of(x, axis)
+        self._layout = (key, layout)
+        return layout
+
+    def _output(self, out: Array | None, like: Array, layout: Layout, *reads: Array) -> Array:
+        if out is None:
+            return layout.empty(like.shape, self.dtype, self._results)
+        found = self._checked("out", out)
+        if found.shape != like.shape:
+            raise ValueError(f"{self.label}: out: got shape {found.shape}, need {like.shape}")
+        if not found.flags.writeable:
+            raise ValueError(f"{self.label}: out: got a read-only array, need a writeable one")
+        if any(_check.overlap(found, read) for read in reads):
+            raise ValueError(
+                f"{self.label}: out: its memory overlaps an array that is still read, need another one"
+                " (forward also takes x itself)"
+            )
+        return found
+
+    def _target(self, name: str, y: Array, layout: Layout) -> Array:
+        """Return `y`, or what is copied to it afterwards."""
+        return y if layout.fits(y) else self._copy(name, y, layout)
+
+    def _readable(self, name: str, x: Array, layout: Layout) -> Array:
+        """Return `x`, or a copy that the kernel can read."""
+        if layout.fits(x):
+            return x
+        copy = self._copy(name, x, layout)
+        copy[...] = x
+        return copy
+
+    def _copy(self, name: str, x: Array, layout: Layout) -> Array:
+        """Return an array that fits, the same one as long as shapes are the same."""
+        known = self._copies.get(name)
+        if known is None or known.shape != x.shape or not layout.fits(known):
+            known = self._copies[name] = layout.empty(x.shape, self.dtype, Reused())
+        return known
+
+    def _release(self) -> None:
+        self._copies.clear()
+        self._results.clear()
+
+    # Refusals.
+
+    def _refuse_few(self, x: Array, layout: Layout) -> NoReturn:
+        what = f"{len(x)} row{'s' * (len(x) != 1)}"
+        if x.ndim > 2:
+            what = f"shape {x.shape}, {layout.values} value{'s' * (layout.values != 1)} in each channel,"
+        start = f"{self.label}: x: got a batch of {what} in training, need at least 2"
+        if not layout.values:
+            raise ValueError(start)
+        raise ValueError(
+            f"{start}: one value has no variance. "
+            "The usual cause is the last batch of an epoch: drop it (drop_last=True), or choose a batch size that "
+            "does not leave a single row. To use the running statistics instead, call eval() first"
+        )
+
+    def _refuse(self, refused: tuple[str, int, int, int, str], x: Array, layout: Layout) -> NoReturn:
+        kind, count, at, channel, detail = refused
+        if kind == "running":
+            what = f"{detail}: channel {channel} holds no usable value (not finite, or a negative variance)"
+        elif kind == "too large":
+            what = f"x: the values of channel {channel} are finite, but their mean or variance is too large for {detail}"
+        else:
+            where = f"row {at // self.num_features}"
+            if x.ndim > 2 or layout.order is not None or layout.view[2] > 1:
+                where = f"index {_index(at, x.shape, layout)}"
+            what = f"x: {count} values are not finite, the first is {detail} at {where}, channel {channel}"
+        raise ValueError(f"{self.label}: {what}")
+
+    def _check_finite(self, x: Array, layout: Layout) -> None:
+        """Refuse what is not finite before any ghost batch is worked on."""
+        statistics = _Piece(self.num_features).statistics
+        if not all(np.isfinite(s).all() for s in _moments(layout.flat(x), layout.view)[1:]):
+            none = (None, None)
+            options = (self.eps, (0, 0.0), 0)
+            flat = layout.flat(x)
+            _, refused = _core.batch_norm_train(
+                (flat, np.empty_like(flat)), layout.view, none, None, statistics, options, execution()
+            )
+            if refused is not None:
+                self._refuse(refused, x, layout)
 
     def __repr__(self) -> str:
-        """Return the arguments that it was made with."""
-        return (
-            f"BatchNorm({self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine})"
-        )
+        """Return the arguments that it was made with, as far as they are not the convention's."""
+        preset = CONVENTIONS[self.convention]
+        given = f"eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
+        others = {
+            "bias": (self.bias, True),
+            "track_running_stats": (self.track_running_stats, True),
+            "axis": (self.axis, preset.axis),
+            "convention": (self.convention, "torch"),
+            "running_var": (self.running_var, preset.running_var),
+            "activation": (self.activation, None),
+            "nonfinite": (self.nonfinite, "raise"),
+            "ghost": (self.ghost, None),
+            "renorm": (self.renorm, None),
+            "dtype": (str(self.dtype), "float32"),
+        }
+        rest = "".join(f", {name}={value!r}" for name, (value, usual) in others.items() if value != usual)
+        return f"BatchNorm({self.num_features}, {given}{rest})"
+
+
+class _Piece:
+    """What one piece of a batch was normalised by."""
+
+    def __init__(self, channels: int) -> None:
+        #: μ, σ² and 1/√(σ² + ε).
+        self.statistics: Statistics = (np.ones(channels), np.ones(channels), np.ones(channels))
+        #: r and d of batch renormalisation.
+        self.factors: tuple[Array, Array] | None = None
+
+    def affine(self, layer: BatchNorm) -> Pair:
+        """Return what the kernel takes for γ and β: γ·r and β + γ·d in batch renormalisation."""
+        weight, bias = layer.params.get("weight"), layer.params.get("bias")
+        if self.factors is None:
+            return weight, bias
+        r, d = self.factors
+        dtype = layer._param_dtype
+        scaled, shifted = (r, d) if weight is None else (weight * r, weight * d)
+        return scaled.astype(dtype), (shifted if bias is None else bias + shifted).astype(dtype)
+
+    def moments(self, n: int) -> Moments:
+        """Return those of the n values in each channel."""
+        mean, var, _ = self.statistics
+        return Moments(n, mean.copy(), var * n)
+
+    def blank(self, gradients: Pair) -> Pair:
+        """Return zeros, for both sums."""
+        like = next((g for g in gradients if g is not None), None)
+        return (None, None) if like is None else (np.zeros_like(like), np.zeros_like(like))
+
+    def add(self, sums: Pair, gradients: Pair) -> None:
+        """Add Σ dz·(x̂·r + d) and Σ dz to the gradients, from those by γ·r and β + γ·d."""
+        if self.factors is None or sums[0] is None or sums[1] is None:
+            return
+        r, d = self.factors
+        weight, bias = gradients
+        if weight is not None:
+            weight += (sums[0] * r + sums[1] * d).astype(weight.dtype)
+        if bias is not None:
+            bias += sums[1]
+
+
+def _moments(flat: Array, view: tuple[int, int, int]) -> Moments:
+    mean, squares = np.empty(view[1]), np.empty(view[1])
+    _core.batch_norm_moments(flat, view, mean, squares, execution())
+    return Moments(view[0] * view[2], mean, squares)
+
+
+def _same(a: Any, b: Array) -> bool:
+    """Whether two arrays are views of the same elements."""
+    return (
+        isinstance(a, np.ndarray)
+        and a.shape == b.shape
+        and a.strides == b.strides
+        and a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
+    )
+
+
+def _index(at: int, shape: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
+    """Return the index of what stands at `at` in memory."""
+    order = range(len(shape)) if layout.order is None else layout.order
+    places = np.unravel_index(at, [shape[i] for i in order])
+    found = dict(zip(order, places, strict=True))
+    return tuple(int(found[i]) for i in range(len(shape)))
+
+
+# Arguments.
+
+
+def _choice(name: str, got: Any, known: Mapping[Any, Any]) -> Any:
+    try:
+        return known[got]
+    except (KeyError, TypeError):
+        raise ValueError(f"{name}: got {got!r}, need one of {', '.join(map(repr, known))}") from None
+
+
+def _dtypes(dtype: Any) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """Return the dtypes of arrays and of parameters."""
+    if getattr(dtype, "__name__", None) == "bfloat16" or str(dtype) == "bfloat16":
+        try:
+            import ml_dtypes
+        except ImportError as error:
+            raise ImportError("dtype: bfloat16 needs ml_dtypes: pip install 'fourstep[bf16]'") from error
+        return np.dtype(ml_dtypes.bfloat16), np.dtype(np.float32)
+    try:
+        own = _check.float_dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype: got {dtype!r}, need 'float32' or 'float64', or 'bfloat16'") from None
+    return own, own
+
+
+def _above_zero(name: str, value: Any) -> float:
+    need = "a finite number above 0"
+    found = _check.number(name, value, need)
+    if not (found > 0 and math.isfinite(found)):
+        raise ValueError(f"{name}: got {value!r}, need {need}")
+    return found
+
+
+def _momentum(value: Any) -> float | None:
+    need = "0 to 1, or None for the plain average"
+    if value is None:
+        return None
+    found = _check.number("momentum", value, need)
+    if not 0 <= found <= 1:
+        raise ValueError(f"momentum: got {value!r}, need {need}")
+    return found
+
+
+def _axis(value: Any) -> int:
+    try:
+        return index(value)
+    except TypeError:
+        raise TypeError(f"axis: got {value!r}, need a whole number") from None
+
+
+def _slope(value: Any) -> float:
+    need = "a number from 0 to 1"
+    found = _check.number("negative_slope", value, need)
+    if not 0 <= found <= 1:
+        raise ValueError(f"negative_slope: got {value!r}, need {need}")
+    return found
+
+
+def _renorm(value: Any, tracked: bool) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    need = "(r_max, d_max), at least 1 and at least 0"
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"renorm: got {value!r}, need {need}")
+    r_max, d_max = (_check.number("renorm", part, need) for part in value)
+    if not (r_max >= 1 and d_max >= 0 and math.isfinite(r_max) and math.isfinite(d_max)):
+        raise ValueError(f"renorm: got {value!r}, need {need}")
+    if not tracked:
+        raise ValueError("renorm: needs running statistics, got track_running_stats=False")
+    return r_max, d_max

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from fourstep.nn import _check, _rows
-from fourstep.nn.batch_norm import BatchNorm
-from fourstep.nn.dropout import Dropout
 from fourstep.nn.losses import Loss
 from fourstep.nn.module import Array, Module, modes_kept
+from fourstep.nn.recalibration import recalibrate
 from fourstep.state import check_state
 
 #: Makes a member from its seed.
@@ -370,7 +369,7 @@ class SWA:
 def update_batch_norm(model: Module, batches: Iterable[Any]) -> int:
     """Make the running statistics of every `BatchNorm` anew, from these batches of inputs: after averaging weights.
 
-    Each is the plain average over the batches. Dropout is off; modes and momenta are afterwards as they were.
+    It is `recalibrate`, by the name that torch has for it; torch averages the statistics of batches, which is not exact.
 
     Parameters
     ----------
@@ -395,38 +394,10 @@ def update_batch_norm(model: Module, batches: Iterable[Any]) -> int:
     >>> model = nn.BatchNorm(1, dtype="float64")
     >>> nn.update_batch_norm(model, [np.array([[1.0], [3.0]]), np.array([[5.0], [7.0]])])
     2
-    >>> model.buffers["running_mean"].tolist(), model.buffers["running_var"].tolist()
-    ([4.0], [2.0])
+    >>> model.buffers["running_mean"].tolist(), model.buffers["running_var"].round(4).tolist()
+    ([4.0], [6.6667])
     """
-    norms = [layer for _, layer in model.modules() if isinstance(layer, BatchNorm)]
-    if not norms:
-        raise ValueError("model: has no BatchNorm, need at least one")
-    before = [layer.momentum for layer in norms]
-    state = model.state_dict()
-    modes = [module.training for _, module in model.modules()]
-    count = 0
-    try:
-        for layer in norms:
-            layer.momentum = None
-            layer.buffers["num_batches_tracked"][...] = 0
-        model.train()
-        for _, module in model.modules():
-            if isinstance(module, Dropout):
-                module.training = False
-        for x in batches:
-            model.forward(x)
-            count += 1
-        if not count:
-            raise ValueError("batches: got none, need at least one")
-    except BaseException:
-        model.load_state_dict(state)
-        raise
-    finally:
-        for layer, momentum in zip(norms, before, strict=True):
-            layer.momentum = momentum
-        for (_, module), mode in zip(model.modules(), modes, strict=True):
-            module.training = mode
-    return count
+    return recalibrate(model, batches)
 
 
 def _linked(link: Link | None, y: Array) -> Array:

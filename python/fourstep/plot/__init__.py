@@ -19,6 +19,7 @@ from fourstep.plot.evaluation import (
 )
 from fourstep.plot.family import lineage
 from fourstep.plot.look import available, figure, style
+from fourstep.plot.normalisation import bn_before_after
 from fourstep.plot.rates import effective_lr, late_signal
 from fourstep.plot.run import curves, overview
 from fourstep.plot.walks import trajectories
@@ -28,6 +29,7 @@ __all__ = [
     "activations",
     "available",
     "blend_sweep",
+    "bn_before_after",
     "calibration",
     "curves",
     "distributions",

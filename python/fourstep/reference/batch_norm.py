@@ -1,10 +1,14 @@
 """Batch normalisation, as the textbook writes it: the twin of ``rust/core/src/norm``, same bits.
 
-    μ = Σx/n,  σ² = Σ(x − μ)²/n,  y = (x − μ)·a + β,  a = γ/√(σ² + ε)
-    dβ = Σdy,  dγ = Σ dy·x̂,  dx = (dy − dβ/n − x̂·dγ/n)·a
+    μ = Σx/n,  σ² = Σ(x − μ)²/n,  z = (x − μ)·a + β,  a = γ/√(σ² + ε),  y = activation(z)
+    dβ = Σdz,  dγ = Σ dz·x̂,  dx = (dz − dβ/n − x̂·dγ/n)·a
 
-Sums are in float64 and in a fixed order: a column is cut into blocks of 1024 values; in a block value i is added to lane
-i mod 32; the lanes are halved until one is left; blocks are merged pairwise.
+A channel's values count by sample, then by place. Sums over them are in float64 and in a fixed order:
+
+    block     2048 values, the last one what is left
+    strand    a quarter of a block: its values 0..h, h..2h, …, with h = 8·⌈length/32⌉
+    lane      value i of a strand is added to lane i mod 8 of that strand
+    fold      the 4·8 lanes are halved until one is left; blocks are merged pairwise
 """
 
 from __future__ import annotations
@@ -14,18 +18,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fourstep.reference.lanes import LANES
+from fourstep.reference.precision import from_half, to_half
 
-ROWS = 1024
+BLOCK = 2048
+STRANDS = 4
+LANES = 8
 
 Array = np.ndarray[Any, Any]
 Part = TypeVar("Part")
-#: Number of values, mean, and sum of squares about it, of each column.
+#: Number of values, mean, and sum of squares about it, of each channel.
 Moments = tuple[float, Array, Array]
 
 
 class BatchNorm:
-    """Batch normalisation of (N, C) arrays.
+    """Batch normalisation of arrays with channels along `axis`.
 
     Parameters
     ----------
@@ -33,8 +39,14 @@ class BatchNorm:
         C.
     eps, momentum : float
         ε, and the weight of the new value in the running statistics.
+    axis : int
+        Where the channels are.
+    unbiased : bool
+        Whether ``running_var`` follows the variance over n − 1.
+    slope : float, optional
+        Of what is below 0 behind the normalisation: 0 is ReLU, other numbers leaky ReLU, None neither.
     dtype : {"float32", "float64"}
-        Of parameters, statistics, input and output.
+        Of parameters and statistics. Input and output have it too, or are bfloat16 by their bits (uint16).
 
     Examples
     --------
@@ -49,38 +61,70 @@ class BatchNorm:
     """
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, *, dtype: str = "float32"
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        *,
+        axis: int = 1,
+        unbiased: bool = True,
+        slope: float | None = None,
+        dtype: str = "float32",
     ) -> None:
         self.eps, self.momentum, self.training = eps, momentum, True
+        self.axis, self.unbiased, self.slope = axis, unbiased, slope
         self.weight, self.bias = np.ones(num_features, dtype), np.zeros(num_features, dtype)
         self.running_mean, self.running_var = np.zeros(num_features, dtype), np.ones(num_features, dtype)
 
     def forward(self, x: Array) -> Array:
         """Return y; in training, move the running statistics."""
-        self.x, self.frozen = x, not self.training
+        self.x, self.frozen = self._columns(x), not self.training
         if self.training:
-            n, self.mean, squares = moments(x)
+            n, self.mean, squares = moments(self.x)
             self.invstd = 1 / np.sqrt(squares / n + self.eps)
             self.running_mean[...] = self._moved(self.running_mean, self.mean)
-            self.running_var[...] = self._moved(self.running_var, squares / (n - 1))
+            self.running_var[...] = self._moved(self.running_var, squares / (n - 1 if self.unbiased else n))
         else:
             self.mean = self.running_mean.astype(np.float64)
             self.invstd = 1 / np.sqrt(self.running_var.astype(np.float64) + self.eps)
-        return self._centred() * self._slope() + self.bias
+        z = self._line()
+        return self._like(z if self.slope is None else np.where(z <= 0, self._below(z), z), x)
 
     def backward(self, dy: Array) -> tuple[Array, Array, Array]:
         """Return dx, dγ and dβ."""
-        n, dtype = float(len(dy)), dy.dtype
-        d = self.x.astype(np.float64) - self.mean
-        sum_dy = column_sums(dy.astype(np.float64))
-        sum_dy_d = column_sums(dy.astype(np.float64) * d)
-        dweight, dbias = (sum_dy_d * self.invstd).astype(dtype), sum_dy.astype(dtype)
+        dz, dtype = self._columns(dy), self.weight.dtype
+        if self.slope is not None:
+            dz = np.where(self._line() <= 0, self._below(dz), dz)
+        n, wide = float(len(dz)), dz.astype(np.float64)
+        sum_dz = column_sums(wide)
+        sum_dz_d = column_sums(wide * (self.x.astype(np.float64) - self.mean))
+        dweight, dbias = (sum_dz_d * self.invstd).astype(dtype), sum_dz.astype(dtype)
         if self.frozen:
-            return dy * self._slope(), dweight, dbias
-        mean_dy = (sum_dy / n).astype(dtype)
-        k = (sum_dy_d * (self.invstd * self.invstd) / n).astype(dtype)
-        dx: Array = ((dy - mean_dy) - self._centred() * k) * self._slope()
-        return dx, dweight, dbias
+            return self._like(dz * self._slope(), dy), dweight, dbias
+        mean_dz = (sum_dz / n).astype(dtype)
+        k = (sum_dz_d * (self.invstd * self.invstd) / n).astype(dtype)
+        dx: Array = ((dz - mean_dz) - self._centred() * k) * self._slope()
+        return self._like(dx, dy), dweight, dbias
+
+    def _columns(self, x: Array) -> Array:
+        """Return the values as (positions, channels), in the dtype that is computed with."""
+        columns = np.moveaxis(x, self.axis, -1).reshape(-1, self.weight.size)
+        return from_half(columns) if x.dtype == np.uint16 else columns
+
+    def _like(self, columns: Array, x: Array) -> Array:
+        """Return columns in the shape and storage of x."""
+        stored = to_half(columns) if x.dtype == np.uint16 else columns
+        shape = np.moveaxis(x, self.axis, -1).shape
+        return np.ascontiguousarray(np.moveaxis(stored.reshape(shape), -1, self.axis))
+
+    def _line(self) -> Array:
+        z: Array = self._centred() * self._slope() + self.bias
+        return z
+
+    def _below(self, values: Array) -> Array:
+        """Return what the activation makes of values where z is at most 0; ReLU gives 0, not −0."""
+        below: Array = values * values.dtype.type(self.slope) if self.slope else np.zeros_like(values)
+        return below
 
     def _slope(self) -> Array:
         """Return a = γ/√(σ² + ε), rounded once."""
@@ -89,8 +133,8 @@ class BatchNorm:
 
     def _centred(self) -> Array:
         """Return x − μ, μ in two parts: the nearest number of x's dtype, and the rest."""
-        near = self.mean.astype(self.x.dtype)
-        rest = (self.mean - near.astype(np.float64)).astype(self.x.dtype)
+        near = self.mean.astype(self.weight.dtype)
+        rest = (self.mean - near.astype(np.float64)).astype(self.weight.dtype)
         centred: Array = (self.x - near) - rest
         return centred
 
@@ -102,6 +146,8 @@ class BatchNorm:
 def moments(x: Array) -> Moments:
     """Return the number of values, the mean of each column, and the sum of squares about it.
 
+    A block is summed about its first value, so that nothing cancels: that value is one of those whose squares are summed.
+
     >>> n, mean, squares = moments(np.array([[1.0], [2.0], [6.0]]))
     >>> n, mean.tolist(), squares.tolist()
     (3.0, [3.0], [14.0])
@@ -109,15 +155,25 @@ def moments(x: Array) -> Moments:
 
     def block(x: Array) -> Moments:
         x = x.astype(np.float64)
-        mean = x[0] + _block_sums(x - x[0]) / len(x)
-        return float(len(x)), mean, _block_sums((x - mean) * (x - mean))
-
-    def merge(a: Moments, b: Moments) -> Moments:
-        n, delta = a[0] + b[0], b[1] - a[1]
-        share = b[0] / n
-        return n, a[1] + delta * share, a[2] + b[2] + delta * delta * (a[0] * share)
+        n, d = float(len(x)), x - x[0]
+        total = _block_sums(d)
+        shift = total / n
+        squares = _block_sums(d * d) - total * shift
+        return n, x[0] + shift, np.where(squares < 0, 0, squares)
 
     return _tree([block(part) for part in _blocks(x)], merge)
+
+
+def merge(a: Moments, b: Moments) -> Moments:
+    """Return the moments of two sets of values together (Chan, Golub and LeVeque 1979).
+
+    >>> ones = np.ones(1)
+    >>> merge((2.0, ones, ones), (2.0, 3 * ones, ones))
+    (4.0, array([2.]), array([6.]))
+    """
+    n, delta = a[0] + b[0], b[1] - a[1]
+    share = b[0] / n
+    return n, a[1] + delta * share, a[2] + b[2] + delta * delta * (a[0] * share)
 
 
 def column_sums(x: Array) -> Array:
@@ -130,15 +186,18 @@ def column_sums(x: Array) -> Array:
 
 
 def _blocks(x: Array) -> list[Array]:
-    return [x[start : start + ROWS] for start in range(0, max(len(x), 1), ROWS)]
+    return [x[start : start + BLOCK] for start in range(0, max(len(x), 1), BLOCK)]
 
 
 def _block_sums(x: Array) -> Array:
-    lanes = np.zeros((LANES, x.shape[1]))
-    for start in range(0, len(x), LANES):
-        rows = x[start : start + LANES]
-        lanes[: len(rows)] += rows
-    width = LANES // 2
+    strand = LANES * -(-len(x) // (STRANDS * LANES))
+    lanes = np.zeros((STRANDS * LANES, x.shape[1]))
+    for s in range(STRANDS):
+        mine = x[s * strand : (s + 1) * strand]
+        for start in range(0, len(mine), LANES):
+            rows = mine[start : start + LANES]
+            lanes[s * LANES : s * LANES + len(rows)] += rows
+    width = STRANDS * LANES // 2
     while width:
         lanes[:width] += lanes[width : 2 * width]
         width //= 2

@@ -34,7 +34,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::norm::{
-        add_column_sums, batch_norm_backward, batch_norm_forward, dropout, embedding_backward, embedding_forward,
+        add_column_sums, batch_norm_backward, batch_norm_evaluate, batch_norm_moments, batch_norm_train, dropout,
+        embedding_backward, embedding_forward,
     };
     #[pymodule_export]
     use super::optim::{nadam_mu_product, pow, power, probe, step};

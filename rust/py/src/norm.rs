@@ -3,10 +3,13 @@
 use fourstep::exec::Exec;
 use fourstep::layers::dropout::{self as core_dropout, Mask};
 use fourstep::layers::embedding;
-use fourstep::norm::{self, Affine, Gradients, Running, Saved};
+use fourstep::norm::{
+    self, Activation, Affine, Backward, Element, Forward, Gradients, NonFinite, Refusal, Running, Shape,
+    Statistics,
+};
 use fourstep::real::Real;
 use numpy::ndarray::{ArrayView2, ArrayViewMut2};
-use numpy::{Element, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use numpy::{PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -17,10 +20,10 @@ type Any<'py> = Bound<'py, PyAny>;
 
 /// `(weight, bias)`: γ and β.
 type AffineArgs<'py> = (Option<Any<'py>>, Option<Any<'py>>);
-/// `(running_mean, running_var, momentum)`; without a momentum they are what normalises.
-type RunningArgs<'py> = Option<(Any<'py>, Any<'py>, Option<f64>)>;
-/// `(mean, invstd)`, of float64.
-type SavedArgs<'py> = (Any<'py>, Any<'py>);
+/// `(running_mean, running_var, weight of the new value, whether the variance is the unbiased one)`.
+type RunningArgs<'py> = Option<(Any<'py>, Any<'py>, f64, bool)>;
+/// `(mean, var, invstd)`, of float64.
+type StatisticsArgs<'py> = (Any<'py>, Any<'py>, Any<'py>);
 
 /// Runs the one of two bodies that fits the dtype of `array`; of neither dtype, the first one refuses it.
 macro_rules! for_dtype {
@@ -45,14 +48,14 @@ fn whole_rows(name: &str, len: usize, channels: usize) -> PyResult<()> {
     Err(refused(format!("{name}: got {len} elements, need whole rows of {channels}")))
 }
 
-fn maybe_reading<'py, T: Element>(
+fn maybe_reading<'py, T: numpy::Element>(
     array: Option<&Any<'py>>,
     name: &str,
 ) -> PyResult<Option<PyReadonlyArrayDyn<'py, T>>> {
     array.map(|a| reading(a, name)).transpose()
 }
 
-fn maybe_writing<'py, T: Element>(
+fn maybe_writing<'py, T: numpy::Element>(
     array: Option<&Any<'py>>,
     name: &str,
 ) -> PyResult<Option<PyReadwriteArrayDyn<'py, T>>> {
@@ -60,7 +63,7 @@ fn maybe_writing<'py, T: Element>(
 }
 
 /// The elements of an optional array of `len` elements.
-fn maybe_elements<'a, T: Element>(
+fn maybe_elements<'a, T: numpy::Element>(
     array: Option<&'a PyReadonlyArrayDyn<'_, T>>,
     name: &str,
     len: usize,
@@ -71,7 +74,7 @@ fn maybe_elements<'a, T: Element>(
     Ok(Some(slice))
 }
 
-fn maybe_elements_mut<'a, T: Element>(
+fn maybe_elements_mut<'a, T: numpy::Element>(
     array: Option<&'a mut PyReadwriteArrayDyn<'_, T>>,
     name: &str,
     len: usize,
@@ -82,112 +85,274 @@ fn maybe_elements_mut<'a, T: Element>(
     Ok(Some(slice))
 }
 
-/// Normalises `x` into `out` and fills `saved`: by the batch's own statistics, moving the running ones when there are some;
-/// by the running ones when they come without a momentum.
+/// `(samples, channels, space)`.
+type ShapeArgs = (usize, usize, usize);
+/// `(kind, count, place in memory, channel, detail)` of what a batch is refused for; Python has the words.
+type Refused = (&'static str, usize, usize, usize, &'static str);
+
+/// Runs the one of three bodies that fits the dtype of `array`; bfloat16 comes as its bits.
+macro_rules! for_storage {
+    ($array:expr, $f:ident($($argument:expr),*)) => {
+        if $array.cast::<PyArrayDyn<u16>>().is_ok() {
+            $f::<u16>($($argument),*)
+        } else {
+            for_dtype!($array, $f($($argument),*))
+        }
+    };
+}
+
+fn shape_of((samples, channels, space): ShapeArgs) -> PyResult<Shape> {
+    if channels == 0 || space == 0 {
+        return Err(refused(format!("shape: got {channels} channels of {space} places, need at least 1 of each")));
+    }
+    Ok(Shape { samples, channels, space })
+}
+
+fn activation_of((kind, slope): (u8, f64)) -> PyResult<Activation> {
+    match kind {
+        0 => Ok(Activation::Identity),
+        1 => Ok(Activation::Relu),
+        2 => Ok(Activation::LeakyRelu(slope)),
+        _ => Err(refused(format!("activation: got {kind}, need 0 to 2"))),
+    }
+}
+
+fn words(refusal: &Refusal) -> Refused {
+    match *refusal {
+        Refusal::NotFinite { count, at, channel, value } => ("not finite", count, at, channel, value),
+        Refusal::TooLarge { channel, dtype } => ("too large", 0, 0, channel, dtype),
+        Refusal::Running { name, channel } => ("running", 0, 0, channel, name),
+        Refusal::TooFew(n) => ("too few", n, 0, 0, ""),
+    }
+}
+
+/// What of the three statistics is written, borrowed.
+struct Borrowed<'py>([PyReadwriteArrayDyn<'py, f64>; 3]);
+
+impl<'py> Borrowed<'py> {
+    fn new((mean, var, invstd): &StatisticsArgs<'py>) -> PyResult<Self> {
+        Ok(Self([writing(mean, "mean")?, writing(var, "var")?, writing(invstd, "invstd")?]))
+    }
+
+    fn statistics(&mut self, channels: usize) -> PyResult<Statistics<'_>> {
+        let [mean, var, invstd] = &mut self.0;
+        let (mean, var) = (elements_mut(mean, "mean")?, elements_mut(var, "var")?);
+        let invstd = elements_mut(invstd, "invstd")?;
+        for (name, statistic) in [("mean", &*mean), ("var", &*var), ("invstd", &*invstd)] {
+            of_length(name, statistic.len(), channels)?;
+        }
+        Ok(Statistics { mean, var, invstd })
+    }
+}
+
+/// Normalises `x` into `out` (or `out` itself, when there is no `x`) by the batch's own statistics, which it fills in; moves the
+/// running ones when there are some. `nonfinite`: 0 refuses, 1 leaves the running statistics, 2 lets everything through.
+/// Returns whether all values were finite, and why the batch is refused, if it is.
 #[pyfunction]
-pub(crate) fn batch_norm_forward(
-    x: Any<'_>,
-    out: Any<'_>,
+pub(crate) fn batch_norm_train(
+    arrays: (Option<Any<'_>>, Any<'_>),
+    shape: ShapeArgs,
     affine: AffineArgs<'_>,
     running: RunningArgs<'_>,
-    saved: SavedArgs<'_>,
-    eps: f64,
+    statistics: StatisticsArgs<'_>,
+    options: (f64, (u8, f64), u8),
+    exec: ExecArgs,
+) -> PyResult<(bool, Option<Refused>)> {
+    let exec = resolve(exec)?;
+    for_storage!(arrays.1, train(&arrays, shape, &affine, running.as_ref(), &statistics, options, exec))
+}
+
+fn train<E: Element + numpy::Element>(
+    (x, out): &(Option<Any<'_>>, Any<'_>),
+    shape: ShapeArgs,
+    (weight, bias): &AffineArgs<'_>,
+    running: Option<&(Any<'_>, Any<'_>, f64, bool)>,
+    statistics: &StatisticsArgs<'_>,
+    (eps, activation, nonfinite): (f64, (u8, f64), u8),
+    exec: Exec,
+) -> PyResult<(bool, Option<Refused>)>
+where
+    E::Real: numpy::Element,
+{
+    let (py, shape) = (out.py(), shape_of(shape)?);
+    let (x, mut out) = (maybe_reading::<E>(x.as_ref(), "x")?, writing::<E>(out, "out")?);
+    let (x, out) = (maybe_elements(x.as_ref(), "x", shape.len())?, elements_mut(&mut out, "out")?);
+    of_length("out", out.len(), shape.len())?;
+    let mut borrowed = Borrowed::new(statistics)?;
+    let mut statistics = borrowed.statistics(shape.channels)?;
+    let weight = maybe_reading::<E::Real>(weight.as_ref(), "weight")?;
+    let bias = maybe_reading::<E::Real>(bias.as_ref(), "bias")?;
+    let affine = Affine {
+        weight: maybe_elements(weight.as_ref(), "weight", shape.channels)?,
+        bias: maybe_elements(bias.as_ref(), "bias", shape.channels)?,
+    };
+    let nonfinite = match nonfinite {
+        0 => NonFinite::Raise,
+        1 => NonFinite::SkipUpdate,
+        _ => NonFinite::Propagate,
+    };
+    let forward = Forward { exec: &exec, shape, x, affine, eps, activation: activation_of(activation)? };
+    let mut moving = match running {
+        Some((mean, var, momentum, unbiased)) => Some((
+            writing::<E::Real>(mean, "running_mean")?,
+            writing::<E::Real>(var, "running_var")?,
+            *momentum,
+            *unbiased,
+        )),
+        None => None,
+    };
+    let running = match &mut moving {
+        Some((mean, var, momentum, unbiased)) => {
+            let (mean, var) = (elements_mut(mean, "running_mean")?, elements_mut(var, "running_var")?);
+            of_length("running_mean", mean.len(), shape.channels)?;
+            of_length("running_var", var.len(), shape.channels)?;
+            Some(Running { mean, var, momentum: *momentum, unbiased: *unbiased })
+        }
+        None => None,
+    };
+    match py.detach(|| forward.train(running, nonfinite, &mut statistics, out)) {
+        Ok(finite) => Ok((finite, None)),
+        Err(refusal) => Ok((false, Some(words(&refusal)))),
+    }
+}
+
+/// Normalises by the running statistics (of the layer, or any others), which go into `statistics`. With `raise`, returns why the
+/// batch is refused, if it is.
+#[pyfunction]
+pub(crate) fn batch_norm_evaluate(
+    arrays: (Option<Any<'_>>, Any<'_>),
+    shape: ShapeArgs,
+    affine: AffineArgs<'_>,
+    running: (Any<'_>, Any<'_>),
+    statistics: StatisticsArgs<'_>,
+    options: (f64, (u8, f64), bool),
+    exec: ExecArgs,
+) -> PyResult<Option<Refused>> {
+    let exec = resolve(exec)?;
+    for_storage!(arrays.1, evaluate(&arrays, shape, &affine, &running, &statistics, options, exec))
+}
+
+fn evaluate<E: Element + numpy::Element>(
+    (x, out): &(Option<Any<'_>>, Any<'_>),
+    shape: ShapeArgs,
+    (weight, bias): &AffineArgs<'_>,
+    (mean, var): &(Any<'_>, Any<'_>),
+    statistics: &StatisticsArgs<'_>,
+    (eps, activation, raise): (f64, (u8, f64), bool),
+    exec: Exec,
+) -> PyResult<Option<Refused>>
+where
+    E::Real: numpy::Element,
+{
+    let (py, shape) = (out.py(), shape_of(shape)?);
+    let (x, mut out) = (maybe_reading::<E>(x.as_ref(), "x")?, writing::<E>(out, "out")?);
+    let (x, out) = (maybe_elements(x.as_ref(), "x", shape.len())?, elements_mut(&mut out, "out")?);
+    of_length("out", out.len(), shape.len())?;
+    let mut borrowed = Borrowed::new(statistics)?;
+    let mut statistics = borrowed.statistics(shape.channels)?;
+    let weight = maybe_reading::<E::Real>(weight.as_ref(), "weight")?;
+    let bias = maybe_reading::<E::Real>(bias.as_ref(), "bias")?;
+    let affine = Affine {
+        weight: maybe_elements(weight.as_ref(), "weight", shape.channels)?,
+        bias: maybe_elements(bias.as_ref(), "bias", shape.channels)?,
+    };
+    let (mean, var) = (reading::<E::Real>(mean, "running_mean")?, reading::<E::Real>(var, "running_var")?);
+    let running = (elements(&mean, "running_mean")?, elements(&var, "running_var")?);
+    of_length("running_mean", running.0.len(), shape.channels)?;
+    of_length("running_var", running.1.len(), shape.channels)?;
+    let forward = Forward { exec: &exec, shape, x, affine, eps, activation: activation_of(activation)? };
+    let done = py.detach(|| forward.evaluate(running, raise, &mut statistics, out));
+    Ok(done.err().map(|refusal| words(&refusal)))
+}
+
+/// Fills `mean`, and `squares` with Σ(x − mean)², of each channel.
+#[pyfunction]
+pub(crate) fn batch_norm_moments(
+    x: Any<'_>,
+    shape: ShapeArgs,
+    mean: Any<'_>,
+    squares: Any<'_>,
     exec: ExecArgs,
 ) -> PyResult<()> {
     let exec = resolve(exec)?;
-    for_dtype!(x, forward(&x, &out, &affine, running.as_ref(), &saved, eps, exec))
+    for_storage!(x, moments(&x, shape, &mean, &squares, exec))
 }
 
-fn forward<T: Real + Element>(
+fn moments<E: Element + numpy::Element>(
     x: &Any<'_>,
-    out: &Any<'_>,
-    (weight, bias): &AffineArgs<'_>,
-    running: Option<&(Any<'_>, Any<'_>, Option<f64>)>,
-    (mean, invstd): &SavedArgs<'_>,
-    eps: f64,
+    shape: ShapeArgs,
+    mean: &Any<'_>,
+    squares: &Any<'_>,
     exec: Exec,
 ) -> PyResult<()> {
-    let py = x.py();
-    let (x, mut out) = (reading::<T>(x, "x")?, writing::<T>(out, "out")?);
-    let (x, out) = (elements(&x, "x")?, elements_mut(&mut out, "out")?);
-    let (mut mean, mut invstd) = (writing::<f64>(mean, "saved mean")?, writing::<f64>(invstd, "saved invstd")?);
-    let mean = elements_mut(&mut mean, "saved mean")?;
-    let channels = mean.len();
-    let invstd = elements_mut(&mut invstd, "saved invstd")?;
-    of_length("saved invstd", invstd.len(), channels)?;
-    whole_rows("x", x.len(), channels)?;
-    of_length("out", out.len(), x.len())?;
-    let saved = Saved { mean, invstd };
-    let weight = maybe_reading::<T>(weight.as_ref(), "weight")?;
-    let bias = maybe_reading::<T>(bias.as_ref(), "bias")?;
-    let affine = Affine {
-        weight: maybe_elements(weight.as_ref(), "weight", channels)?,
-        bias: maybe_elements(bias.as_ref(), "bias", channels)?,
-    };
-    let Some((running_mean, running_var, momentum)) = running else {
-        return py.detach(|| norm::train(&exec, x, affine, eps, None, saved, out)).map_err(refused);
-    };
-    if let Some(momentum) = *momentum {
-        let mut mean = writing::<T>(running_mean, "running_mean")?;
-        let mut var = writing::<T>(running_var, "running_var")?;
-        let mean = elements_mut(&mut mean, "running_mean")?;
-        let var = elements_mut(&mut var, "running_var")?;
-        of_length("running_mean", mean.len(), channels)?;
-        of_length("running_var", var.len(), channels)?;
-        let running = Some(Running { mean, var, momentum });
-        return py.detach(|| norm::train(&exec, x, affine, eps, running, saved, out)).map_err(refused);
+    let (py, shape) = (x.py(), shape_of(shape)?);
+    let x = reading::<E>(x, "x")?;
+    let x = elements(&x, "x")?;
+    of_length("x", x.len(), shape.len())?;
+    if shape.is_empty() {
+        return Err(refused("x: got no values, need at least one in each channel"));
     }
-    let (mean, var) = (reading::<T>(running_mean, "running_mean")?, reading::<T>(running_var, "running_var")?);
-    let running = (elements(&mean, "running_mean")?, elements(&var, "running_var")?);
-    of_length("running_mean", running.0.len(), channels)?;
-    of_length("running_var", running.1.len(), channels)?;
-    py.detach(|| norm::evaluate(&exec, x, affine, eps, running, saved, out)).map_err(refused)
+    let (mut mean, mut squares) = (writing::<f64>(mean, "mean")?, writing::<f64>(squares, "squares")?);
+    let (mean, squares) = (elements_mut(&mut mean, "mean")?, elements_mut(&mut squares, "squares")?);
+    of_length("mean", mean.len(), shape.channels)?;
+    of_length("squares", squares.len(), shape.channels)?;
+    for (c, [m, s]) in py.detach(|| norm::moments(&exec, shape, x)).into_iter().enumerate() {
+        mean[c] = m;
+        squares[c] = s;
+    }
+    Ok(())
 }
 
 /// Fills `dx`, and adds to the gradients of γ and β.
 #[pyfunction]
 pub(crate) fn batch_norm_backward(
-    inputs: (Any<'_>, Any<'_>),
-    dx: Any<'_>,
-    weight: Option<Any<'_>>,
+    arrays: (Any<'_>, Any<'_>, Any<'_>),
+    shape: ShapeArgs,
+    affine: AffineArgs<'_>,
     gradients: AffineArgs<'_>,
-    saved: SavedArgs<'_>,
-    frozen: bool,
+    statistics: StatisticsArgs<'_>,
+    options: ((u8, f64), bool),
     exec: ExecArgs,
 ) -> PyResult<()> {
     let exec = resolve(exec)?;
-    for_dtype!(dx, backward(&inputs, &dx, weight.as_ref(), &gradients, &saved, frozen, exec))
+    for_storage!(arrays.2, backward(&arrays, shape, &affine, &gradients, &statistics, options, exec))
 }
 
-fn backward<T: Real + Element>(
-    (x, dy): &(Any<'_>, Any<'_>),
-    dx: &Any<'_>,
-    weight: Option<&Any<'_>>,
+fn backward<E: Element + numpy::Element>(
+    (x, dy, dx): &(Any<'_>, Any<'_>, Any<'_>),
+    shape: ShapeArgs,
+    (weight, bias): &AffineArgs<'_>,
     (dweight, dbias): &AffineArgs<'_>,
-    (mean, invstd): &SavedArgs<'_>,
-    frozen: bool,
+    statistics: &StatisticsArgs<'_>,
+    (activation, frozen): ((u8, f64), bool),
     exec: Exec,
-) -> PyResult<()> {
-    let py = dx.py();
-    let (x, dy, mut dx) = (reading::<T>(x, "x")?, reading::<T>(dy, "dy")?, writing::<T>(dx, "dx")?);
+) -> PyResult<()>
+where
+    E::Real: numpy::Element,
+{
+    let (py, shape) = (dx.py(), shape_of(shape)?);
+    let (x, dy, mut dx) = (reading::<E>(x, "x")?, reading::<E>(dy, "dy")?, writing::<E>(dx, "dx")?);
     let (x, dy, dx) = (elements(&x, "x")?, elements(&dy, "dy")?, elements_mut(&mut dx, "dx")?);
-    let (mean, invstd) = (reading::<f64>(mean, "saved mean")?, reading::<f64>(invstd, "saved invstd")?);
-    let saved = (elements(&mean, "saved mean")?, elements(&invstd, "saved invstd")?);
-    let channels = saved.0.len();
-    of_length("saved invstd", saved.1.len(), channels)?;
-    whole_rows("x", x.len(), channels)?;
-    of_length("dy", dy.len(), x.len())?;
-    of_length("dx", dx.len(), x.len())?;
-    let weight = maybe_reading::<T>(weight, "weight")?;
-    let weight = maybe_elements(weight.as_ref(), "weight", channels)?;
-    let mut dweight = maybe_writing::<T>(dweight.as_ref(), "dweight")?;
-    let mut dbias = maybe_writing::<T>(dbias.as_ref(), "dbias")?;
+    for (name, len) in [("x", x.len()), ("dy", dy.len()), ("dx", dx.len())] {
+        of_length(name, len, shape.len())?;
+    }
+    let mut borrowed = Borrowed::new(statistics)?;
+    let statistics = borrowed.statistics(shape.channels)?;
+    let weight = maybe_reading::<E::Real>(weight.as_ref(), "weight")?;
+    let bias = maybe_reading::<E::Real>(bias.as_ref(), "bias")?;
+    let affine = Affine {
+        weight: maybe_elements(weight.as_ref(), "weight", shape.channels)?,
+        bias: maybe_elements(bias.as_ref(), "bias", shape.channels)?,
+    };
+    let mut dweight = maybe_writing::<E::Real>(dweight.as_ref(), "dweight")?;
+    let mut dbias = maybe_writing::<E::Real>(dbias.as_ref(), "dbias")?;
     let gradients = Gradients {
         x: dx,
-        weight: maybe_elements_mut(dweight.as_mut(), "dweight", channels)?,
-        bias: maybe_elements_mut(dbias.as_mut(), "dbias", channels)?,
+        weight: maybe_elements_mut(dweight.as_mut(), "dweight", shape.channels)?,
+        bias: maybe_elements_mut(dbias.as_mut(), "dbias", shape.channels)?,
     };
-    py.detach(|| norm::backward(&exec, [x, dy], weight, saved, frozen, gradients));
+    let pass = Backward { exec: &exec, shape, x, dy, affine, activation: activation_of(activation)?, frozen };
+    py.detach(|| pass.run(&statistics, gradients));
     Ok(())
 }
 
@@ -198,12 +363,16 @@ pub(crate) fn add_column_sums(x: Any<'_>, into: Any<'_>, exec: ExecArgs) -> PyRe
     for_dtype!(x, column_sums(&x, &into, exec))
 }
 
-fn column_sums<T: Real + Element>(x: &Any<'_>, into: &Any<'_>, exec: Exec) -> PyResult<()> {
+fn column_sums<T: Real + Element<Real = T> + numpy::Element>(
+    x: &Any<'_>,
+    into: &Any<'_>,
+    exec: Exec,
+) -> PyResult<()> {
     let py = x.py();
     let (x, mut into) = (reading::<T>(x, "x")?, writing::<T>(into, "into")?);
     let (x, into) = (elements(&x, "x")?, elements_mut(&mut into, "into")?);
     whole_rows("x", x.len(), into.len())?;
-    py.detach(|| norm::columns::add_sums(&exec, x, into));
+    py.detach(|| norm::add_column_sums(&exec, x, into));
     Ok(())
 }
 
@@ -214,7 +383,7 @@ pub(crate) fn dropout(x: Any<'_>, out: Any<'_>, p: f64, seed: u64, step: u64, ex
     for_dtype!(x, masked(&x, &out, p, Mask { seed, step }, exec))
 }
 
-fn masked<T: Real + Element>(x: &Any<'_>, out: &Any<'_>, p: f64, mask: Mask, exec: Exec) -> PyResult<()> {
+fn masked<T: Real + numpy::Element>(x: &Any<'_>, out: &Any<'_>, p: f64, mask: Mask, exec: Exec) -> PyResult<()> {
     if !(0.0..=1.0).contains(&p) {
         return Err(refused(format!("p: got {p}, need 0 to 1")));
     }
@@ -239,7 +408,7 @@ pub(crate) fn embedding_forward(
     for_dtype!(table, look_up(&table, &ids, &sizes, &out, exec))
 }
 
-fn look_up<T: Real + Element>(
+fn look_up<T: Real + numpy::Element>(
     table: &Any<'_>,
     ids: &Any<'_>,
     sizes: &[usize],
@@ -269,7 +438,7 @@ pub(crate) fn embedding_backward(
     for_dtype!(gradient, add_gradient(&dy, &ids, &sizes, &gradient, exec))
 }
 
-fn add_gradient<T: Real + Element>(
+fn add_gradient<T: Real + numpy::Element>(
     dy: &Any<'_>,
     ids: &Any<'_>,
     sizes: &[usize],
@@ -306,7 +475,7 @@ fn fitting(table: usize, ids: usize, sizes: &[usize], (rows, width): (usize, usi
 }
 
 /// A matrix whose rows may lie apart, so that a layer can write into a part of a wider one.
-fn matrix<'a, 'py, T: Element>(array: &'a Any<'py>, name: &str) -> PyResult<&'a Bound<'py, PyArray2<T>>> {
+fn matrix<'a, 'py, T: numpy::Element>(array: &'a Any<'py>, name: &str) -> PyResult<&'a Bound<'py, PyArray2<T>>> {
     let matrix = array.cast::<PyArray2<T>>().map_err(|_| {
         PyTypeError::new_err(format!("{name}: need a matrix of native-endian {}", T::get_dtype(array.py())))
     })?;

@@ -1,84 +1,60 @@
-//! Mean and squares about it, of each channel.
+//! Mean and sum of squares about it, of each channel, in one read of the input.
 //!
 //! ```text
-//! block of n values     μ = x₀ + Σ(x − x₀)/n           M = Σ(x − μ)²            two passes, the second from the cache
+//! block of n values     d = x − x₀ (its first value)     μ = x₀ + Σd/n     M = Σd² − Σd·(Σd/n)
 //! two blocks            δ = μ_b − μ_a    n = n_a + n_b
-//!                       μ = μ_a + δ·(n_b/n)            M = M_a + M_b + δ²·(n_a·(n_b/n))
+//!                       μ = μ_a + δ·(n_b/n)              M = M_a + M_b + δ²·(n_a·(n_b/n))
 //! ```
 //!
-//! Never E(x²) − E(x)²: with a mean of 10⁴ and a deviation of 1 that difference of two large numbers is noise in `f32`.
-//! Counting from the block's first value x₀ makes a constant channel exact, whatever its value: μ = x₀ and M = 0. The merge
-//! is that of Chan, Golub and LeVeque (1979).
+//! Never E(x²) − E(x)²: with a mean of 10⁴ and a deviation of 1 that difference of two large numbers is noise in `f32`. The
+//! difference in M is another one, for x₀ is one of the values: (μ − x₀)² ≤ M, so Σd² = M + n·(μ − x₀)² ≤ (n + 1)·M, and the
+//! subtraction enlarges the rounding errors of `f64` by n + 1 ≤ 2049 at the very worst, to some 10⁻¹² of M; by about 2 when
+//! x₀ is a typical value. A constant channel is exact, whatever its value: d = 0, μ = x₀ and M = 0.
+//!
+//! The merge is that of Chan, Golub and LeVeque (1979); so it is across batches and workers ([`merge`]).
 
-use super::columns::{self, Row, Tile, WIDTH};
+use super::fold::{self, About};
+use super::{Element, Shape};
 use crate::exec::Exec;
-use crate::isa::Kernel;
 use crate::real::Real;
 
-/// Number of values, mean, and sum of squares about the mean, of each channel of a tile.
-#[derive(Clone)]
-struct Moments {
-    n: f64,
-    mean: Row,
-    squares: Row,
+/// Mean, and sum of squares about it.
+pub type Moments = [f64; 2];
+
+/// The moments of each channel of `x`.
+///
+/// # Panics
+/// When `x` has not as many values as the shape.
+#[must_use]
+pub fn moments<E: Element>(exec: &Exec, shape: Shape, x: &[E]) -> Vec<Moments> {
+    assert_eq!(x.len(), shape.len(), "x has the values of the shape");
+    let mut blocks = fold::sums(
+        exec,
+        shape,
+        [x],
+        About::First,
+        [],
+        #[inline(always)]
+        |[x], first, []| {
+            let d = x.to_f64() - first;
+            [d, d * d]
+        },
+        #[inline(always)]
+        |[sum, squares], first, n| {
+            let shift = sum / n;
+            let about_mean = squares - sum * shift;
+            // A rounding may leave less than nothing; NaN stays.
+            [first + shift, if about_mean < 0.0 { 0.0 } else { about_mean }]
+        },
+    );
+    blocks.merged(|n_a, a, n_b, b| merge(n_a as f64, a, n_b as f64, b))
 }
 
-/// Mean and sum of squares about it, of each of the `channels` columns of `x`.
-pub fn moments<T: Real>(exec: &Exec, x: &[T], channels: usize) -> (Vec<f64>, Vec<f64>) {
-    let block = |tile| exec.level.run(Block { x, tile });
-    let tiles = columns::reduce(exec, x.len() / channels, channels, block, merge);
-    let mean = tiles.iter().flat_map(|m| m.mean).take(channels).collect();
-    let squares = tiles.iter().flat_map(|m| m.squares).take(channels).collect();
-    (mean, squares)
-}
-
-struct Block<'a, T> {
-    x: &'a [T],
-    tile: Tile,
-}
-
-impl<T: Real> Kernel for Block<'_, T> {
-    type Out = Moments;
-
-    #[inline(always)]
-    fn run(self) -> Moments {
-        let Self { x, tile } = self;
-        let n = tile.rows as f64;
-        let mut first = [0.0; WIDTH];
-        for (first, x) in first.iter_mut().zip(tile.row_of(x, 0)) {
-            *first = x.to_f64();
-        }
-        let [sum] = columns::sums(
-            [x],
-            tile,
-            #[inline(always)]
-            |c, [x]| [x.to_f64() - first[c]],
-        );
-        let mut mean = first;
-        for c in 0..WIDTH {
-            mean[c] += sum[c] / n;
-        }
-        let [squares] = columns::sums(
-            [x],
-            tile,
-            #[inline(always)]
-            |c, [x]| {
-                let d = x.to_f64() - mean[c];
-                [d * d]
-            },
-        );
-        Moments { n, mean, squares }
-    }
-}
-
-fn merge(a: &Moments, b: &Moments) -> Moments {
-    let n = a.n + b.n;
-    let share = b.n / n;
-    let mut all = Moments { n, ..a.clone() };
-    for c in 0..WIDTH {
-        let delta = b.mean[c] - a.mean[c];
-        all.mean[c] += delta * share;
-        all.squares[c] = a.squares[c] + b.squares[c] + delta * delta * (a.n * share);
-    }
-    all
+/// The moments of `n_a` and `n_b` values together.
+#[inline(always)]
+#[must_use]
+pub fn merge(n_a: f64, [mean_a, a]: Moments, n_b: f64, [mean_b, b]: Moments) -> Moments {
+    let share = n_b / (n_a + n_b);
+    let delta = mean_b - mean_a;
+    [mean_a + delta * share, a + b + delta * delta * (n_a * share)]
 }
