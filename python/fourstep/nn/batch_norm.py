@@ -383,6 +383,7 @@ class BatchNorm(Module):
     def _checked(self, name: str, x: Any) -> Array:
         if not isinstance(x, np.ndarray):
             raise TypeError(f"{self.label}: {name}: got {type(x).__name__}, need a NumPy array")
+        _check.unmasked(f"{self.label}: {name}", x)
         if x.dtype != self.dtype:
             order = "" if x.dtype.isnative else ", in native byte order"
             raise TypeError(f"{self.label}: {name}: got dtype {x.dtype}, need {self.dtype}{order}")
