@@ -124,9 +124,11 @@ def _rivals(kind: str, small: bool) -> Iterator[tuple[str, Setup, str | None]]:
 
 @lru_cache(maxsize=1)
 def _data(one: Input) -> tuple[Array, Array]:
-    """Return x, with a mean that is not 0, and dy."""
+    """Return x, with a mean that is not 0, and dy, which is 0 where a rounding decides on which side of ReLU y is."""
     rng = np.random.default_rng(0)
     x, dy = rng.normal(3, 2, one.shape), rng.standard_normal(one.shape)
+    mean = x.mean(axis=tuple(i for i in range(x.ndim) if i != 1), keepdims=True)
+    dy[np.abs(x - mean) < 1e-3] = 0
     return _laid_out(x.astype(np.float32), one.last), _laid_out(dy.astype(np.float32), one.last)
 
 

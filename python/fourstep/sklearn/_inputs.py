@@ -102,8 +102,8 @@ def same_rows(rows: int, array: Array, name: str) -> None:
         raise ValueError(f"{name}: got {len(array)} rows, need {rows}, as many as y_true")
 
 
-def numbers(x: Any, name: str) -> Array:
-    """Return finite numbers in one or two dimensions, as they are."""
+def numbers(x: Any, name: str, *, bounded: bool = False) -> Array:
+    """Return finite numbers in one or two dimensions, as they are; of `bounded` ones the caller looks at the range."""
     array = read(x, name)
     if array.dtype.kind == "V" and array.dtype.name.startswith(("bfloat16", "float8")):
         array = array.astype(np.float32)
@@ -118,7 +118,8 @@ def numbers(x: Any, name: str) -> Array:
         raise ValueError(f"{name}: got shape {array.shape}, need one or two dimensions")
     if array.size == 0:
         raise ValueError(f"{name}: got shape {array.shape}, need at least one row and column")
-    finite(array, name)
+    if not bounded:
+        finite(array, name)
     return array
 
 

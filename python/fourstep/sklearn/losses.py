@@ -114,10 +114,11 @@ def _renamed(y_proba: Any, y_pred: Any) -> Any:
 
 def _probabilities(x: Any) -> Array:
     """Return floats in [0, 1]."""
-    proba = check.numbers(x, "y_proba")
+    proba = check.numbers(x, "y_proba", bounded=True)
     if proba.dtype.kind != "f":
         proba = proba.astype(np.float64)
-    if proba.min() < 0 or proba.max() > 1:
+    if not (proba.min() >= 0 and proba.max() <= 1):
+        check.finite(proba, "y_proba")
         wrong = np.argwhere((proba < 0) | (proba > 1))
         at = tuple(wrong[0].tolist())
         raise ValueError(
