@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import re
+import sys
+import threading
+import time
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -19,6 +22,7 @@ from hypothesis.extra import numpy as hnp
 import fourstep as fs
 from fourstep import nn, reference
 from fourstep._runtime import override
+from fourstep.nn._reuse import Reused
 
 Array = np.ndarray[Any, Any]
 
@@ -753,3 +757,64 @@ def test_torch_agrees_on_images(torch: Any, shape: tuple[int, ...], training: bo
             np.testing.assert_allclose(copy.grads[name], getattr(theirs, name).grad.numpy(), rtol=1e-5)
         for name in ("running_mean", "running_var"):
             np.testing.assert_allclose(copy.buffers[name], getattr(theirs, name).numpy(), rtol=1e-6)
+
+
+def test_results_that_somebody_holds_are_never_taken_again() -> None:
+    """Large results use a buffer again; not one that another thread was given."""
+    reused, wrong, size = Reused(), [], 1 << 20
+
+    def work(mark: int) -> None:
+        for _ in range(150):
+            mine = reused.empty((size,), np.dtype(np.uint8))
+            mine[:: 1 << 12] = mark
+            time.sleep(0)
+            if (mine[:: 1 << 12] != mark).any():
+                wrong.append(mark)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(mark,)) for mark in range(1, 5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong
+
+
+def test_evaluation_keeps_no_results() -> None:
+    layer = nn.BatchNorm(64)
+    x = np.ones((1 << 13, 64), np.float32)
+    x[0] = 0
+    layer.forward(x)
+    assert layer._results._buffers, "in training they are used again"
+    layer.eval().forward(x)
+    assert not layer._results._buffers
+
+
+def test_a_ghost_that_is_refused_leaves_all_as_it_was() -> None:
+    layer = nn.BatchNorm(1, ghost=2)
+    x = np.array([[0], [1], [-3e30], [3e30]], np.float32)
+    state, copy = {name: array.copy() for name, array in layer.buffers.items()}, x.copy()
+    for out in (None, x):
+        with pytest.raises(ValueError, match="channel 0 are finite, but their mean or variance is too large"):
+            layer.forward(x, out=out)
+        assert (x == copy).all()
+        assert all((layer.buffers[name] == array).all() for name, array in state.items())
+
+
+def test_zero_variance_is_that_of_the_last_forward() -> None:
+    layer = nn.BatchNorm(1, ghost=2, dtype="float64")
+    layer.forward(np.array([[0.0], [1.0], [2.0], [2.0]]))
+    assert layer.zero_variance.tolist() == [0], "a ghost was constant"
+    layer.eval().forward(np.array([[5.0]]))
+    assert layer.zero_variance.tolist() == []
+
+
+def test_moments_that_a_layer_cannot_hold_are_refused() -> None:
+    model = nn.Sequential(nn.BatchNorm(1))
+    huge = nn.Moments(3, np.array([1e300]), np.array([1.0]))
+    with pytest.raises(ValueError, match="moments: the mean or variance is too large"):
+        nn.set_moments(model, {"0": huge})

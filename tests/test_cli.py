@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -772,6 +773,22 @@ def test_evaluate_cuts_moments_to_days(tmp_path: Path, capsys: pytest.CaptureFix
     path = tmp_path / "t.parquet"
     polars.DataFrame({"y": [0, 1, 0, 1], "p": [0.1, 0.2, 0.3, 0.4], "at": moments}).write_parquet(path)
     assert main(["evaluate", str(path), "--label", "y", "--score", "p", "--time", "at"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["2024-05-01", "1.000000", "2", "1"] in lines
+    assert ["2024-05-02", "1.000000", "2", "1"] in lines
+
+
+def test_evaluate_takes_the_day_that_a_text_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    moments = [
+        "2024-05-01 23:30:00+02:00",
+        "2024-05-01 01:00:00+02:00",
+        "2024-05-02T00:10:00Z",
+        "2024-05-02 09:00",
+    ]
+    path = write_csv(tmp_path / "t.csv", {"y": [0, 1, 0, 1], "p": [0.1, 0.2, 0.3, 0.4], "at": moments})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["evaluate", path, "--label", "y", "--score", "p", "--time", "at"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["2024-05-01", "1.000000", "2", "1"] in lines
     assert ["2024-05-02", "1.000000", "2", "1"] in lines

@@ -7,6 +7,7 @@ import datetime
 import importlib
 import math
 import pickle
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -511,3 +512,15 @@ def test_threads_hold_for_the_call_alone() -> None:
     before = fs.runtime().threads
     metrics.auc([0, 1], [0.1, 0.2], threads=7)
     assert fs.runtime().threads == before
+
+
+def test_slices_of_dates_in_lists_and_of_moments_with_a_time_zone() -> None:
+    y, p = [0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4]
+    days: Any = [date(2024, 5, 1)] * 2 + [date(2024, 5, 2)] * 2
+    got = metrics.auc_by(y, p, days)
+    assert got.slice.tolist() == [days[0], days[2]]
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: its time zones were not tested")
+    moments = pandas.Series(pandas.to_datetime(["2024-05-01", "2024-05-01", "2024-05-02", "2024-05-02"]))
+    got = metrics.auc_by(y, p, moments.dt.tz_localize("Europe/Paris"))
+    assert got.slice.astype("datetime64[h]").astype(str).tolist() == ["2024-04-30T22", "2024-05-01T22"], "UTC"
+    assert got.auc.tolist() == [1.0, 1.0]

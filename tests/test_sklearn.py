@@ -567,3 +567,11 @@ def test_these_metrics_are_scorers() -> None:
             for m in (ours, theirs)
         ]
         np.testing.assert_allclose(scores[0], scores[1], rtol=1e-12)
+
+
+def test_weights_of_losses_are_no_column() -> None:
+    y, p, column = [0, 1, 1], [0.2, 0.7, 0.6], np.ones((3, 1))
+    for loss in ("log_loss", "brier_score_loss"):
+        for library in (ours, theirs):
+            with pytest.raises(ValueError, match="dimension|1D"):
+                getattr(library, loss)(y, p, sample_weight=column)

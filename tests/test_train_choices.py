@@ -474,6 +474,7 @@ def test_what_is_seen_between_epochs_survives_an_interrupt(tmp_path: Path) -> No
         ({"sparse": True, "l1": 0.1}, "l1 needs to be 0 with sparse, got 0.1"),
         ({"init_freeze": True}, "init_freeze needs init_from, the run that the parameters come from"),
         ({"init_lr": 0.1}, "init_lr needs init_from"),
+        ({"init_match": ("emb*",)}, "init_match needs init_from"),
         (
             {"init_from": "a", "init_lr": 0.1, "init_freeze": True},
             "init_lr needs to be 0 with init_freeze, got 0.1",

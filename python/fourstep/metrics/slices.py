@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -162,6 +163,10 @@ def _slices(slices: ArrayLike, name: str = "slices") -> tuple[Array, Array | np.
     """Return ids, and their names, or the type of time that they are."""
     dtype = getattr(slices, "dtype", None)
     time = "date" in str(getattr(dtype, "name", dtype)).lower()  # NumPy, pandas and polars agree on that part
+    if isinstance(slices, list | tuple) and slices and all(isinstance(day, date) for day in slices):
+        slices, time = np.array(slices, "datetime64"), True
+    elif getattr(dtype, "tz", None) is not None:
+        slices = np.asarray(slices, "datetime64[ns]")  # of pandas: moments in UTC
     array = column(slices, name, "a slice for each row") if time else None
     if array is None or array.dtype.kind != "M":
         return as_integers(slices, name)

@@ -16,11 +16,14 @@ _KEPT = 3
 
 
 class Reused:
-    """Arrays for results of one layer.
+    """Arrays for results of one layer in training.
 
     A result is a view of a buffer that is kept; views of it keep it alive too. When the buffer has no other reference,
     nobody can see it any more, and the next result of its size takes its place: what the allocator would do, but for the
-    pages.
+    pages. (An address that was taken out of an array by hand holds nothing, here as with the allocator.)
+
+    A buffer is looked at only after it was taken off the list, which one thread alone can do: two that ask at once, or a
+    signal handler in between, get different ones.
 
     Examples
     --------
@@ -44,14 +47,26 @@ class Reused:
         size = prod(shape)
         if size * dtype.itemsize < _LEAST_BYTES or not _counts_references():
             return np.empty(shape, dtype)
-        unused = [object()]
-        for i in range(len(self._buffers)):
-            free = sys.getrefcount(self._buffers[i]) == sys.getrefcount(unused[0])
-            if free and self._buffers[i].size == size and self._buffers[i].dtype == dtype:
-                return self._buffers[i].reshape(shape)
+        alone = object()
+        for _ in range(len(self._buffers)):
+            try:
+                buffer = self._buffers.pop(0)
+            except IndexError:
+                break
+            unseen = sys.getrefcount(buffer) == sys.getrefcount(alone)
+            fits = buffer.size == size and buffer.dtype == dtype
+            if unseen and fits:
+                found: Array = buffer.reshape(shape)
+                self._buffers.append(buffer)
+                return found
+            if fits:  # those of other sizes go
+                self._buffers.append(buffer)
+            del buffer
         fresh: Array = np.empty(size, dtype)
-        self._buffers = [*self._buffers[1 - _KEPT :], fresh]
-        return fresh.reshape(shape)
+        found = fresh.reshape(shape)
+        self._buffers.append(fresh)
+        del self._buffers[:-_KEPT]
+        return found
 
     def clear(self) -> None:
         """Let go of all of them."""

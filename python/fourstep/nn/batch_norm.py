@@ -219,11 +219,14 @@ class BatchNorm(Module):
         return y
 
     def _train_ghosts(self, x: Array | None, y: Array, layout: Layout, cuts: list[slice]) -> None:
-        if self.nonfinite == "raise":
-            self._check_finite(y if x is None else x, layout)
-        for piece, rows in zip(self._pieces, cuts, strict=True):
+        views = [layout.part(rows.stop - rows.start, len(y)) for rows in cuts]
+        if self.nonfinite == "raise":  # before any of them is worked on
+            given = y if x is None else x
+            self._check_finite(given, layout, layout.view)
+            for rows, view in zip(cuts, views, strict=True):
+                self._check_finite(given[rows], layout, view)
+        for piece, rows, view in zip(self._pieces, cuts, views, strict=True):
             part = None if x is None else x[rows]
-            view = layout.part(rows.stop - rows.start, len(y))
             self._train(piece, part, y[rows], layout, view)
 
     def _train(
@@ -255,6 +258,7 @@ class BatchNorm(Module):
             self._pooled = self._pooled.merge(piece.moments(view[0] * view[2]))
 
     def _evaluate(self, x: Array | None, y: Array, layout: Layout) -> None:
+        del self._pieces[1:]  # of ghosts
         piece = self._pieces[0]
         piece.factors = None
         refused = _core.batch_norm_evaluate(
@@ -415,7 +419,9 @@ class BatchNorm(Module):
 
     def _output(self, out: Array | None, like: Array, layout: Layout, *reads: Array) -> Array:
         if out is None:
-            return layout.empty(like.shape, self.dtype, self._results)
+            if not self.training:
+                self._results.clear()
+            return layout.empty(like.shape, self.dtype, self._results if self.training else Reused())
         found = self._checked("out", out)
         if found.shape != like.shape:
             raise ValueError(f"{self.label}: out: got shape {found.shape}, need {like.shape}")
@@ -472,6 +478,8 @@ class BatchNorm(Module):
             what = f"{detail}: channel {channel} holds no usable value (not finite, or a negative variance)"
         elif kind == "too large":
             what = f"x: the values of channel {channel} are finite, but their mean or variance is too large for {detail}"
+        elif kind == "too few":
+            what = "x: its values changed while they were read"
         else:
             where = f"row {at // self.num_features}"
             if x.ndim > 2 or layout.order is not None or layout.view[2] > 1:
@@ -479,15 +487,18 @@ class BatchNorm(Module):
             what = f"x: {count} values are not finite, the first is {detail} at {where}, channel {channel}"
         raise ValueError(f"{self.label}: {what}")
 
-    def _check_finite(self, x: Array, layout: Layout) -> None:
-        """Refuse what is not finite before any ghost batch is worked on."""
+    def _check_finite(self, x: Array, layout: Layout, view: tuple[int, int, int]) -> None:
+        """Refuse what has no finite mean and variance in the layer's dtype."""
         statistics = _Piece(self.num_features).statistics
-        if not all(np.isfinite(s).all() for s in _moments(layout.flat(x), layout.view)[1:]):
+        flat = layout.flat(x)
+        moments = _moments(flat, view)
+        with np.errstate(over="ignore"):
+            held = [s.astype(self._param_dtype) for s in (moments.mean, moments.var())]
+        if not all(np.isfinite(s).all() for s in held):
             none = (None, None)
             options = (self.eps, (0, 0.0), 0)
-            flat = layout.flat(x)
             _, refused = _core.batch_norm_train(
-                (flat, np.empty_like(flat)), layout.view, none, None, statistics, options, execution()
+                (flat, np.empty_like(flat)), view, none, None, statistics, options, execution()
             )
             if refused is not None:
                 self._refuse(refused, x, layout)

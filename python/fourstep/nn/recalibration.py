@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from fourstep.nn.batch_norm import BatchNorm
 from fourstep.nn.dropout import Dropout
 from fourstep.nn.module import Module
@@ -101,6 +103,11 @@ def set_moments(model: Module, moments: Mapping[str, Moments]) -> None:
             )
         if of.n < 2:
             raise ValueError(f"{layer.label}: moments: got {of.n} values in a channel, need at least 2")
+        limit = float(np.finfo(layer.buffers["running_var"].dtype).max)
+        if not max(np.abs(of.mean).max(), of.var().max()) <= limit:
+            raise ValueError(
+                f"{layer.label}: moments: the mean or variance is too large for its running statistics"
+            )
     for name, of in moments.items():
         layer = norms[name]
         layer.buffers["running_mean"][...] = of.mean
@@ -122,6 +129,7 @@ def _gathered(model: Module, batches: Iterable[Any]) -> tuple[int, dict[str, Mom
     """Return the number of batches, and the moments of what they make of every BatchNorm's input."""
     norms = _norms(model)
     buffers = {name: array.copy() for name, array in model.named_buffers().items()}
+    skipped = {name: layer.skipped for name, layer in norms.items()}
     modes = [(module, module.training) for _, module in model.modules()]
     dropouts = [module for module, _ in modes if isinstance(module, Dropout)]
     count = 0
@@ -139,8 +147,8 @@ def _gathered(model: Module, batches: Iterable[Any]) -> tuple[int, dict[str, Mom
         found = {name: layer._pooled for name, layer in norms.items()}
         return count, {name: moments for name, moments in found.items() if moments is not None and moments.n}
     finally:
-        for layer in norms.values():
-            layer._pooled = None
+        for name, layer in norms.items():
+            layer._pooled, layer.skipped = None, skipped[name]
         for name, array in model.named_buffers().items():
             array[...] = buffers[name]
         for module, mode in modes:

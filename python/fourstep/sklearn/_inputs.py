@@ -143,11 +143,14 @@ def scores(array: Array) -> Array:
     return ready(array, np.uint64 if kind == "u" and size == 8 else np.int64)
 
 
-def weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
-    """Return weights: finite, none negative, not all 0."""
+def weights(sample_weight: Any, rows: int, *, flat: bool = False) -> NDArray[np.float64] | None:
+    """Return weights: finite, none negative, not all 0; with `flat` not as a column of two dimensions."""
     if sample_weight is None:
         return None
-    weight = column(numbers(sample_weight, "sample_weight"), "sample_weight")
+    given = numbers(sample_weight, "sample_weight")
+    if flat and given.ndim != 1:
+        raise ValueError(f"sample_weight: got shape {given.shape}, need one dimension")
+    weight = column(given, "sample_weight")
     same_rows(rows, weight, "sample_weight")
     if weight.min() < 0:
         refuse("sample_weight", weight < 0, "weights >= 0", weight)

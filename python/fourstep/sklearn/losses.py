@@ -84,7 +84,7 @@ def log_loss(
     proba = _probabilities(_renamed(y_proba, y_pred))
     of = target(y_true, "y_true")
     check.same_rows(len(of.codes), proba, "y_proba")
-    weight = check.weights(sample_weight, len(of.codes))
+    weight = check.weights(sample_weight, len(of.codes), flat=True)
     of, classes = _among(of, labels)
     _fits(classes, proba, labels)
     clip = float(np.finfo(proba.dtype).eps)
@@ -232,7 +232,7 @@ def brier_score_loss(
     proba = _probabilities(y_proba)
     of = target(y_true, "y_true")
     check.same_rows(len(of.codes), proba, "y_proba")
-    weight = check.weights(sample_weight, len(of.codes))
+    weight = check.weights(sample_weight, len(of.codes), flat=True)
     if proba.ndim == 1 or proba.shape[1] == 1:
         if of.kind != "binary":
             raise ValueError(

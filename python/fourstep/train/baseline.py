@@ -40,6 +40,7 @@ def settings(config: Config) -> Config:
         embedding_dim=0,
         ensemble=1,
         init_from="",
+        init_match=("*",),
         init_freeze=False,
         init_lr=0.0,
         wide=True,

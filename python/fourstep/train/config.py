@@ -290,8 +290,9 @@ def _check_together(config: Config) -> None:
         raise ConfigError(f"embedding_dim needs to be >= 1 with model {config.model}, got 0")
     if config.model == "deepfm" and not config.hidden:
         raise ConfigError("hidden needs a layer with model deepfm, got none; model fm has none")
-    if not config.init_from and (config.init_freeze or config.init_lr):
-        name = "init_freeze" if config.init_freeze else "init_lr"
+    matches = config.init_match != ("*",)
+    if not config.init_from and (config.init_freeze or config.init_lr or matches):
+        name = "init_freeze" if config.init_freeze else "init_lr" if config.init_lr else "init_match"
         raise ConfigError(f"{name} needs init_from, the run that the parameters come from")
     if config.init_freeze and config.init_lr:
         raise ConfigError(f"init_lr needs to be 0 with init_freeze, got {config.init_lr:g}")

@@ -275,11 +275,12 @@ def _slices(frame: Frame, name: str) -> Any:
 
 
 def _days(texts: Sequence[str]) -> Any:
-    """Return the days of moments, which a CSV file holds as texts; None for anything else."""
-    if not all(len(text) > len("2024-05-01") for text in texts):
+    """Return the days of moments, which a CSV file holds as texts; None for anything else. A day is the one written."""
+    day = len("2024-05-01")
+    if not all(len(text) > day and text[day] in "T " for text in texts):
         return None
     try:
-        return np.asarray(texts).astype("datetime64[s]").astype("datetime64[D]")
+        return np.asarray([text[:day] for text in texts]).astype("datetime64[D]")
     except ValueError:
         return None
 

@@ -105,7 +105,12 @@ fn shape_of((samples, channels, space): ShapeArgs) -> PyResult<Shape> {
     if channels == 0 || space == 0 {
         return Err(refused(format!("shape: got {channels} channels of {space} places, need at least 1 of each")));
     }
-    Ok(Shape { samples, channels, space })
+    match samples.checked_mul(channels).and_then(|n| n.checked_mul(space)) {
+        Some(_) => Ok(Shape { samples, channels, space }),
+        None => {
+            Err(refused(format!("shape: got {samples} x {channels} x {space} values, more than there can be")))
+        }
+    }
 }
 
 fn activation_of((kind, slope): (u8, f64)) -> PyResult<Activation> {

@@ -5,8 +5,8 @@
 //!     = Σ_x ( #{negatives below x} + #{negatives up to x} ) / (2·P·N)              integers, and one division
 //! ```
 //!
-//! 1. Few positives, or few negatives, are sorted, and every row looks up where it stands among them ([`super::rank`]).
-//! 2. Otherwise all rows are put in order, each key with its label, and counted as they are walked ([`super::marked`]).
+//! 1. Few positives, or few negatives, are sorted, and every row looks up where it stands among them (`rank`).
+//! 2. Otherwise all rows are put in order, each key with its label, and counted as they are walked (`marked`).
 //! 3. With weights a pair counts w_i·w_j, and "how many negatives" is a sum of integer weights (see [`super::weight`]): rows are
 //!    split by label, both sides are sorted, and walked up together.
 //!

@@ -12,7 +12,7 @@
 //! code = 2·below + equal      one number for each gap between two positives and for each of their values: rows are counted by it
 //! ```
 //!
-//! Otherwise all rows are put in order and walked, each with its label ([`super::marked`]). With weights both classes are sorted,
+//! Otherwise all rows are put in order and walked, each with its label (`marked`). With weights both classes are sorted,
 //! and walked from the top.
 
 use super::MetricError;
