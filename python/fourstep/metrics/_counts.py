@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import reduce
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -159,7 +160,7 @@ def first_largest(
 
 def product_error(*sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bound the rounding of a short formula whose terms have these sizes."""
-    return np.asarray(8 * _EPS * np.sum(sizes, axis=0))
+    return np.asarray(8 * _EPS * reduce(np.add, sizes))
 
 
 def number_of_bins(bins: int) -> int:

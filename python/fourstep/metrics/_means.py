@@ -51,6 +51,7 @@ def mean(
     return means(labels, p, weights, (loss, number))[0]
 
 
-def mean_of(x: Array) -> float:
-    """Return the mean of numbers in [0, 1], rounded once: any order gives the same bits."""
-    return mean(np.zeros(len(x), np.uint8), np.ascontiguousarray(x), None).value
+def mean_of(x: Array, labels: NDArray[np.uint8] | None = None) -> float:
+    """Return the mean of numbers in [0, 1], rounded once: any order gives the same bits. No label counts."""
+    labels = np.zeros(len(x), np.uint8) if labels is None else labels
+    return mean(labels, np.ascontiguousarray(x), None).value

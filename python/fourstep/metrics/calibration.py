@@ -237,6 +237,7 @@ def _curve(rows: Rows, p: ArrayLike, bins: int, strategy: str) -> CalibrationCur
 def _binned_in_order(ordered: Order, starts: Array) -> CalibrationCurve:
     """Do the same with sorted scores, where a bin is a piece of them."""
     scores, below = ordered.scores, ordered.below(starts)
+    none = np.zeros(len(scores), np.uint8)  # labels that nobody reads
     rows, positives = (
         [0, *some.tolist(), n] for some, n in zip(below, (len(scores), ordered.steps.positives), strict=True)
     )
@@ -244,7 +245,9 @@ def _binned_in_order(ordered: Order, starts: Array) -> CalibrationCurve:
     for (start, end), (found, found_end) in zip(pairwise(rows), pairwise(positives), strict=True):
         size = end - start
         if size:
-            table.append((mean_of(scores[start:end]), (found_end - found) / size, size / len(scores)))
+            table.append(
+                (mean_of(scores[start:end], none[:size]), (found_end - found) / size, size / len(scores))
+            )
     return CalibrationCurve(*np.array(table).T)
 
 
