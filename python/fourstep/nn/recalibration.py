@@ -35,8 +35,8 @@ def recalibrate(model: Module, batches: Iterable[Any]) -> int:
     Raises
     ------
     ValueError
-        The model has no BatchNorm with running statistics, or there is no batch. After any error the statistics are as
-        before.
+        The model has no BatchNorm with running statistics, or there is no batch, or one with a single value in each
+        channel, as in training: put it together with another one. After any error the statistics are as before.
 
     See Also
     --------

@@ -314,6 +314,14 @@ pub(crate) fn metrics_losses<'py>(
     })
 }
 
+fn rising(name: &str, counts: &[u64]) -> PyResult<()> {
+    if counts.is_sorted() {
+        Ok(())
+    } else {
+        Err(PyValueError::new_err(format!("{name}: need counts that do not fall")))
+    }
+}
+
 /// The largest |tp·N − fp·P| at a corner of the ROC curve.
 #[pyfunction]
 pub(crate) fn metrics_distance(
@@ -342,9 +350,7 @@ pub(crate) fn metrics_precisions(
     let held = [reading::<u64>(tp, "tp")?, reading(fp, "fp")?];
     let [tp, fp] = [elements(&held[0], "tp")?, elements(&held[1], "fp")?];
     same_length(tp.len(), fp.len(), "fp")?;
-    if !tp.is_sorted() {
-        return Err(PyValueError::new_err("tp: need counts that do not fall"));
-    }
+    rising("tp", tp)?;
     Ok(py.detach(|| steps::precisions(tp, fp, shift)))
 }
 
@@ -425,6 +431,7 @@ pub(crate) fn metrics_buckets<'py>(
         let held = reading(thresholds, "thresholds")?;
         let thresholds = elements(&held, "thresholds")?;
         same_length(tp.len(), thresholds.len(), "thresholds")?;
+        rising("tp", tp)?;
         let got = py.detach(|| bucket::buckets(p, thresholds, tp, span, bound));
         let (errors, rows): (Vec<f64>, Vec<u64>) = got.iter().map(|b| (b.error, b.rows)).unzip();
         Ok((errors.into_pyarray(py), rows.into_pyarray(py)))

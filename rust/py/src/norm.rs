@@ -150,6 +150,41 @@ impl<'py> Borrowed<'py> {
     }
 }
 
+/// What is normalised, where it goes, γ and β, borrowed.
+struct Batch<'py, E: Element + numpy::Element>
+where
+    E::Real: numpy::Element,
+{
+    x: Option<PyReadonlyArrayDyn<'py, E>>,
+    out: PyReadwriteArrayDyn<'py, E>,
+    weight: Option<PyReadonlyArrayDyn<'py, E::Real>>,
+    bias: Option<PyReadonlyArrayDyn<'py, E::Real>>,
+}
+
+impl<'py, E: Element + numpy::Element> Batch<'py, E>
+where
+    E::Real: numpy::Element,
+{
+    fn new((x, out): &(Option<Any<'py>>, Any<'py>), (weight, bias): &AffineArgs<'py>) -> PyResult<Self> {
+        Ok(Self {
+            x: maybe_reading(x.as_ref(), "x")?,
+            out: writing(out, "out")?,
+            weight: maybe_reading(weight.as_ref(), "weight")?,
+            bias: maybe_reading(bias.as_ref(), "bias")?,
+        })
+    }
+
+    #[allow(clippy::type_complexity, reason = "a tuple of its parts")]
+    fn parts(&mut self, shape: Shape) -> PyResult<(Option<&[E]>, &mut [E], Affine<'_, E::Real>)> {
+        let x = maybe_elements(self.x.as_ref(), "x", shape.len())?;
+        let out = elements_mut(&mut self.out, "out")?;
+        of_length("out", out.len(), shape.len())?;
+        let weight = maybe_elements(self.weight.as_ref(), "weight", shape.channels)?;
+        let bias = maybe_elements(self.bias.as_ref(), "bias", shape.channels)?;
+        Ok((x, out, Affine { weight, bias }))
+    }
+}
+
 /// Normalises `x` into `out` (or `out` itself, when there is no `x`) by the batch's own statistics, which it fills in; moves the
 /// running ones when there are some. `nonfinite`: 0 refuses, 1 leaves the running statistics, 2 lets everything through.
 /// Returns whether all values were finite, and why the batch is refused, if it is.
@@ -168,9 +203,9 @@ pub(crate) fn batch_norm_train(
 }
 
 fn train<E: Element + numpy::Element>(
-    (x, out): &(Option<Any<'_>>, Any<'_>),
+    arrays: &(Option<Any<'_>>, Any<'_>),
     shape: ShapeArgs,
-    (weight, bias): &AffineArgs<'_>,
+    affine: &AffineArgs<'_>,
     running: Option<&(Any<'_>, Any<'_>, f64, bool)>,
     statistics: &StatisticsArgs<'_>,
     (eps, activation, nonfinite): (f64, (u8, f64), u8),
@@ -179,18 +214,11 @@ fn train<E: Element + numpy::Element>(
 where
     E::Real: numpy::Element,
 {
-    let (py, shape) = (out.py(), shape_of(shape)?);
-    let (x, mut out) = (maybe_reading::<E>(x.as_ref(), "x")?, writing::<E>(out, "out")?);
-    let (x, out) = (maybe_elements(x.as_ref(), "x", shape.len())?, elements_mut(&mut out, "out")?);
-    of_length("out", out.len(), shape.len())?;
+    let (py, shape) = (arrays.1.py(), shape_of(shape)?);
+    let mut batch = Batch::<E>::new(arrays, affine)?;
+    let (x, out, affine) = batch.parts(shape)?;
     let mut borrowed = Borrowed::new(statistics)?;
     let mut statistics = borrowed.statistics(shape.channels)?;
-    let weight = maybe_reading::<E::Real>(weight.as_ref(), "weight")?;
-    let bias = maybe_reading::<E::Real>(bias.as_ref(), "bias")?;
-    let affine = Affine {
-        weight: maybe_elements(weight.as_ref(), "weight", shape.channels)?,
-        bias: maybe_elements(bias.as_ref(), "bias", shape.channels)?,
-    };
     let nonfinite = match nonfinite {
         0 => NonFinite::Raise,
         1 => NonFinite::SkipUpdate,
@@ -238,9 +266,9 @@ pub(crate) fn batch_norm_evaluate(
 }
 
 fn evaluate<E: Element + numpy::Element>(
-    (x, out): &(Option<Any<'_>>, Any<'_>),
+    arrays: &(Option<Any<'_>>, Any<'_>),
     shape: ShapeArgs,
-    (weight, bias): &AffineArgs<'_>,
+    affine: &AffineArgs<'_>,
     (mean, var): &(Any<'_>, Any<'_>),
     statistics: &StatisticsArgs<'_>,
     (eps, activation, raise): (f64, (u8, f64), bool),
@@ -249,18 +277,11 @@ fn evaluate<E: Element + numpy::Element>(
 where
     E::Real: numpy::Element,
 {
-    let (py, shape) = (out.py(), shape_of(shape)?);
-    let (x, mut out) = (maybe_reading::<E>(x.as_ref(), "x")?, writing::<E>(out, "out")?);
-    let (x, out) = (maybe_elements(x.as_ref(), "x", shape.len())?, elements_mut(&mut out, "out")?);
-    of_length("out", out.len(), shape.len())?;
+    let (py, shape) = (arrays.1.py(), shape_of(shape)?);
+    let mut batch = Batch::<E>::new(arrays, affine)?;
+    let (x, out, affine) = batch.parts(shape)?;
     let mut borrowed = Borrowed::new(statistics)?;
     let mut statistics = borrowed.statistics(shape.channels)?;
-    let weight = maybe_reading::<E::Real>(weight.as_ref(), "weight")?;
-    let bias = maybe_reading::<E::Real>(bias.as_ref(), "bias")?;
-    let affine = Affine {
-        weight: maybe_elements(weight.as_ref(), "weight", shape.channels)?,
-        bias: maybe_elements(bias.as_ref(), "bias", shape.channels)?,
-    };
     let (mean, var) = (reading::<E::Real>(mean, "running_mean")?, reading::<E::Real>(var, "running_var")?);
     let running = (elements(&mean, "running_mean")?, elements(&var, "running_var")?);
     of_length("running_mean", running.0.len(), shape.channels)?;
