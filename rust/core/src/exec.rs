@@ -3,7 +3,7 @@
 //! None of these changes a bit of a result. Tests set all four, so that short arrays reach every path.
 
 use crate::isa::{IsaError, Level};
-use crate::pool::{self, ThreadsError};
+use crate::threads::{self, ThreadsError};
 
 /// Elements of one piece of elementwise work: a multiple of every vector width, and of 64 bytes, whatever the dtype.
 pub const CHUNK: usize = 1 << 14;
@@ -48,11 +48,11 @@ impl std::fmt::Display for ExecError {
 impl std::error::Error for ExecError {}
 
 impl Exec {
-    /// What the environment and `set_threads` ask for.
+    /// What the environment and [`threads::set`] ask for.
     pub fn current() -> Result<Self, ExecError> {
         Ok(Self {
             level: Level::current().map_err(ExecError::Isa)?,
-            threads: pool::threads().map_err(ExecError::Threads)?,
+            threads: threads::count().map_err(ExecError::Threads)?,
             chunk: CHUNK,
             serial_below: SERIAL_BELOW,
         })

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`real`] | the dtype seam: what a kernel may do with an `f32` or `f64` |
 //! | [`isa`] | instruction levels: detection, override, one body compiled for each (unsafe room 1) |
-//! | [`pool`] | our own thread pool: lazy, fork-aware (unsafe room 2) |
+//! | [`threads`] | how many threads a call may use |
+//! | [`pool`] | our own threads: lazy, quick to start, fork-aware (unsafe room 2) |
 //! | `pages` | large buffers on huge pages (unsafe room 3) |
 //! | [`exec`] | how one call runs: level, threads, chunk length, serial threshold |
 //! | [`lanes`] | reductions over fixed virtual lanes |
@@ -49,6 +50,7 @@ pub mod rule;
 pub mod rules;
 pub mod segment;
 pub mod store;
+pub mod threads;
 
 #[cfg(test)]
 mod naive;

@@ -260,57 +260,50 @@ fn run<T: Real>(exec: &Exec, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segments: &
     let bare = !pass.flush && !pass.zero && segments.iter().all(Segment::is_bare);
     // What is kept by block is cut between blocks.
     let unit = if bare { exec.chunk } else { exec.chunk.next_multiple_of(lanes::BLOCK) };
-    // Some pieces for each thread, so that a thread that was interrupted does not hold up the rest.
-    let grain = (total / (8 * threads)).next_multiple_of(unit).max(unit);
-    pool::install(threads, || halve(exec.level, rule, pass, segments, unit, grain));
-}
-
-/// Halves the work until a piece is at most `grain` elements: between segments where it can, else inside one.
-fn halve<T: Real>(
-    level: Level,
-    rule: &dyn Loop<T>,
-    pass: &Pass<'_, T>,
-    segments: &mut [Segment<'_, T>],
-    unit: usize,
-    grain: usize,
-) {
-    let total: usize = segments.iter().map(Segment::len).sum();
-    let (left, right) = match segments {
-        [single] if total > grain => {
-            let (mut left, mut right) = single.reborrow().split(middle(total, unit));
-            let (left, right) = (std::slice::from_mut(&mut left), std::slice::from_mut(&mut right));
-            return join(level, rule, pass, (left, right), unit, grain);
-        }
-        many if total > grain => many.split_at_mut(half(many, total)),
-        few => return few.iter_mut().for_each(|s| one(level, rule, pass, s.reborrow())),
-    };
-    join(level, rule, pass, (left, right), unit, grain);
-}
-
-fn join<T: Real>(
-    level: Level,
-    rule: &dyn Loop<T>,
-    pass: &Pass<'_, T>,
-    (left, right): (&mut [Segment<'_, T>], &mut [Segment<'_, T>]),
-    unit: usize,
-    grain: usize,
-) {
-    pool::join(|| halve(level, rule, pass, left, unit, grain), || halve(level, rule, pass, right, unit, grain));
-}
-
-/// Where `total` elements are halved: at a multiple of `unit`.
-fn middle(total: usize, unit: usize) -> usize {
-    (total / 2).next_multiple_of(unit).min(total)
-}
-
-/// How many of the segments make up about half of the elements; at least one stays on each side.
-fn half<T: Real>(segments: &[Segment<'_, T>], total: usize) -> usize {
-    let mut seen = 0;
-    let before = segments.iter().take_while(|s| {
-        seen += s.len();
-        seen <= total / 2
+    let mut pieces = cut(segments, grain_of(total, threads, unit));
+    pool::for_each(threads, &mut pieces, |piece| match piece {
+        Piece::Whole(segments) => segments.iter_mut().for_each(|s| one(exec.level, rule, pass, s.reborrow())),
+        Piece::Part(segment) => one(exec.level, rule, pass, segment.reborrow()),
     });
-    before.count().clamp(1, segments.len() - 1)
+}
+
+/// The most elements of a piece, whole units: some pieces for each thread, so that one that was interrupted does not hold up the
+/// rest.
+fn grain_of(total: usize, threads: usize, unit: usize) -> usize {
+    (total / (8 * threads)).next_multiple_of(unit).max(unit)
+}
+
+/// What one thread does at a time.
+enum Piece<'a, 'b, T> {
+    Whole(&'a mut [Segment<'b, T>]),
+    Part(Box<Segment<'a, T>>),
+}
+
+/// Pieces of at most `grain` elements: some segments, or a part of one.
+fn cut<'a, 'b, T: Real>(mut segments: &'a mut [Segment<'b, T>], grain: usize) -> Vec<Piece<'a, 'b, T>> {
+    let mut pieces = Vec::new();
+    while !segments.is_empty() {
+        let mut total = 0;
+        let fitting = segments.iter().take_while(|s| {
+            total += s.len();
+            total <= grain
+        });
+        let few = fitting.count();
+        let (now, later) = segments.split_at_mut(few.max(1));
+        segments = later;
+        if few > 0 {
+            pieces.push(Piece::Whole(now));
+            continue;
+        }
+        let mut rest = now[0].reborrow();
+        while rest.len() > grain {
+            let (part, others) = rest.split(grain);
+            pieces.push(Piece::Part(Box::new(part)));
+            rest = others;
+        }
+        pieces.push(Piece::Part(Box::new(rest)));
+    }
+    pieces
 }
 
 /// The pass over one segment, on the caller's thread.
@@ -575,13 +568,41 @@ mod tests {
     }
 
     #[test]
-    fn halves_are_cut_beyond_two_to_the_31_and_32_too() {
-        for total in [(1usize << 31) + 5, (1 << 32) + 5, (1 << 40) + 4097] {
-            let cut = middle(total, lanes::BLOCK);
-            assert!(
-                cut.is_multiple_of(lanes::BLOCK) && cut >= total / 2 && cut < total / 2 + lanes::BLOCK,
-                "{total}: {cut}"
-            );
+    fn pieces_are_all_elements_once_in_order_cut_at_whole_grains() {
+        let lengths = [0, 5, 3, 300, 64, 0, 63, 1, 65, 1000, 2];
+        for grain in [1, 8, 64, 128, 4096] {
+            let mut arrays: Vec<Vec<f32>> = lengths.iter().map(|&n| vec![0.0; n]).collect();
+            let gradients = arrays.clone();
+            let mut segments: Vec<_> = std::iter::zip(&mut arrays, &gradients)
+                .enumerate()
+                .map(|(parameter, (w, g))| {
+                    let origin = Origin { parameter, first: 0 };
+                    Segment { origin, ..Segment::new(w, g, Default::default()) }
+                })
+                .collect();
+            let mut seen = Vec::new();
+            for piece in cut(&mut segments, grain) {
+                let parts: Vec<_> = match &piece {
+                    Piece::Whole(segments) => segments.iter().map(|s| (s.origin, s.len())).collect(),
+                    Piece::Part(part) => vec![(part.origin, part.len())],
+                };
+                assert!(parts.iter().map(|(_, n)| n).sum::<usize>() <= grain, "{grain}: {parts:?}");
+                assert!(parts.iter().all(|(at, _)| at.first % grain == 0), "{grain}: {parts:?}");
+                seen.extend(parts.iter().flat_map(|(at, n)| (0..*n).map(|i| (at.parameter, at.first + i))));
+            }
+            let want = lengths.iter().enumerate().flat_map(|(k, &n)| (0..n).map(move |i| (k, i)));
+            assert!(seen.into_iter().eq(want), "{grain}");
+        }
+    }
+
+    #[test]
+    fn grains_are_whole_units_beyond_two_to_the_31_and_32_too() {
+        for total in [1usize, 5000, (1 << 31) + 5, (1 << 32) + 5, (1 << 40) + 4097] {
+            for threads in [2, 3, 256] {
+                let grain = grain_of(total, threads, lanes::BLOCK);
+                assert!(grain >= lanes::BLOCK && grain.is_multiple_of(lanes::BLOCK), "{total}: {grain}");
+                assert!(grain < total / (8 * threads) + 2 * lanes::BLOCK, "{total}: {grain}");
+            }
         }
     }
 }

@@ -1,207 +1,235 @@
-//! Our own thread pools: built at first use, one for each thread count, safe to fork. This is unsafe room 2.
+//! Our own threads: started at first use, kept, handed work in a microsecond, safe to fork. This is unsafe room 2.
 //!
-//! A forked child inherits the memory of its parent's pool and none of its threads: handing it work would wait for
-//! ever. So a pool belongs to the *generation* of the process that built it; `pthread_atfork` counts generations up in
-//! the child, whose first call then builds a pool of its own. The inherited one is leaked, never dropped: dropping it
-//! would join threads that do not exist. For the same reason nothing here takes a
-//! lock that a fork could leave locked, but for the first use itself, which is over in microseconds.
+//! ```text
+//! call      the caller offers a job to idle helpers, works on it itself, takes back the offers that nobody took,
+//!           and waits for those who took theirs
+//! job       a closure that takes pieces of the work until none is left: whoever comes late finds less, or nothing
+//! helper    looks for the next job for a while, then sleeps
+//! ```
+//!
+//! A thread that sleeps takes some 50 µs to wake, as long as a small kernel runs: so nobody ever waits for one that has not
+//! begun, and helpers stay awake for [`AWAKE`] between the passes of a call and between the calls of a training step,
+//! giving their core to whoever wants it.
+//!
+//! Nobody waits for work that has not begun, so a call inside a job, and calls of many threads at once, cannot lock each
+//! other: they find fewer helpers.
+//!
+//! A forked child inherits the memory of its parent and none of its helpers. So a helper belongs to the *generation* of the
+//! process that started it; `pthread_atfork` counts generations up in the child, whose first call then starts its own.
+//! For the same reason nothing here takes a lock that a fork could leave locked, but for the first use itself, which is
+//! over in microseconds.
 //!
 //! Threads never change a result: work is cut by element count, never by thread count.
 
-use std::fmt;
-use std::sync::OnceLock;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+use std::{hint, mem, ptr};
 
-use rayon::prelude::*;
+use crate::threads::MAX_THREADS;
 
-/// The environment variables that set the number of threads, first one set wins.
-pub const VARIABLES: [&str; 2] = ["FOURSTEP_NUM_THREADS", "RAYON_NUM_THREADS"];
+/// How long a helper without work stays awake.
+const AWAKE: Duration = Duration::from_micros(200);
 
-/// The most threads that can be asked for.
-pub const MAX_THREADS: usize = 256;
-
-/// A thread count outside 1..=[`MAX_THREADS`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ThreadsError {
-    /// Who asked: a variable's or an argument's name.
-    pub source: &'static str,
-    /// What was asked for.
-    pub got: String,
-}
-
-impl fmt::Display for ThreadsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: got {:?}, need a whole number from 1 to {MAX_THREADS}", self.source, self.got)
-    }
-}
-
-impl std::error::Error for ThreadsError {}
-
-/// What `set_threads` was given; 0 = nothing yet.
-static CHOSEN: AtomicUsize = AtomicUsize::new(0);
-
-/// Where the number of threads comes from, for `runtime()`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ThreadsSource {
-    /// `set_threads` was called.
-    Call,
-    /// This variable.
-    Variable(&'static str),
-    /// What the operating system lets this process use.
-    Available,
-}
-
-/// The number of threads to use, and who says so.
-pub fn threads_and_source() -> Result<(usize, ThreadsSource), ThreadsError> {
-    static DEFAULT: OnceLock<Result<(usize, ThreadsSource), ThreadsError>> = OnceLock::new();
-    match CHOSEN.load(Ordering::Relaxed) {
-        0 => DEFAULT.get_or_init(default_threads).clone(),
-        n => Ok((n, ThreadsSource::Call)),
-    }
-}
-
-/// The number of threads to use.
-pub fn threads() -> Result<usize, ThreadsError> {
-    threads_and_source().map(|(n, _)| n)
-}
-
-fn default_threads() -> Result<(usize, ThreadsSource), ThreadsError> {
-    for name in VARIABLES {
-        if let Some(text) = std::env::var_os(name)
-            && !text.is_empty()
-        {
-            let text = text.to_string_lossy().into_owned();
-            let n = text.parse().map_err(|_| ThreadsError { source: name, got: text })?;
-            // rayon reads 0 as "choose for me".
-            if n == 0 && name == "RAYON_NUM_THREADS" {
-                continue;
-            }
-            return check(name, n).map(|n| (n, ThreadsSource::Variable(name)));
-        }
-    }
-    let n = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    Ok((n, ThreadsSource::Available))
-}
-
-/// `n`, if it is a thread count that can be used.
-pub fn check(source: &'static str, n: usize) -> Result<usize, ThreadsError> {
-    if (1..=MAX_THREADS).contains(&n) { Ok(n) } else { Err(ThreadsError { source, got: n.to_string() }) }
-}
-
-/// Uses `n` threads from the next call on; 0 goes back to the default.
-pub fn set_threads(n: usize) -> Result<(), ThreadsError> {
-    if n != 0 {
-        check("num_threads", n)?;
-    }
-    CHOSEN.store(n, Ordering::Relaxed);
-    Ok(())
-}
-
-// What is handed to rayon is behind a pointer, so that its machinery is compiled once and not once for each closure.
+/// How often somebody who waits looks before he lets others run.
+const LOOKS: usize = 64;
 
 /// `f(0), f(1), … f(n − 1)`, in that order, computed on up to `threads` threads.
-pub fn map<R: Send>(threads: usize, n: usize, f: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
-    let pool = if threads <= 1 || n <= 1 { None } else { pool(threads) };
-    let Some(pool) = pool else { return (0..n).map(f).collect() };
-    let mut results: Vec<Option<R>> = (0..n).map(|_| None).collect();
-    fill(pool, &mut results, &f);
-    results.into_iter().flatten().collect()
-}
-
-fn fill<R: Send>(pool: &rayon::ThreadPool, results: &mut [Option<R>], f: &(dyn Fn(usize) -> R + Sync)) {
-    pool.install(|| results.par_iter_mut().enumerate().for_each(|(i, result)| *result = Some(f(i))));
+pub fn map<R: Send>(threads: usize, n: usize, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    if threads <= 1 || n <= 1 {
+        return (0..n).map(f).collect();
+    }
+    let mut results: Vec<(usize, Option<R>)> = (0..n).map(|i| (i, None)).collect();
+    for_each(threads, &mut results, |(i, result)| *result = Some(f(*i)));
+    results.into_iter().filter_map(|(_, result)| result).collect()
 }
 
 /// `f(item)` for each item, on up to `threads` threads.
-pub fn for_each<I: Send>(threads: usize, items: &mut [I], f: impl Fn(&mut I) + Sync + Send) {
-    let pool = if threads <= 1 || items.len() <= 1 { None } else { pool(threads) };
-    match pool {
-        Some(pool) => each(pool, items, &f),
-        None => items.iter_mut().for_each(f),
+pub fn for_each<I: Send>(threads: usize, items: &mut [I], f: impl Fn(&mut I) + Sync) {
+    let threads = threads.min(items.len());
+    if threads <= 1 {
+        return items.iter_mut().for_each(f);
+    }
+    let rest = Mutex::new(items);
+    together(threads, &|| {
+        loop {
+            let some = take_some(&rest, threads);
+            if some.is_empty() {
+                return;
+            }
+            some.iter_mut().for_each(&f);
+        }
+    });
+}
+
+/// The first ones of the rest: many while there are many, so that small items cost little; in the end one by one, so that all are
+/// done at about the same time.
+fn take_some<'a, I>(rest: &Mutex<&'a mut [I]>, threads: usize) -> &'a mut [I] {
+    let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = mem::take(&mut *rest);
+    let some = (all.len() / (4 * threads)).max(1).min(all.len());
+    let (some, others) = all.split_at_mut(some);
+    *rest = others;
+    some
+}
+
+/// Runs `work` on the caller's thread, and on those of up to `threads − 1` helpers that come in time. A panic of one of them goes
+/// on in the caller, after all are done.
+fn together(threads: usize, work: &(dyn Fn() + Sync)) {
+    let job = Job { work, done: AtomicUsize::new(0), caller: thread::current(), panic: Mutex::new(None) };
+    let offered: Vec<&Helper> = (0..threads - 1).filter_map(helper).filter(|helper| helper.offer(&job)).collect();
+    job.run();
+    let begun = offered.into_iter().filter(|helper| !helper.take_back(&job)).count();
+    wait(|| job.done.load(Ordering::Acquire) == begun);
+    let panic = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(payload) = panic {
+        resume_unwind(payload);
     }
 }
 
-fn each<I: Send>(pool: &rayon::ThreadPool, items: &mut [I], f: &(dyn Fn(&mut I) + Sync)) {
-    pool.install(|| items.par_iter_mut().for_each(f));
-}
-
-/// Work without arguments or result.
-type Task<'a> = &'a mut (dyn FnMut() + Send);
-
-/// Runs `f` inside the pool of `threads` threads, where [`join`] may fork; on the caller's thread when `threads` is 1.
-pub fn install<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
-    let Some(pool) = (threads > 1).then(|| pool(threads)).flatten() else { return f() };
-    once(f, |task| inside(pool, task))
-}
-
-fn inside(pool: &rayon::ThreadPool, task: Task<'_>) {
-    pool.install(task);
-}
-
-/// Both closures, at once when inside the pool of [`install`], one after the other elsewhere.
-pub fn join<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-    let mut second = None;
-    let first = once(a, |a| second = Some(once(b, |b| both(a, b))));
-    (first, second.unwrap_or_else(|| unreachable!("both were run")))
-}
-
-#[allow(clippy::disallowed_methods, reason = "inside our own pool, rayon::join stays in it")]
-fn both(a: Task<'_>, b: Task<'_>) {
-    if rayon::current_thread_index().is_some() {
-        rayon::join(a, b);
-    } else {
-        a();
-        b();
+/// Waits for something that another thread does and then tells by [`Thread::unpark`].
+fn wait(done: impl Fn() -> bool) {
+    let mut since = None;
+    while !(0..LOOKS).any(|_| {
+        done() || {
+            hint::spin_loop();
+            false
+        }
+    }) {
+        if since.get_or_insert_with(Instant::now).elapsed() < AWAKE {
+            thread::yield_now();
+        } else {
+            thread::park();
+        }
     }
 }
 
-/// Has `run` call `f`, as a task, once; gives what it returned.
-fn once<R: Send>(f: impl FnOnce() -> R + Send, run: impl FnOnce(Task<'_>)) -> R {
-    let (mut f, mut result) = (Some(f), None);
-    run(&mut || result = f.take().map(|f| f()));
-    result.unwrap_or_else(|| unreachable!("the task was run"))
+/// What is handed out.
+struct Job<'a> {
+    /// Run once by each who takes part.
+    work: &'a (dyn Fn() + Sync),
+    /// Helpers that have run it.
+    done: AtomicUsize,
+    /// Who waits for them.
+    caller: Thread,
+    /// What the first one panicked with.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-struct Pool {
+impl Job<'_> {
+    fn run(&self) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(self.work)) {
+            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
+        }
+    }
+}
+
+/// A thread of ours.
+struct Helper {
     generation: usize,
-    rayon: rayon::ThreadPool,
+    /// The job that it is offered; [`idle`] or [`busy`].
+    offer: AtomicPtr<Job<'static>>,
+    thread: OnceLock<Thread>,
 }
 
-static POOLS: [AtomicPtr<Pool>; MAX_THREADS + 1] =
-    [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_THREADS + 1];
+/// Nothing is offered.
+const fn idle() -> *mut Job<'static> {
+    ptr::null_mut()
+}
+
+/// A job was taken, and is being run.
+const fn busy() -> *mut Job<'static> {
+    ptr::without_provenance_mut(1)
+}
+
+impl Helper {
+    /// Offers a job, if it is idle.
+    fn offer(&self, job: &Job<'_>) -> bool {
+        let offered =
+            self.offer.compare_exchange(idle(), address(job), Ordering::Release, Ordering::Relaxed).is_ok();
+        if offered && let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+        offered
+    }
+
+    /// Takes an offer back; false when the helper has taken it, and then it counts in `done` when it is.
+    fn take_back(&self, job: &Job<'_>) -> bool {
+        self.offer.compare_exchange(address(job), idle(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// The job that is offered, if it was not taken back meanwhile; from here on this helper is busy.
+    fn take(&self) -> Option<*const Job<'static>> {
+        let seen = self.offer.load(Ordering::Relaxed);
+        if seen == idle() {
+            return None;
+        }
+        let taken = self.offer.compare_exchange(seen, busy(), Ordering::Acquire, Ordering::Relaxed);
+        taken.ok().map(<*mut _>::cast_const)
+    }
+
+    /// Runs jobs, for ever.
+    fn serve(&self) {
+        loop {
+            wait(|| self.offer.load(Ordering::Relaxed) != idle());
+            let Some(job) = self.take() else { continue };
+            #[allow(unsafe_code, reason = "a caller's job, which lives as long as the caller waits")]
+            // SAFETY: `together` offered it, and it was taken just now: `take_back` fails from here on, so `together` does not
+            // return, and the job and what it borrows live, until `done` counts this helper. That is the last touch.
+            let job = unsafe { &*job };
+            job.run();
+            let caller = job.caller.clone();
+            // Idle before done: the caller's next job, a moment later, is to find this helper.
+            self.offer.store(idle(), Ordering::Release);
+            job.done.fetch_add(1, Ordering::Release);
+            caller.unpark();
+        }
+    }
+}
+
+/// A job as helpers see it. Its lifetime is `together`'s to keep.
+fn address(job: &Job<'_>) -> *mut Job<'static> {
+    ptr::from_ref(job).cast::<Job<'static>>().cast_mut()
+}
+
+static HELPERS: [AtomicPtr<Helper>; MAX_THREADS] = [const { AtomicPtr::new(ptr::null_mut()) }; MAX_THREADS];
 
 /// How many forks lie between the process that loaded this library and this one.
 static GENERATION: AtomicUsize = AtomicUsize::new(0);
 
-/// The pool of `threads` threads of this process; none where the operating system refuses to start them, and then the
-/// work is done on the caller's thread: same bits, only later.
-fn pool(threads: usize) -> Option<&'static rayon::ThreadPool> {
+/// Helper `i` of this process; none where the operating system refuses to start it, and then others do its work: same bits, only
+/// later.
+fn helper(i: usize) -> Option<&'static Helper> {
     watch_forks();
     let generation = GENERATION.load(Ordering::Acquire);
-    let slot = &POOLS[threads];
+    let slot = &HELPERS[i];
     let seen = slot.load(Ordering::Acquire);
-    if let Some(pool) = leaked(seen)
-        && pool.generation == generation
+    if let Some(helper) = kept(seen)
+        && helper.generation == generation
     {
-        return Some(&pool.rayon);
+        return Some(helper);
     }
-    let built = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|i| format!("fourstep-{i}"))
-        .build()
-        .ok()?;
-    let fresh = Box::into_raw(Box::new(Pool { generation, rayon: built }));
+    let fresh = Arc::new(Helper { generation, offer: AtomicPtr::new(idle()), thread: OnceLock::new() });
+    let started = {
+        let helper = Arc::clone(&fresh);
+        thread::Builder::new().name(format!("fourstep-{i}")).spawn(move || helper.serve()).ok()?
+    };
+    fresh.thread.get_or_init(|| started.thread().clone());
+    let fresh = Arc::into_raw(fresh).cast_mut();
     match slot.compare_exchange(seen, fresh, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => leaked(fresh).map(|pool| &pool.rayon),
-        // Another thread of this process was first: ours is leaked, idle.
-        Err(theirs) => leaked(theirs).map(|pool| &pool.rayon),
+        Ok(_) => kept(fresh),
+        // Another thread of this process was first: ours sleeps for ever.
+        Err(theirs) => kept(theirs),
     }
 }
 
-#[allow(unsafe_code, reason = "POOLS holds leaked boxes; atomics cannot hold references")]
-fn leaked(pool: *mut Pool) -> Option<&'static Pool> {
-    // SAFETY: every non-null pointer in `POOLS` comes from `Box::into_raw` and is never freed or written again.
-    unsafe { pool.as_ref() }
+#[allow(unsafe_code, reason = "HELPERS holds pointers; atomics cannot hold references")]
+fn kept(helper: *mut Helper) -> Option<&'static Helper> {
+    // SAFETY: every non-null pointer in `HELPERS` comes from `Arc::into_raw`, whose count is never given back.
+    unsafe { helper.as_ref() }
 }
 
 #[cfg(unix)]
@@ -236,17 +264,53 @@ mod tests {
     #[test]
     fn for_each_reaches_every_item_once() {
         for threads in [1, 2, 7] {
-            let mut items = vec![0; 257];
-            for_each(threads, &mut items, |x| *x += 1);
-            assert!(items.iter().all(|&x| x == 1), "{threads} threads");
+            for n in [0, 1, 2, 3, 8, 257] {
+                let mut items = vec![0; n];
+                for_each(threads, &mut items, |x| *x += 1);
+                assert!(items.iter().all(|&x| x == 1), "{n} items, {threads} threads");
+            }
         }
     }
 
     #[test]
-    fn a_count_out_of_range_names_its_source() {
-        for n in [0, MAX_THREADS + 1] {
-            let error = check("FOURSTEP_NUM_THREADS", n).unwrap_err().to_string();
-            assert!(error.contains("FOURSTEP_NUM_THREADS") && error.contains(&n.to_string()), "{error}");
+    fn helpers_take_part() {
+        let start = Instant::now();
+        let who = map(2, 100, |_| {
+            thread::sleep(Duration::from_millis(2));
+            thread::current().id()
+        });
+        assert!(who.iter().any(|id| *id != who[0]), "one thread did it all, in {:?}", start.elapsed());
+    }
+
+    #[test]
+    fn calls_inside_jobs_and_calls_of_many_threads_end() {
+        let sums = |threads| map(threads, 20, |i| map(threads, 50, |j| i * j).into_iter().sum::<usize>());
+        let want = sums(1);
+        thread::scope(|scope| {
+            for threads in [2, 3, 7, 2, 3, 7] {
+                let (sums, want) = (&sums, &want);
+                scope.spawn(move || (0..200).for_each(|_| assert_eq!(&sums(threads), want)));
+            }
+        });
+    }
+
+    #[test]
+    fn helpers_that_sleep_wake_up() {
+        for _ in 0..20 {
+            thread::sleep(2 * AWAKE);
+            let mut items = [0; 64];
+            for_each(3, &mut items, |x| *x += 1);
+            assert_eq!(items, [1; 64]);
+        }
+    }
+
+    #[test]
+    fn a_panic_goes_on_in_the_caller_and_leaves_the_helpers_whole() {
+        for at in [0, 17, 99] {
+            let panicked = catch_unwind(|| map(3, 100, |i| assert_ne!(i, at, "this one"))).unwrap_err();
+            let message = panicked.downcast_ref::<String>().expect("a message");
+            assert!(message.contains("this one"), "{message}");
+            assert_eq!(map(3, 100, |i| i).len(), 100);
         }
     }
 }

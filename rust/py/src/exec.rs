@@ -2,7 +2,7 @@
 
 use fourstep::exec::{Exec, ExecError};
 use fourstep::isa::Level;
-use fourstep::pool::{self, ThreadsSource};
+use fourstep::threads::{self, ThreadsSource};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -16,7 +16,7 @@ pub(crate) fn resolve((level, threads, chunk, serial_below): ExecArgs) -> PyResu
         exec.level = Level::named(&name).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
     }
     if let Some(n) = threads {
-        exec.threads = pool::check("num_threads", n).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        exec.threads = threads::check("num_threads", n).map_err(|e| PyValueError::new_err(e.to_string()))?;
     }
     exec.chunk = chunk.unwrap_or(exec.chunk).max(1);
     exec.serial_below = serial_below.unwrap_or(exec.serial_below);
@@ -36,7 +36,7 @@ type Runtime = (&'static str, String, Vec<&'static str>, usize, String, &'static
 #[pyfunction]
 pub(crate) fn runtime() -> PyResult<Runtime> {
     let exec = Exec::current().map_err(|e| environment_error(&e))?;
-    let (threads, source) = pool::threads_and_source().map_err(|e| PyValueError::new_err(e.to_string()))?;
+    let (threads, source) = threads::count_and_source().map_err(|e| PyValueError::new_err(e.to_string()))?;
     let forced = Level::current_and_forced().is_ok_and(|(_, forced)| forced);
     let why_level = if forced {
         format!("{}={}", fourstep::isa::VARIABLE, exec.level)
@@ -55,5 +55,5 @@ pub(crate) fn runtime() -> PyResult<Runtime> {
 /// Uses `n` threads from the next call on; 0 goes back to the default.
 #[pyfunction]
 pub(crate) fn set_num_threads(n: usize) -> PyResult<()> {
-    pool::set_threads(n).map_err(|e| PyValueError::new_err(e.to_string()))
+    threads::set(n).map_err(|e| PyValueError::new_err(e.to_string()))
 }

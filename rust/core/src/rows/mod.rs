@@ -135,7 +135,12 @@ pub fn step<T: Real, R: RowRule<T, S>, const S: usize>(
         return exec.level.run(Pass { rule, around, piece, named });
     }
     let grain = (entries.len() / (8 * threads)).max(exec.chunk / dim).max(1);
-    pool::install(threads, || halve(exec, &rule, around, piece, named, grain))
+    let mut pieces = cut(piece, dim, grain);
+    pool::for_each(threads, &mut pieces, |(piece, bad)| {
+        let Some(piece) = piece.take() else { return };
+        *bad = exec.level.run(Pass { rule: rule.clone(), around, piece, named });
+    });
+    pieces.iter().any(|(_, bad)| *bad)
 }
 
 /// A run of the table, and the named rows that are in it.
@@ -146,32 +151,22 @@ struct Piece<'a, T, X> {
     entries: &'a [Entry],
 }
 
-/// Halves the rows until a piece has at most `grain` of them; one that is named several times stays in one piece.
-fn halve<T: Real, R: RowRule<T, S>, const S: usize>(
-    exec: &Exec,
-    rule: &R,
-    around: Around<T>,
-    piece: Piece<'_, T, R::Row>,
-    named: &Named<'_, T>,
-    grain: usize,
-) -> bool {
-    let Piece { first, table, entries } = piece;
-    let middle = entries.len() / 2;
-    let row = entries[middle].row;
-    let cut = entries.partition_point(|entry| entry.row < row);
-    if entries.len() <= grain || cut == 0 {
-        let piece = Piece { first, table, entries };
-        return exec.level.run(Pass { rule: rule.clone(), around, piece, named });
+/// Pieces of about `grain` named rows, each with room for what its pass gives; a row that is named several times stays in one.
+fn cut<T: Real, X>(piece: Piece<'_, T, X>, dim: usize, grain: usize) -> Vec<(Option<Piece<'_, T, X>>, bool)> {
+    let mut pieces = Vec::new();
+    let mut rest = piece;
+    while let Some(next) = rest.entries.get(grain).map(|entry| entry.row) {
+        let Piece { first, table, entries } = rest;
+        let row = if entries[grain - 1].row < next { next } else { next + 1 };
+        let (now, later) = entries.split_at(entries.partition_point(|entry| entry.row < row));
+        let (below, above) = table.split(row - first, dim);
+        pieces.push((Some(Piece { first, table: below, entries: now }), false));
+        rest = Piece { first: row, table: above, entries: later };
     }
-    let (below, above) = table.split(row - first, named.dim());
-    let (entries0, entries1) = entries.split_at(cut);
-    let below = Piece { first, table: below, entries: entries0 };
-    let above = Piece { first: row, table: above, entries: entries1 };
-    let (a, b) = pool::join(
-        || halve(exec, rule, around, below, named, grain),
-        || halve(exec, rule, around, above, named, grain),
-    );
-    a | b
+    if !rest.entries.is_empty() {
+        pieces.push((Some(rest), false));
+    }
+    pieces
 }
 
 /// The loop over the rows of one piece.
