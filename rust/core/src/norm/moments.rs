@@ -8,8 +8,9 @@
 //!
 //! Never E(x²) − E(x)²: with a mean of 10⁴ and a deviation of 1 that difference of two large numbers is noise in `f32`. The
 //! difference in M is another one, for x₀ is one of the values: (μ − x₀)² ≤ M, so Σd² = M + n·(μ − x₀)² ≤ (n + 1)·M, and the
-//! subtraction enlarges the rounding errors of `f64` by n + 1 ≤ 2049 at the very worst, to some 10⁻¹² of M; by about 2 when
-//! x₀ is a typical value. A constant channel is exact, whatever its value: d = 0, μ = x₀ and M = 0.
+//! subtraction enlarges the rounding errors of `f64` by n + 1 ≤ 2049 at the very worst. A sum has taken some 70 roundings of
+//! 2⁻⁵³ in a lane and in the fold of the lanes, and Σd stands in a square: 3·70·2⁻⁵³·2049 < 5·10⁻¹¹ of M, if all of them go
+//! one way. When x₀ is a typical value it is about 2 instead of n + 1. A constant channel is exact, whatever its value: d = 0, μ = x₀ and M = 0.
 //!
 //! The merge is that of Chan, Golub and LeVeque (1979); so it is across batches and workers ([`merge`]).
 

@@ -334,7 +334,7 @@ proptest! {
         let [_, squares] = moments(&best(), shape(x.len(), 1, 1), &x)[0];
         let mean = x.iter().sum::<f64>() / n;
         let want: f64 = x.iter().map(|v| (v - mean) * (v - mean)).sum();
-        prop_assert!((squares - want).abs() <= 1e-11 * want, "{squares} {want}");
+        prop_assert!((squares - want).abs() <= 5e-11 * want, "{squares} {want}");
     }
 }
 
