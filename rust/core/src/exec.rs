@@ -8,11 +8,12 @@ use crate::threads::{self, ThreadsError};
 /// Elements of one piece of elementwise work: a multiple of every vector width, and of 64 bytes, whatever the dtype.
 pub const CHUNK: usize = 1 << 14;
 
-/// Below this many elements a call stays on the caller's thread: handing work to the pool costs more than it saves.
+/// Below this many elements a call stays on the caller's thread: waking a helper costs more than it saves.
 ///
-/// Adam in `f32`, in µs on one thread and on two (group `handover` of `cargo bench`, AMD EPYC, AVX-512, November 2026):
-/// 16 Ki elements 2.2 and 12.0, 64 Ki 9.2 and 19.4, 256 Ki 44.4 and 34.7, 1 Mi 206 and 125. A hand-over takes some 12 µs.
-pub const SERIAL_BELOW: usize = 1 << 17;
+/// Adam in `f32`, in µs on one thread and on two (group `handover` of `cargo bench`, AMD EPYC, AVX-512, November 2026): 16 Ki
+/// elements 2.3 and 2.5, 64 Ki 9.7 and 5.7, 256 Ki 46.9 and 26.6, 1 Mi 181 and 105. That is with a helper that is awake;
+/// to wake one takes the caller some 10 µs.
+pub const SERIAL_BELOW: usize = 1 << 16;
 
 /// How one call runs.
 #[derive(Clone, Copy, Debug)]

@@ -32,7 +32,7 @@ use std::{hint, mem, ptr};
 use crate::threads::MAX_THREADS;
 
 /// How long a helper without work stays awake.
-const AWAKE: Duration = Duration::from_micros(200);
+const AWAKE: Duration = Duration::from_micros(500);
 
 /// How often somebody who waits looks before he lets others run.
 const LOOKS: usize = 64;
