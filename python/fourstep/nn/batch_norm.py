@@ -391,9 +391,10 @@ class BatchNorm(Module):
     # Arrays.
 
     def _checked(self, name: str, x: Any) -> Array:
-        if not isinstance(x, np.ndarray):
-            raise TypeError(f"{self.label}: {name}: got {type(x).__name__}, need a NumPy array")
-        _check.unmasked(f"{self.label}: {name}", x)
+        if type(x) is not np.ndarray:
+            if not isinstance(x, np.ndarray):
+                raise TypeError(f"{self.label}: {name}: got {type(x).__name__}, need a NumPy array")
+            _check.unmasked(f"{self.label}: {name}", x)
         if x.dtype != self.dtype:
             order = "" if x.dtype.isnative else ", in native byte order"
             raise TypeError(f"{self.label}: {name}: got dtype {x.dtype}, need {self.dtype}{order}")
@@ -436,11 +437,12 @@ class BatchNorm(Module):
             raise ValueError(f"{self.label}: out: got shape {found.shape}, need {like.shape}")
         if not found.flags.writeable:
             raise ValueError(f"{self.label}: out: got a read-only array, need a writeable one")
-        if any(_check.overlap(found, read) for read in reads):
-            raise ValueError(
-                f"{self.label}: out: its memory overlaps an array that is still read, need another one"
-                " (forward also takes x itself)"
-            )
+        for read in reads:
+            if _check.overlap(found, read):
+                raise ValueError(
+                    f"{self.label}: out: its memory overlaps an array that is still read, need another one"
+                    " (forward also takes x itself)"
+                )
         return found
 
     def _target(self, name: str, y: Array, layout: Layout) -> Array:
@@ -583,6 +585,7 @@ def _same(a: Any, b: Array) -> bool:
         isinstance(a, np.ndarray)
         and a.shape == b.shape
         and a.strides == b.strides
+        and np.may_share_memory(a, b)  # cheaper, and mostly the end
         and a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
     )
 
