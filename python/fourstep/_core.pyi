@@ -248,8 +248,8 @@ def batch_norm_train(
     arrays: tuple[Array | None, Array],
     shape: tuple[int, int, int],
     affine: tuple[Array | None, Array | None],
-    running: tuple[Array, Array, float, bool] | None,
-    statistics: tuple[Array, Array, Array],
+    running: tuple[Array, Array, Array, float, bool] | None,
+    statistics: NDArray[np.float64],
     options: tuple[float, tuple[int, float], int],
     exec: Exec,
 ) -> tuple[bool, tuple[str, int, int, int, str] | None]: ...
@@ -258,7 +258,7 @@ def batch_norm_evaluate(
     shape: tuple[int, int, int],
     affine: tuple[Array | None, Array | None],
     running: tuple[Array, Array],
-    statistics: tuple[Array, Array, Array],
+    statistics: NDArray[np.float64],
     options: tuple[float, tuple[int, float], bool],
     exec: Exec,
 ) -> tuple[str, int, int, int, str] | None: ...
@@ -270,7 +270,7 @@ def batch_norm_backward(
     shape: tuple[int, int, int],
     affine: tuple[Array | None, Array | None],
     gradients: tuple[Array | None, Array | None],
-    statistics: tuple[Array, Array, Array],
+    statistics: NDArray[np.float64],
     options: tuple[tuple[int, float], bool],
     exec: Exec,
 ) -> None: ...

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from fourstep.nn._reuse import Reused
+from fourstep.nn._reuse import LEAST_BYTES, Reused
 from fourstep.nn.module import Array
 
 #: Samples, channels, and the places of a channel that lie side by side.
@@ -16,16 +17,17 @@ View = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """An order of axes in which arrays of one shape are C-contiguous."""
+    """An order of axes in which arrays of one shape and dtype are C-contiguous."""
 
     #: Axes of the array, outermost in memory first; None = as they come.
     order: tuple[int, ...] | None
     view: View
-
-    @property
-    def values(self) -> int:
-        """How many values a channel has."""
-        return self.view[0] * self.view[2]
+    #: How many values a channel has.
+    values: int
+    #: Whether an array that fits is what a kernel takes.
+    as_it_is: bool
+    #: Whether memory of earlier results is worth looking for.
+    large: bool
 
     def fits(self, x: Array) -> bool:
         """Whether `x` can be read in place."""
@@ -33,15 +35,20 @@ class Layout:
         flags = ordered.flags
         return flags.c_contiguous and flags.aligned
 
-    def flat(self, x: Array) -> Array:
-        """Return a contiguous view of an array that fits; bfloat16 by its bits."""
+    def flat(self, *arrays: Array | None) -> tuple[Any, ...]:
+        """Return contiguous views of arrays that fit, as the kernels take them; bfloat16 by its bits."""
+        if self.as_it_is:
+            return arrays
+        return tuple(None if x is None else self._flat(x) for x in arrays)
+
+    def _flat(self, x: Array) -> Array:
         ordered = x if self.order is None else x.transpose(self.order)
         return ordered if x.dtype.kind == "f" else ordered.view(np.uint16)
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], reused: Reused) -> Array:
         """Return an array of `shape` that fits, with any contents."""
         if self.order is None:
-            return reused.empty(shape, dtype)
+            return reused.empty(shape, dtype) if self.large else np.empty(shape, dtype)
         return reused.empty(tuple(shape[i] for i in self.order), dtype).transpose(np.argsort(self.order))
 
     def part(self, rows: int, total: int) -> View:
@@ -62,4 +69,7 @@ def layout_of(x: Array, axis: int) -> Layout:
     order = next((o for o in orders if x.transpose(o).flags.c_contiguous), dims)
     at = order.index(axis)
     sizes = [x.shape[i] for i in order]
-    return Layout(None if order == dims else order, (prod(sizes[:at]), sizes[at], prod(sizes[at + 1 :])))
+    samples, space = prod(sizes[:at]), prod(sizes[at + 1 :])
+    as_it_is = order == dims and x.dtype.kind == "f"
+    view, large = (samples, sizes[at], space), x.nbytes >= LEAST_BYTES
+    return Layout(None if order == dims else order, view, samples * space, as_it_is, large)

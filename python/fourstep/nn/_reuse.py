@@ -10,7 +10,7 @@ import numpy as np
 from fourstep.nn.module import Array
 
 #: Smaller arrays are as fast from the allocator.
-_LEAST_BYTES = 1 << 20
+LEAST_BYTES = 1 << 20
 #: y and dx of one step, and the first one of the next.
 _KEPT = 3
 
@@ -45,7 +45,7 @@ class Reused:
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
         """Return an array with any contents."""
         size = prod(shape)
-        if size * dtype.itemsize < _LEAST_BYTES or not _counts_references():
+        if size * dtype.itemsize < LEAST_BYTES or not _counts_references():
             return np.empty(shape, dtype)
         alone = object()
         for _ in range(len(self._buffers)):

@@ -22,7 +22,6 @@ from fourstep.nn.moments import Moments
 _ACTIVATIONS = {None: 0, "relu": 1, "leaky_relu": 2}
 _NONFINITE = {"raise": 0, "skip_update": 1, "propagate": 2}
 
-Statistics = tuple[Array, Array, Array]
 Pair = tuple[Array | None, Array | None]
 
 
@@ -196,15 +195,19 @@ class BatchNorm(Module):
         by_batch = self.training or not self.track_running_stats
         if by_batch and layout.values < 2:
             self._refuse_few(x, layout)
-        in_place = out is not None and (out is x or _same(out, x))
-        y = self._output(out, x, layout, *(() if in_place else (x,)))
-        target = self._target("y", y, layout)
-        if in_place:
-            source = None
+        if out is None:
+            y = target = self._fresh(x.shape, layout)
+            source: Array | None = x
+        elif out is x or _same(out, x):
+            y = self._output(out, x)
+            target, source = self._target("y", y, layout), None
             if target is not y:
                 target[...] = x
         else:
-            source = self._readable("x", x, layout)
+            y = self._output(out, x, x)
+            target, source = self._target("y", y, layout), x
+        if source is not None and not layout.fits(source):
+            source = self._fitting_copy("x", x, layout)
         cuts = self._cut(len(y), layout) if self.ghost is not None and self.training else None
         if not by_batch:
             if y.size:
@@ -232,13 +235,13 @@ class BatchNorm(Module):
     def _train(
         self, piece: _Piece, x: Array | None, y: Array, layout: Layout, view: tuple[int, int, int]
     ) -> None:
-        flat_x, flat_y = None if x is None else layout.flat(x), layout.flat(y)
         piece.factors = None
         if self.renorm is not None and self.training:
-            piece.factors = self._factors(_moments(flat_y if flat_x is None else flat_x, view), *self.renorm)
+            (flat,) = layout.flat(y if x is None else x)
+            piece.factors = self._factors(_moments(flat, view), *self.renorm)
         running = self._running() if self.track_running_stats and self.training else None
         finite, refused = _core.batch_norm_train(
-            (flat_x, flat_y),
+            layout.flat(x, y),
             view,
             piece.affine(self),
             running,
@@ -251,9 +254,6 @@ class BatchNorm(Module):
         if not finite and self.nonfinite == "skip_update":
             self.skipped += 1
             return
-        if running is not None:
-            count = self.buffers["num_batches_tracked"]
-            count += 1
         if self._pooled is not None:
             self._pooled = self._pooled.merge(piece.moments(view[0] * view[2]))
 
@@ -262,7 +262,7 @@ class BatchNorm(Module):
         piece = self._pieces[0]
         piece.factors = None
         refused = _core.batch_norm_evaluate(
-            (None if x is None else layout.flat(x), layout.flat(y)),
+            layout.flat(x, y),
             layout.view,
             piece.affine(self),
             (self.buffers["running_mean"], self.buffers["running_var"]),
@@ -286,8 +286,13 @@ class BatchNorm(Module):
                 f"{self.label}: backward after a forward in place (out=x): it needs x, and y has taken its place. "
                 "Give forward another array"
             )
-        dx = self._output(out, dy, layout, dy, *(() if x is None else (x,)))
-        target, dy = self._target("dx", dx, layout), self._readable("dy", dy, layout)
+        if out is None:
+            dx = target = self._fresh(shape, layout)
+        else:
+            dx = self._output(out, dy, dy, *(() if x is None else (x,)))
+            target = self._target("dx", dx, layout)
+        if not layout.fits(dy):
+            dy = self._fitting_copy("dy", dy, layout)
         arrays = (dy if x is None else x, dy, target)
         if cuts is None and dx.size:
             self._backward_piece(self._pieces[0], arrays, layout, layout.view, frozen)
@@ -309,11 +314,10 @@ class BatchNorm(Module):
         view: tuple[int, int, int],
         frozen: bool,
     ) -> None:
-        x, dy, dx = arrays
         mine = (self.grads.get("weight"), self.grads.get("bias"))
         into = mine if piece.factors is None else piece.blank(mine)
         _core.batch_norm_backward(
-            (layout.flat(x), layout.flat(dy), layout.flat(dx)),
+            layout.flat(*arrays),
             view,
             piece.affine(self),
             into,
@@ -349,13 +353,15 @@ class BatchNorm(Module):
 
         return recalibrate(self, batches)
 
-    def _running(self) -> tuple[Array, Array, float, bool]:
-        if self.momentum is None:
-            weight = 1 / (int(self.buffers["num_batches_tracked"]) + 1)
-        else:
-            weight = 1 - self.momentum if self._of_old else self.momentum
-        unbiased = self.running_var == "unbiased"
-        return self.buffers["running_mean"], self.buffers["running_var"], weight, unbiased
+    def _running(self) -> tuple[Array, Array, Array, float, bool]:
+        buffers = self.buffers
+        mean, var, batches = buffers["running_mean"], buffers["running_var"], buffers["num_batches_tracked"]
+        weight = self.momentum
+        if weight is None:
+            weight = 1 / (int(batches) + 1)
+        elif self._of_old:
+            weight = 1 - weight
+        return mean, var, batches, weight, self.running_var == "unbiased"
 
     def _factors(self, moments: Moments, r_max: float, d_max: float) -> tuple[Array, Array]:
         """Return r and d of batch renormalisation."""
@@ -385,9 +391,10 @@ class BatchNorm(Module):
     # Arrays.
 
     def _checked(self, name: str, x: Any) -> Array:
-        if not isinstance(x, np.ndarray):
-            raise TypeError(f"{self.label}: {name}: got {type(x).__name__}, need a NumPy array")
-        _check.unmasked(f"{self.label}: {name}", x)
+        if type(x) is not np.ndarray:
+            if not isinstance(x, np.ndarray):
+                raise TypeError(f"{self.label}: {name}: got {type(x).__name__}, need a NumPy array")
+            _check.unmasked(f"{self.label}: {name}", x)
         if x.dtype != self.dtype:
             order = "" if x.dtype.isnative else ", in native byte order"
             raise TypeError(f"{self.label}: {name}: got dtype {x.dtype}, need {self.dtype}{order}")
@@ -395,11 +402,10 @@ class BatchNorm(Module):
 
     def _layout_of(self, x: Array) -> Layout:
         """Return the layout of x, if it has the layer's dtype and channels."""
-        x = self._checked("x", x)
         known = self._layout
-        key = (x.shape, x.strides)
-        if known is not None and known[0] == key:
+        if known is not None and type(x) is np.ndarray and known[0] == (x.dtype, x.shape, x.strides):
             return known[1]
+        x = self._checked("x", x)
         least = 2 if self.axis in (1, -1) else max(self.axis + 1, -self.axis, 2)
         if x.ndim < least:
             need = (
@@ -414,34 +420,37 @@ class BatchNorm(Module):
         if self.ghost is not None and axis == 0:
             raise ValueError(f"{self.label}: ghost: got channels along axis 0, where the samples are")
         layout = layout_of(x, axis)
-        self._layout = (key, layout)
+        self._layout = ((x.dtype, x.shape, x.strides), layout)
         return layout
 
-    def _output(self, out: Array | None, like: Array, layout: Layout, *reads: Array) -> Array:
-        if out is None:
-            if not self.training:
-                self._results.clear()
-            return layout.empty(like.shape, self.dtype, self._results if self.training else Reused())
+    def _fresh(self, shape: tuple[int, ...], layout: Layout) -> Array:
+        """Return an array for a result; in training, memory of the last ones."""
+        if self.training:
+            return layout.empty(shape, self.dtype, self._results)
+        self._results.clear()
+        return layout.empty(shape, self.dtype, Reused())
+
+    def _output(self, out: Array, like: Array, *reads: Array) -> Array:
+        """Return `out`, if a result of the shape of `like` can go there while `reads` are read."""
         found = self._checked("out", out)
         if found.shape != like.shape:
             raise ValueError(f"{self.label}: out: got shape {found.shape}, need {like.shape}")
         if not found.flags.writeable:
             raise ValueError(f"{self.label}: out: got a read-only array, need a writeable one")
-        if any(_check.overlap(found, read) for read in reads):
-            raise ValueError(
-                f"{self.label}: out: its memory overlaps an array that is still read, need another one"
-                " (forward also takes x itself)"
-            )
+        for read in reads:
+            if _check.overlap(found, read):
+                raise ValueError(
+                    f"{self.label}: out: its memory overlaps an array that is still read, need another one"
+                    " (forward also takes x itself)"
+                )
         return found
 
     def _target(self, name: str, y: Array, layout: Layout) -> Array:
         """Return `y`, or what is copied to it afterwards."""
         return y if layout.fits(y) else self._copy(name, y, layout)
 
-    def _readable(self, name: str, x: Array, layout: Layout) -> Array:
-        """Return `x`, or a copy that the kernel can read."""
-        if layout.fits(x):
-            return x
+    def _fitting_copy(self, name: str, x: Array, layout: Layout) -> Array:
+        """Return a copy of `x` that the kernel can read."""
         copy = self._copy(name, x, layout)
         copy[...] = x
         return copy
@@ -489,14 +498,14 @@ class BatchNorm(Module):
 
     def _check_finite(self, x: Array, layout: Layout, view: tuple[int, int, int]) -> None:
         """Refuse what has no finite mean and variance in the layer's dtype."""
-        statistics = _Piece(self.num_features).statistics
-        flat = layout.flat(x)
+        (flat,) = layout.flat(x)
         moments = _moments(flat, view)
         with np.errstate(over="ignore"):
             held = [s.astype(self._param_dtype) for s in (moments.mean, moments.var())]
         if not all(np.isfinite(s).all() for s in held):
             none = (None, None)
             options = (self.eps, (0, 0.0), 0)
+            statistics = _Piece(self.num_features).statistics
             _, refused = _core.batch_norm_train(
                 (flat, np.empty_like(flat)), view, none, None, statistics, options, execution()
             )
@@ -527,8 +536,8 @@ class _Piece:
     """What one piece of a batch was normalised by."""
 
     def __init__(self, channels: int) -> None:
-        #: μ, σ² and 1/√(σ² + ε).
-        self.statistics: Statistics = (np.ones(channels), np.ones(channels), np.ones(channels))
+        #: μ, σ² and 1/√(σ² + ε): a row for each.
+        self.statistics = np.ones((3, channels))
         #: r and d of batch renormalisation.
         self.factors: tuple[Array, Array] | None = None
 
@@ -576,6 +585,7 @@ def _same(a: Any, b: Array) -> bool:
         isinstance(a, np.ndarray)
         and a.shape == b.shape
         and a.strides == b.strides
+        and np.may_share_memory(a, b)  # cheaper, and mostly the end
         and a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
     )
 

@@ -4,13 +4,11 @@ use fourstep::pass::Grad;
 use fourstep::real::Real;
 use fourstep::rule::MAX_STATE;
 use fourstep::store::{Bytes, Store};
-use numpy::{
-    Element, PyArrayDescrMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
-};
+use numpy::{Element, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::arrays::{elements, elements_mut, reading, writing};
+use crate::arrays::{Reading, Writing, reading, writing};
 
 /// `(name, w, g, state buffers, average, copy)`: arrays of one size. A state buffer is an array of w's dtype, one of
 /// uint16 (bfloat16), or a tuple `(codes, exponents, signed)`.
@@ -32,26 +30,26 @@ pub(crate) fn is<T: Element>(array: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// A gradient, borrowed as the pass needs it.
 enum Borrowed<'py, T: Element> {
-    Read(PyReadonlyArrayDyn<'py, T>),
-    Write(PyReadwriteArrayDyn<'py, T>),
+    Read(Reading<'py, T>),
+    Write(Writing<'py, T>),
 }
 
 /// A state buffer, borrowed.
 enum State<'py, T: Element> {
-    Full(PyReadwriteArrayDyn<'py, T>),
-    Half(PyReadwriteArrayDyn<'py, u16>),
-    Byte(PyReadwriteArrayDyn<'py, u8>, PyReadwriteArrayDyn<'py, u8>, bool),
+    Full(Writing<'py, T>),
+    Half(Writing<'py, u16>),
+    Byte(Writing<'py, u8>, Writing<'py, u8>, bool),
 }
 
 /// The arrays of one buffer, borrowed.
 pub(crate) struct Buffer<'py, T: Element> {
     index: usize,
     name: String,
-    w: PyReadwriteArrayDyn<'py, T>,
+    w: Writing<'py, T>,
     g: Borrowed<'py, T>,
     state: Vec<State<'py, T>>,
-    average: Option<PyReadwriteArrayDyn<'py, T>>,
-    copy: Option<PyReadwriteArrayDyn<'py, u16>>,
+    average: Option<Writing<'py, T>>,
+    copy: Option<Writing<'py, u16>>,
 }
 
 /// Their elements.
@@ -84,16 +82,16 @@ impl<'py, T: Element> State<'py, T> {
         }
     }
 
-    fn store(&mut self, name: &str) -> PyResult<Store<'_, T>> {
-        Ok(match self {
-            Self::Full(a) => Store::Full(elements_mut(a, name)?),
-            Self::Half(a) => Store::Half(elements_mut(a, name)?),
+    fn store(&mut self) -> Store<'_, T> {
+        match self {
+            Self::Full(a) => Store::Full(a.elements_mut()),
+            Self::Half(a) => Store::Half(a.elements_mut()),
             Self::Byte(codes, exponents, signed) => Store::Byte(Bytes {
-                codes: elements_mut(codes, name)?,
-                exponents: elements_mut(exponents, name)?,
+                codes: codes.elements_mut(),
+                exponents: exponents.elements_mut(),
                 signed: *signed,
             }),
-        })
+        }
     }
 }
 
@@ -135,24 +133,22 @@ impl<'py, T: Real + Element> Buffer<'py, T> {
         }
     }
 
-    pub(crate) fn slices(&mut self) -> PyResult<Slices<'_, T>> {
-        let name = &self.name;
+    pub(crate) fn slices(&mut self) -> Slices<'_, T> {
         let mut state: [Store<'_, T>; MAX_STATE] = Default::default();
         for (slot, array) in state.iter_mut().zip(&mut self.state) {
-            *slot = array.store(name)?;
+            *slot = array.store();
         }
-        let what = format_args!("the gradient of {name}");
-        Ok(Slices {
+        Slices {
             index: self.index,
-            w: elements_mut(&mut self.w, name)?,
+            w: self.w.elements_mut(),
             g: match &mut self.g {
-                Borrowed::Read(g) => Grad::Read(elements(g, what)?),
-                Borrowed::Write(g) => Grad::Write(elements_mut(g, what)?),
+                Borrowed::Read(g) => Grad::Read(g.elements()),
+                Borrowed::Write(g) => Grad::Write(g.elements_mut()),
             },
             state,
-            average: self.average.as_mut().map_or(Ok(Default::default()), |a| elements_mut(a, name))?,
-            copy: self.copy.as_mut().map_or(Ok(Default::default()), |a| elements_mut(a, name))?,
-        })
+            average: self.average.as_mut().map(Writing::elements_mut).unwrap_or_default(),
+            copy: self.copy.as_mut().map(Writing::elements_mut).unwrap_or_default(),
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 use fourstep::elementary::{Function, apply};
 use fourstep::exec::Exec;
 use fourstep::real::Real;
-use numpy::{Element, PyArrayDyn};
+use numpy::Element;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::arrays::{elements, elements_mut, reading, writing};
+use crate::arrays::{kind_and_size, reading, writing};
 use crate::exec::{ExecArgs, resolve};
 
 /// out ← f(x); f is exp, log, log1p, softplus or sigmoid, computed in float64 and rounded once.
@@ -24,13 +24,11 @@ pub(crate) fn elementary<'py>(
         let names = Function::ALL.map(|(name, _)| name).join(", ");
         PyValueError::new_err(format!("function: got {function:?}, need one of {names}"))
     })?;
-    if x.cast::<PyArrayDyn<f32>>().is_ok() {
-        return run::<f32>(py, &exec, f, x, out);
+    match kind_and_size(x) {
+        (b'f', 4) => run::<f32>(py, &exec, f, x, out),
+        (b'f', 8) => run::<f64>(py, &exec, f, x, out),
+        _ => Err(PyTypeError::new_err("x: need a NumPy array of float32 or float64")),
     }
-    if x.cast::<PyArrayDyn<f64>>().is_ok() {
-        return run::<f64>(py, &exec, f, x, out);
-    }
-    Err(PyTypeError::new_err("x: need a NumPy array of float32 or float64"))
 }
 
 fn run<'py, T: Real + Element>(
@@ -41,7 +39,7 @@ fn run<'py, T: Real + Element>(
     out: &Bound<'py, PyAny>,
 ) -> PyResult<()> {
     let (x, mut out) = (reading::<T>(x, "x")?, writing::<T>(out, "out")?);
-    let (x, out) = (elements(&x, "x")?, elements_mut(&mut out, "out")?);
+    let (x, out) = (x.elements(), out.elements_mut());
     if x.len() != out.len() {
         return Err(PyValueError::new_err(format!(
             "out: got {} elements, need {}, as many as x",

@@ -2,9 +2,9 @@
 //!
 //! Every function takes its arrays in place and, last, `exec`: the tuple of `fourstep._runtime.execution()`.
 //!
-//! NumPy arrays are borrowed (`arrays`), which is safe. torch's tensors are not: `pointers` takes their addresses from
-//! DLPack's C table, checks all that can be checked, and makes slices of them. It is unsafe room 4, after the core's
-//! `isa` and `pool`; `tensors` builds the step on it.
+//! NumPy arrays are borrowed (`arrays`) for one call: `loans` refuses what another one uses, or another argument. torch's
+//! tensors have an owner who promises more: `tensors` takes their addresses from DLPack's C table at every step. Both become
+//! slices in `pointers`, which checks all that can be checked. It is unsafe room 4, after the core's `isa` and `pool`.
 #![deny(unsafe_code)]
 
 mod arrays;
@@ -12,6 +12,7 @@ mod buffers;
 mod elementary;
 mod exec;
 mod hyper;
+mod loans;
 mod metrics;
 mod norm;
 mod optim;

@@ -12,11 +12,11 @@ use fourstep::metrics::label;
 use fourstep::metrics::loss::{self, Loss, Predictions};
 use fourstep::metrics::placement::{self, Sums};
 use fourstep::metrics::steps::{self, Steps};
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{IntoPyArray, PyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::arrays::{elements, reading};
+use crate::arrays::{Reading, reading};
 use crate::exec::{ExecArgs, resolve};
 
 /// Binds the elements of `$array`, whatever type of the list they are, and evaluates `$body`.
@@ -26,7 +26,7 @@ macro_rules! with_elements {
         $(
             if array.cast::<numpy::PyArrayDyn<$t>>().is_ok() {
                 let held = reading::<$t>(array, $name)?;
-                let $x = elements(&held, $name)?;
+                let $x = held.elements();
                 return $body;
             }
         )+
@@ -60,8 +60,8 @@ fn nan_policy(name: &str) -> PyResult<Nan> {
 
 /// Borrowed labels and weights.
 struct Held<'py> {
-    labels: PyReadonlyArrayDyn<'py, u8>,
-    weights: Option<PyReadonlyArrayDyn<'py, f64>>,
+    labels: Reading<'py, u8>,
+    weights: Option<Reading<'py, f64>>,
 }
 
 impl<'py> Held<'py> {
@@ -72,8 +72,8 @@ impl<'py> Held<'py> {
 
     /// Labels, and weights if there are any, both of this length.
     fn of_length(&self, n: usize, name: &str) -> PyResult<(&[u8], Option<&[f64]>)> {
-        let labels = elements(&self.labels, "y")?;
-        let weights = self.weights.as_ref().map(|w| elements(w, "sample_weight")).transpose()?;
+        let labels = self.labels.elements();
+        let weights = self.weights.as_ref().map(Reading::elements);
         same_length(labels.len(), n, name)?;
         if let Some(weights) = weights {
             same_length(labels.len(), weights.len(), "sample_weight")?;
@@ -190,9 +190,9 @@ pub(crate) fn metrics_gauc<'py>(
     let signed = reading::<i64>(groups, "groups");
     let unsigned = if signed.is_ok() { None } else { Some(reading::<u64>(groups, "groups")?) };
     let grouping = match (&signed, &unsigned) {
-        (Ok(offset), _) if offsets => Groups::Offsets(elements(offset, "offsets")?),
-        (Ok(ids), _) => Groups::Signed(elements(ids, "groups")?),
-        (_, Some(ids)) if !offsets => Groups::Unsigned(elements(ids, "groups")?),
+        (Ok(offset), _) if offsets => Groups::Offsets(offset.elements()),
+        (Ok(ids), _) => Groups::Signed(ids.elements()),
+        (_, Some(ids)) if !offsets => Groups::Unsigned(ids.elements()),
         _ => return Err(PyTypeError::new_err("offsets: need dtype int64")),
     };
     with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
@@ -333,7 +333,7 @@ pub(crate) fn metrics_distance(
     negatives: u64,
 ) -> PyResult<u128> {
     let held = [reading::<u64>(tp, "tp")?, reading(above, "above")?, reading(fp, "fp")?];
-    let [tp, above, fp] = [elements(&held[0], "tp")?, elements(&held[1], "above")?, elements(&held[2], "fp")?];
+    let [tp, above, fp] = held.each_ref().map(Reading::elements);
     same_length(tp.len(), above.len(), "above")?;
     same_length(tp.len(), fp.len(), "fp")?;
     Ok(py.detach(|| steps::distance(tp, above, fp, positives, negatives)))
@@ -348,7 +348,7 @@ pub(crate) fn metrics_precisions(
     shift: i32,
 ) -> PyResult<f64> {
     let held = [reading::<u64>(tp, "tp")?, reading(fp, "fp")?];
-    let [tp, fp] = [elements(&held[0], "tp")?, elements(&held[1], "fp")?];
+    let [tp, fp] = held.each_ref().map(Reading::elements);
     same_length(tp.len(), fp.len(), "fp")?;
     rising("tp", tp)?;
     Ok(py.detach(|| steps::precisions(tp, fp, shift)))
@@ -426,10 +426,10 @@ pub(crate) fn metrics_buckets<'py>(
     bound: f64,
 ) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<u64>>)> {
     let tp = reading::<u64>(tp, "tp")?;
-    let tp = elements(&tp, "tp")?;
+    let tp = tp.elements();
     with_elements!(p, "p", [f32, f64], |p| {
         let held = reading(thresholds, "thresholds")?;
-        let thresholds = elements(&held, "thresholds")?;
+        let thresholds = held.elements();
         same_length(tp.len(), thresholds.len(), "thresholds")?;
         rising("tp", tp)?;
         let got = py.detach(|| bucket::buckets(p, thresholds, tp, span, bound));
@@ -469,7 +469,7 @@ pub(crate) fn metrics_placement_products(
 ) -> PyResult<(u128, u128)> {
     let (exec, held) = (resolve(exec)?, Held::new(y, None)?);
     let (a, b) = (reading::<u64>(a, "a")?, reading::<u64>(b, "b")?);
-    let (a, b) = (elements(&a, "a")?, elements(&b, "b")?);
+    let (a, b) = (a.elements(), b.elements());
     let (labels, _) = held.of_length(a.len(), "a")?;
     same_length(labels.len(), b.len(), "b")?;
     Ok(py.detach(|| placement::products(&exec, labels, a, b)))
@@ -491,7 +491,7 @@ pub(crate) fn metrics_bootstrap<'py>(
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let (exec, nan, held) = (resolve(exec)?, nan_policy(nan)?, Held::new(y, None)?);
     let unit_of = unit_of.map(|u| reading::<u32>(u, "groups")).transpose()?;
-    let unit_of = unit_of.as_ref().map(|u| elements(u, "groups")).transpose()?;
+    let unit_of = unit_of.as_ref().map(Reading::elements);
     with_elements!(score, "score", [f32, f64, i64, u64], |scores| {
         let rows = held.rows(scores)?;
         few_enough(scores.len())?;

@@ -8,27 +8,26 @@ use fourstep::norm::{
     Statistics,
 };
 use fourstep::real::Real;
-use numpy::ndarray::{ArrayView2, ArrayViewMut2};
-use numpy::{PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::arrays::{elements, elements_mut, reading, writing};
+use crate::arrays::{Reading, Writing, kind_and_size, reading, reading_rows, writing, writing_rows};
 use crate::exec::{ExecArgs, resolve};
 
 type Any<'py> = Bound<'py, PyAny>;
 
 /// `(weight, bias)`: γ and β.
 type AffineArgs<'py> = (Option<Any<'py>>, Option<Any<'py>>);
-/// `(running_mean, running_var, weight of the new value, whether the variance is the unbiased one)`.
-type RunningArgs<'py> = Option<(Any<'py>, Any<'py>, f64, bool)>;
-/// `(mean, var, invstd)`, of float64.
-type StatisticsArgs<'py> = (Any<'py>, Any<'py>, Any<'py>);
+/// `(running_mean, running_var, batches that moved them, weight of the new value, whether the variance is the unbiased one)`.
+type RunningArgs<'py> = (Any<'py>, Any<'py>, Any<'py>, f64, bool);
 
-/// Runs the one of two bodies that fits the dtype of `array`; of neither dtype, the first one refuses it.
+/// Runs the one of two bodies that fits the dtype of `array`; of neither dtype, the one of float32 refuses it.
 macro_rules! for_dtype {
     ($array:expr, $f:ident($($argument:expr),*)) => {
-        if $array.cast::<PyArrayDyn<f64>>().is_ok() { $f::<f64>($($argument),*) } else { $f::<f32>($($argument),*) }
+        match kind_and_size(&$array) {
+            (b'f', 8) => $f::<f64>($($argument),*),
+            _ => $f::<f32>($($argument),*),
+        }
     };
 }
 
@@ -51,36 +50,36 @@ fn whole_rows(name: &str, len: usize, channels: usize) -> PyResult<()> {
 fn maybe_reading<'py, T: numpy::Element>(
     array: Option<&Any<'py>>,
     name: &str,
-) -> PyResult<Option<PyReadonlyArrayDyn<'py, T>>> {
+) -> PyResult<Option<Reading<'py, T>>> {
     array.map(|a| reading(a, name)).transpose()
 }
 
 fn maybe_writing<'py, T: numpy::Element>(
     array: Option<&Any<'py>>,
     name: &str,
-) -> PyResult<Option<PyReadwriteArrayDyn<'py, T>>> {
+) -> PyResult<Option<Writing<'py, T>>> {
     array.map(|a| writing(a, name)).transpose()
 }
 
 /// The elements of an optional array of `len` elements.
 fn maybe_elements<'a, T: numpy::Element>(
-    array: Option<&'a PyReadonlyArrayDyn<'_, T>>,
+    array: Option<&'a Reading<'_, T>>,
     name: &str,
     len: usize,
 ) -> PyResult<Option<&'a [T]>> {
     let Some(array) = array else { return Ok(None) };
-    let slice = elements(array, name)?;
+    let slice = array.elements();
     of_length(name, slice.len(), len)?;
     Ok(Some(slice))
 }
 
 fn maybe_elements_mut<'a, T: numpy::Element>(
-    array: Option<&'a mut PyReadwriteArrayDyn<'_, T>>,
+    array: Option<&'a mut Writing<'_, T>>,
     name: &str,
     len: usize,
 ) -> PyResult<Option<&'a mut [T]>> {
     let Some(array) = array else { return Ok(None) };
-    let slice = elements_mut(array, name)?;
+    let slice = array.elements_mut();
     of_length(name, slice.len(), len)?;
     Ok(Some(slice))
 }
@@ -93,10 +92,10 @@ type Refused = (&'static str, usize, usize, usize, &'static str);
 /// Runs the one of three bodies that fits the dtype of `array`; bfloat16 comes as its bits.
 macro_rules! for_storage {
     ($array:expr, $f:ident($($argument:expr),*)) => {
-        if $array.cast::<PyArrayDyn<u16>>().is_ok() {
-            $f::<u16>($($argument),*)
-        } else {
-            for_dtype!($array, $f($($argument),*))
+        match kind_and_size(&$array) {
+            (b'u', 2) => $f::<u16>($($argument),*),
+            (b'f', 8) => $f::<f64>($($argument),*),
+            _ => $f::<f32>($($argument),*),
         }
     };
 }
@@ -131,23 +130,12 @@ fn words(refusal: &Refusal) -> Refused {
     }
 }
 
-/// What of the three statistics is written, borrowed.
-struct Borrowed<'py>([PyReadwriteArrayDyn<'py, f64>; 3]);
-
-impl<'py> Borrowed<'py> {
-    fn new((mean, var, invstd): &StatisticsArgs<'py>) -> PyResult<Self> {
-        Ok(Self([writing(mean, "mean")?, writing(var, "var")?, writing(invstd, "invstd")?]))
-    }
-
-    fn statistics(&mut self, channels: usize) -> PyResult<Statistics<'_>> {
-        let [mean, var, invstd] = &mut self.0;
-        let (mean, var) = (elements_mut(mean, "mean")?, elements_mut(var, "var")?);
-        let invstd = elements_mut(invstd, "invstd")?;
-        for (name, statistic) in [("mean", &*mean), ("var", &*var), ("invstd", &*invstd)] {
-            of_length(name, statistic.len(), channels)?;
-        }
-        Ok(Statistics { mean, var, invstd })
-    }
+/// The rows μ, σ² and 1/√(σ² + ε) of one array.
+fn statistics_of(rows: &mut [f64], channels: usize) -> PyResult<Statistics<'_>> {
+    of_length("statistics", rows.len(), channels.saturating_mul(3))?;
+    let (mean, rest) = rows.split_at_mut(channels);
+    let (var, invstd) = rest.split_at_mut(channels);
+    Ok(Statistics { mean, var, invstd })
 }
 
 /// What is normalised, where it goes, γ and β, borrowed.
@@ -155,10 +143,10 @@ struct Batch<'py, E: Element + numpy::Element>
 where
     E::Real: numpy::Element,
 {
-    x: Option<PyReadonlyArrayDyn<'py, E>>,
-    out: PyReadwriteArrayDyn<'py, E>,
-    weight: Option<PyReadonlyArrayDyn<'py, E::Real>>,
-    bias: Option<PyReadonlyArrayDyn<'py, E::Real>>,
+    x: Option<Reading<'py, E>>,
+    out: Writing<'py, E>,
+    weight: Option<Reading<'py, E::Real>>,
+    bias: Option<Reading<'py, E::Real>>,
 }
 
 impl<'py, E: Element + numpy::Element> Batch<'py, E>
@@ -177,7 +165,7 @@ where
     #[allow(clippy::type_complexity, reason = "a tuple of its parts")]
     fn parts(&mut self, shape: Shape) -> PyResult<(Option<&[E]>, &mut [E], Affine<'_, E::Real>)> {
         let x = maybe_elements(self.x.as_ref(), "x", shape.len())?;
-        let out = elements_mut(&mut self.out, "out")?;
+        let out = self.out.elements_mut();
         of_length("out", out.len(), shape.len())?;
         let weight = maybe_elements(self.weight.as_ref(), "weight", shape.channels)?;
         let bias = maybe_elements(self.bias.as_ref(), "bias", shape.channels)?;
@@ -193,8 +181,8 @@ pub(crate) fn batch_norm_train(
     arrays: (Option<Any<'_>>, Any<'_>),
     shape: ShapeArgs,
     affine: AffineArgs<'_>,
-    running: RunningArgs<'_>,
-    statistics: StatisticsArgs<'_>,
+    running: Option<RunningArgs<'_>>,
+    statistics: Any<'_>,
     options: (f64, (u8, f64), u8),
     exec: ExecArgs,
 ) -> PyResult<(bool, Option<Refused>)> {
@@ -206,8 +194,8 @@ fn train<E: Element + numpy::Element>(
     arrays: &(Option<Any<'_>>, Any<'_>),
     shape: ShapeArgs,
     affine: &AffineArgs<'_>,
-    running: Option<&(Any<'_>, Any<'_>, f64, bool)>,
-    statistics: &StatisticsArgs<'_>,
+    running: Option<&RunningArgs<'_>>,
+    statistics: &Any<'_>,
     (eps, activation, nonfinite): (f64, (u8, f64), u8),
     exec: Exec,
 ) -> PyResult<(bool, Option<Refused>)>
@@ -217,35 +205,51 @@ where
     let (py, shape) = (arrays.1.py(), shape_of(shape)?);
     let mut batch = Batch::<E>::new(arrays, affine)?;
     let (x, out, affine) = batch.parts(shape)?;
-    let mut borrowed = Borrowed::new(statistics)?;
-    let mut statistics = borrowed.statistics(shape.channels)?;
+    let mut statistics = writing::<f64>(statistics, "statistics")?;
+    let mut statistics = statistics_of(statistics.elements_mut(), shape.channels)?;
     let nonfinite = match nonfinite {
         0 => NonFinite::Raise,
         1 => NonFinite::SkipUpdate,
         _ => NonFinite::Propagate,
     };
     let forward = Forward { exec: &exec, shape, x, affine, eps, activation: activation_of(activation)? };
-    let mut moving = match running {
-        Some((mean, var, momentum, unbiased)) => Some((
-            writing::<E::Real>(mean, "running_mean")?,
-            writing::<E::Real>(var, "running_var")?,
-            *momentum,
-            *unbiased,
-        )),
-        None => None,
-    };
-    let running = match &mut moving {
-        Some((mean, var, momentum, unbiased)) => {
-            let (mean, var) = (elements_mut(mean, "running_mean")?, elements_mut(var, "running_var")?);
-            of_length("running_mean", mean.len(), shape.channels)?;
-            of_length("running_var", var.len(), shape.channels)?;
-            Some(Running { mean, var, momentum: *momentum, unbiased: *unbiased })
-        }
-        None => None,
-    };
+    let mut moving = running.map(Moving::borrow).transpose()?;
+    let (running, batches) = moving.as_mut().map(|m| m.parts(shape.channels)).transpose()?.unzip();
     match py.detach(|| forward.train(running, nonfinite, &mut statistics, out)) {
-        Ok(finite) => Ok((finite, None)),
+        Ok(finite) => {
+            if let Some(batches) = batches.filter(|_| finite || nonfinite == NonFinite::Propagate) {
+                *batches = batches.wrapping_add(1);
+            }
+            Ok((finite, None))
+        }
         Err(refusal) => Ok((false, Some(words(&refusal)))),
+    }
+}
+
+/// Running statistics and how often they moved, borrowed.
+struct Moving<'py, T: numpy::Element> {
+    mean: Writing<'py, T>,
+    var: Writing<'py, T>,
+    batches: Writing<'py, i64>,
+    momentum: f64,
+    unbiased: bool,
+}
+
+impl<'py, T: Real + numpy::Element> Moving<'py, T> {
+    fn borrow(&(ref mean, ref var, ref batches, momentum, unbiased): &RunningArgs<'py>) -> PyResult<Self> {
+        let (mean, var) = (writing(mean, "running_mean")?, writing(var, "running_var")?);
+        Ok(Self { mean, var, batches: writing(batches, "num_batches_tracked")?, momentum, unbiased })
+    }
+
+    fn parts(&mut self, channels: usize) -> PyResult<(Running<'_, T>, &mut i64)> {
+        let mean = self.mean.elements_mut();
+        let var = self.var.elements_mut();
+        of_length("running_mean", mean.len(), channels)?;
+        of_length("running_var", var.len(), channels)?;
+        let batches = self.batches.elements_mut();
+        of_length("num_batches_tracked", batches.len(), 1)?;
+        let running = Running { mean, var, momentum: self.momentum, unbiased: self.unbiased };
+        Ok((running, &mut batches[0]))
     }
 }
 
@@ -257,7 +261,7 @@ pub(crate) fn batch_norm_evaluate(
     shape: ShapeArgs,
     affine: AffineArgs<'_>,
     running: (Any<'_>, Any<'_>),
-    statistics: StatisticsArgs<'_>,
+    statistics: Any<'_>,
     options: (f64, (u8, f64), bool),
     exec: ExecArgs,
 ) -> PyResult<Option<Refused>> {
@@ -270,7 +274,7 @@ fn evaluate<E: Element + numpy::Element>(
     shape: ShapeArgs,
     affine: &AffineArgs<'_>,
     (mean, var): &(Any<'_>, Any<'_>),
-    statistics: &StatisticsArgs<'_>,
+    statistics: &Any<'_>,
     (eps, activation, raise): (f64, (u8, f64), bool),
     exec: Exec,
 ) -> PyResult<Option<Refused>>
@@ -280,10 +284,10 @@ where
     let (py, shape) = (arrays.1.py(), shape_of(shape)?);
     let mut batch = Batch::<E>::new(arrays, affine)?;
     let (x, out, affine) = batch.parts(shape)?;
-    let mut borrowed = Borrowed::new(statistics)?;
-    let mut statistics = borrowed.statistics(shape.channels)?;
+    let mut statistics = writing::<f64>(statistics, "statistics")?;
+    let mut statistics = statistics_of(statistics.elements_mut(), shape.channels)?;
     let (mean, var) = (reading::<E::Real>(mean, "running_mean")?, reading::<E::Real>(var, "running_var")?);
-    let running = (elements(&mean, "running_mean")?, elements(&var, "running_var")?);
+    let running = (mean.elements(), var.elements());
     of_length("running_mean", running.0.len(), shape.channels)?;
     of_length("running_var", running.1.len(), shape.channels)?;
     let forward = Forward { exec: &exec, shape, x, affine, eps, activation: activation_of(activation)? };
@@ -313,13 +317,13 @@ fn moments<E: Element + numpy::Element>(
 ) -> PyResult<()> {
     let (py, shape) = (x.py(), shape_of(shape)?);
     let x = reading::<E>(x, "x")?;
-    let x = elements(&x, "x")?;
+    let x = x.elements();
     of_length("x", x.len(), shape.len())?;
     if shape.is_empty() {
         return Err(refused("x: got no values, need at least one in each channel"));
     }
     let (mut mean, mut squares) = (writing::<f64>(mean, "mean")?, writing::<f64>(squares, "squares")?);
-    let (mean, squares) = (elements_mut(&mut mean, "mean")?, elements_mut(&mut squares, "squares")?);
+    let (mean, squares) = (mean.elements_mut(), squares.elements_mut());
     of_length("mean", mean.len(), shape.channels)?;
     of_length("squares", squares.len(), shape.channels)?;
     for (c, [m, s]) in py.detach(|| norm::moments(&exec, shape, x)).into_iter().enumerate() {
@@ -336,7 +340,7 @@ pub(crate) fn batch_norm_backward(
     shape: ShapeArgs,
     affine: AffineArgs<'_>,
     gradients: AffineArgs<'_>,
-    statistics: StatisticsArgs<'_>,
+    statistics: Any<'_>,
     options: ((u8, f64), bool),
     exec: ExecArgs,
 ) -> PyResult<()> {
@@ -349,7 +353,7 @@ fn backward<E: Element + numpy::Element>(
     shape: ShapeArgs,
     (weight, bias): &AffineArgs<'_>,
     (dweight, dbias): &AffineArgs<'_>,
-    statistics: &StatisticsArgs<'_>,
+    statistics: &Any<'_>,
     (activation, frozen): ((u8, f64), bool),
     exec: Exec,
 ) -> PyResult<()>
@@ -358,12 +362,12 @@ where
 {
     let (py, shape) = (dx.py(), shape_of(shape)?);
     let (x, dy, mut dx) = (reading::<E>(x, "x")?, reading::<E>(dy, "dy")?, writing::<E>(dx, "dx")?);
-    let (x, dy, dx) = (elements(&x, "x")?, elements(&dy, "dy")?, elements_mut(&mut dx, "dx")?);
+    let (x, dy, dx) = (x.elements(), dy.elements(), dx.elements_mut());
     for (name, len) in [("x", x.len()), ("dy", dy.len()), ("dx", dx.len())] {
         of_length(name, len, shape.len())?;
     }
-    let mut borrowed = Borrowed::new(statistics)?;
-    let statistics = borrowed.statistics(shape.channels)?;
+    let mut statistics = writing::<f64>(statistics, "statistics")?;
+    let statistics = statistics_of(statistics.elements_mut(), shape.channels)?;
     let weight = maybe_reading::<E::Real>(weight.as_ref(), "weight")?;
     let bias = maybe_reading::<E::Real>(bias.as_ref(), "bias")?;
     let affine = Affine {
@@ -396,7 +400,7 @@ fn column_sums<T: Real + Element<Real = T> + numpy::Element>(
 ) -> PyResult<()> {
     let py = x.py();
     let (x, mut into) = (reading::<T>(x, "x")?, writing::<T>(into, "into")?);
-    let (x, into) = (elements(&x, "x")?, elements_mut(&mut into, "into")?);
+    let (x, into) = (x.elements(), into.elements_mut());
     whole_rows("x", x.len(), into.len())?;
     py.detach(|| norm::add_column_sums(&exec, x, into));
     Ok(())
@@ -415,7 +419,7 @@ fn masked<T: Real + numpy::Element>(x: &Any<'_>, out: &Any<'_>, p: f64, mask: Ma
     }
     let py = x.py();
     let (x, mut out) = (reading::<T>(x, "x")?, writing::<T>(out, "out")?);
-    let (x, out) = (elements(&x, "x")?, elements_mut(&mut out, "out")?);
+    let (x, out) = (x.elements(), out.elements_mut());
     of_length("out", out.len(), x.len())?;
     py.detach(|| core_dropout::dropout(&exec, x, p, mask, out));
     Ok(())
@@ -443,11 +447,10 @@ fn look_up<T: Real + numpy::Element>(
 ) -> PyResult<()> {
     let py = table.py();
     let (table, ids) = (reading::<T>(table, "weight")?, reading::<i64>(ids, "x")?);
-    let (table, ids) = (elements(&table, "weight")?, elements(&ids, "x")?);
-    let mut out = matrix::<T>(out, "out")?.try_readwrite().map_err(|e| refused(format!("out: {e}")))?;
-    let mut out = out.as_array_mut();
+    let (table, ids) = (table.elements(), ids.elements());
+    let mut out = writing_rows::<T>(out, "out")?;
     let dim = fitting(table.len(), ids.len(), sizes, out.dim())?;
-    let mut out = rows_mut(&mut out, "out")?;
+    let mut out: Vec<_> = out.rows_mut().collect();
     py.detach(|| embedding::look_up(&exec, table, dim, sizes, ids, &mut out)).map_err(refused)
 }
 
@@ -473,11 +476,10 @@ fn add_gradient<T: Real + numpy::Element>(
 ) -> PyResult<()> {
     let py = gradient.py();
     let (mut gradient, ids) = (writing::<T>(gradient, "gradient")?, reading::<i64>(ids, "x")?);
-    let (gradient, ids) = (elements_mut(&mut gradient, "gradient")?, elements(&ids, "x")?);
-    let dy = matrix::<T>(dy, "dy")?.try_readonly().map_err(|e| refused(format!("dy: {e}")))?;
-    let dy = dy.as_array();
+    let (gradient, ids) = (gradient.elements_mut(), ids.elements());
+    let dy = reading_rows::<T>(dy, "dy")?;
     let dim = fitting(gradient.len(), ids.len(), sizes, dy.dim())?;
-    let dy = rows(dy, "dy")?;
+    let dy = dy.rows();
     py.detach(|| embedding::add_gradient(&exec, gradient, dim, sizes, ids, &dy)).map_err(refused)
 }
 
@@ -498,25 +500,4 @@ fn fitting(table: usize, ids: usize, sizes: &[usize], (rows, width): (usize, usi
         sizes.len() * dim,
         sizes.len()
     )))
-}
-
-/// A matrix whose rows may lie apart, so that a layer can write into a part of a wider one.
-fn matrix<'a, 'py, T: numpy::Element>(array: &'a Any<'py>, name: &str) -> PyResult<&'a Bound<'py, PyArray2<T>>> {
-    let matrix = array.cast::<PyArray2<T>>().map_err(|_| {
-        PyTypeError::new_err(format!("{name}: need a matrix of native-endian {}", T::get_dtype(array.py())))
-    })?;
-    if array.getattr("flags")?.getattr("aligned")?.is_truthy()? {
-        return Ok(matrix);
-    }
-    Err(refused(format!("{name}: got a misaligned array, need an aligned one (a copy is)")))
-}
-
-fn rows<'a, T>(matrix: ArrayView2<'a, T>, name: &str) -> PyResult<Vec<&'a [T]>> {
-    let rows: Option<_> = matrix.into_outer_iter().map(|row| row.to_slice()).collect();
-    rows.ok_or_else(|| refused(format!("{name}: need rows whose elements lie side by side")))
-}
-
-fn rows_mut<'a, T>(matrix: &'a mut ArrayViewMut2<'_, T>, name: &str) -> PyResult<Vec<&'a mut [T]>> {
-    let rows: Option<_> = matrix.outer_iter_mut().map(|row| row.into_slice()).collect();
-    rows.ok_or_else(|| refused(format!("{name}: need rows whose elements lie side by side")))
 }

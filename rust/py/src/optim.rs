@@ -17,7 +17,7 @@ use pyo3::exceptions::{PyFloatingPointError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::arrays::{elements_mut, writing};
+use crate::arrays::writing;
 use crate::buffers::{Buffer, BufferArgs, Slices, is};
 use crate::exec::{ExecArgs, resolve};
 use crate::hyper::Hyper;
@@ -61,8 +61,8 @@ pub(crate) fn step(
             double.push(Buffer::<f64>::borrow(index, buffer, options.zero)?);
         }
     }
-    let mut single = single.iter_mut().map(Buffer::slices).collect::<PyResult<Vec<_>>>()?;
-    let mut double = double.iter_mut().map(Buffer::slices).collect::<PyResult<Vec<_>>>()?;
+    let mut single: Vec<_> = single.iter_mut().map(Buffer::slices).collect();
+    let mut double: Vec<_> = double.iter_mut().map(Buffer::slices).collect();
     check_ranges(&groups, &clips, &single, &double, buffers.len())?;
 
     let skip = options.guard == Guard::Element;
@@ -136,8 +136,8 @@ pub(crate) fn probe(
         let mut borrowed = Buffer::<T>::borrow(0, buffer, options.zero)?;
         let mut g = writing::<T>(&seen.0, "seen g")?;
         let mut eta = writing::<T>(&seen.1, "seen eta")?;
-        let (g, eta) = (elements_mut(&mut g, "seen g")?, elements_mut(&mut eta, "seen eta")?);
-        let mut slices = [borrowed.slices()?];
+        let (g, eta) = (g.elements_mut(), eta.elements_mut());
+        let mut slices = [borrowed.slices()];
         let n = slices[0].w.len();
         if g.len() != n || eta.len() != n {
             return Err(PyValueError::new_err(format!(

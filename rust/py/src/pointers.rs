@@ -1,4 +1,7 @@
-//! Tensors by address. This is unsafe room 4: the memory of another library, as DLPack describes it.
+//! Memory of other libraries by address. This is unsafe room 4: torch's tensors as DLPack describes them, NumPy's arrays as
+//! their headers do.
+//!
+//! NumPy's: [`Lent`] checks how an array lies and takes out a [`Loan`] of its memory; its slices live no longer than that.
 //!
 //! torch publishes a C table (`torch.Tensor.__dlpack_c_exchange_api__`) with a function that says where a tensor lies,
 //! in some 15 ns and without an allocation. Everything else about a tensor is checked here, at every step: that it is in
@@ -16,10 +19,14 @@ use fourstep::pass::{Grad, Segment};
 use fourstep::real::Real;
 use fourstep::rule::MAX_STATE;
 use fourstep::store::Store;
+use numpy::npyffi::{_PyArray_GET_ITEM_DATA, NPY_ARRAY_WRITEABLE};
+use numpy::{Element, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyCapsuleMethods};
+
+use crate::loans::Loan;
 
 /// `DLTensor` of dlpack.h, version 1.
 #[repr(C)]
@@ -588,4 +595,142 @@ impl<'a> Scalar<'a> {
             Dtype::Half => 0.0,
         }
     }
+}
+
+/// Why the memory of a NumPy array cannot be lent.
+pub(crate) enum Unfit {
+    /// Its elements, or those of a row, do not lie side by side; or its rows overlap.
+    Scattered,
+    /// An element does not begin at a multiple of its alignment.
+    Misaligned,
+    /// It is to be written and is read-only.
+    ReadOnly,
+    /// Something else of this process reads or writes there.
+    InUse,
+}
+
+/// Rows of elements that lie side by side; an array without gaps is one.
+struct Rows {
+    count: usize,
+    width: usize,
+    /// Elements from the start of one to that of the next.
+    step: isize,
+}
+
+/// The memory of a NumPy array, lent to one call for as long as this lives: to read, or to write (and read).
+pub(crate) struct Lent<'py, T: Element, const WRITTEN: bool> {
+    array: Bound<'py, PyArrayDyn<T>>,
+    start: *mut T,
+    rows: Rows,
+    _loan: Loan,
+}
+
+impl<'py, T: Element, const WRITTEN: bool> Lent<'py, T, WRITTEN> {
+    /// A C-contiguous array.
+    pub(crate) fn whole(array: &Bound<'py, PyArrayDyn<T>>) -> Result<Self, Unfit> {
+        if !array.is_c_contiguous() {
+            return Err(Unfit::Scattered);
+        }
+        Self::new(array, Rows { count: 1, width: array.len(), step: 0 })
+    }
+
+    /// A matrix whose rows may lie apart.
+    pub(crate) fn by_rows(array: &Bound<'py, PyArrayDyn<T>>) -> Result<Self, Unfit> {
+        let (&[count, width], &[step, inner]) = (array.shape(), array.strides()) else {
+            return Err(Unfit::Scattered);
+        };
+        let size = size_of::<T>().cast_signed();
+        // NumPy gives axes that nobody walks along any stride.
+        let step = if count > 1 && width > 0 { step } else { 0 };
+        let inner = if count > 0 && width > 1 { inner } else { size };
+        let overlap = WRITTEN && count > 1 && step.unsigned_abs() < width * size_of::<T>();
+        if inner != size || step % size != 0 || overlap {
+            return Err(Unfit::Scattered);
+        }
+        Self::new(array, Rows { count, width, step: step / size })
+    }
+
+    fn new(array: &Bound<'py, PyArrayDyn<T>>, rows: Rows) -> Result<Self, Unfit> {
+        if !array.is_aligned() {
+            return Err(Unfit::Misaligned);
+        }
+        if WRITTEN && !is_writeable(array) {
+            return Err(Unfit::ReadOnly);
+        }
+        let start = array.data();
+        let (first, end) = if rows.count * rows.width == 0 {
+            (0, 0)
+        } else {
+            let last = start.wrapping_offset((rows.count - 1).cast_signed() * rows.step);
+            (start.min(last).addr(), start.max(last).wrapping_add(rows.width).addr())
+        };
+        let loan = Loan::new(first, end, WRITTEN).ok_or(Unfit::InUse)?;
+        Ok(Self { array: array.clone(), start, rows, _loan: loan })
+    }
+
+    /// The array's shape.
+    pub(crate) fn shape(&self) -> &[usize] {
+        self.array.shape()
+    }
+
+    /// The elements of a whole array.
+    pub(crate) fn elements(&self) -> &[T] {
+        self.row(0)
+    }
+
+    /// Rows and elements of each.
+    pub(crate) fn dim(&self) -> (usize, usize) {
+        (self.rows.count, self.rows.width)
+    }
+
+    /// The elements of each row.
+    pub(crate) fn rows(&self) -> Vec<&[T]> {
+        (0..self.rows.count).map(|r| self.row(r)).collect()
+    }
+
+    fn row(&self, r: usize) -> &[T] {
+        let Some(start) = self.at(r) else { return &[] };
+        #[allow(unsafe_code, reason = "where an address becomes a slice")]
+        // SAFETY: `width` elements of an array of `T` lie there side by side, aligned. The array is held, and nothing
+        // resizes it meanwhile (the caller's duty, above). The loan says that nothing writes there but who has
+        // `&mut self`.
+        let row = unsafe { std::slice::from_raw_parts(start, self.rows.width) };
+        row
+    }
+
+    /// Where row `r` begins; `None` if there is nothing.
+    fn at(&self, r: usize) -> Option<*mut T> {
+        (r < self.rows.count && self.rows.width > 0)
+            .then(|| self.start.wrapping_offset(r.cast_signed() * self.rows.step))
+    }
+}
+
+impl<T: Element> Lent<'_, T, true> {
+    /// The elements of a whole array, to write.
+    pub(crate) fn elements_mut(&mut self) -> &mut [T] {
+        self.rows_mut().next().unwrap_or_default()
+    }
+
+    /// The elements of each row, to write.
+    pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
+        let width = self.rows.width;
+        (0..self.rows.count).filter_map(|r| self.at(r)).map(move |start| {
+            #[allow(unsafe_code, reason = "where an address becomes a slice")]
+            // SAFETY: as in `row`. Nothing else of the process uses the memory, says the loan; nothing else of the call,
+            // says `&mut self`; and rows that are written do not overlap (`by_rows`).
+            let row = unsafe { std::slice::from_raw_parts_mut(start, width) };
+            row
+        })
+    }
+}
+
+/// What NumPy says in `flags.writeable`.
+fn is_writeable<T>(array: &Bound<'_, PyArrayDyn<T>>) -> bool {
+    #[allow(unsafe_code, reason = "the header of an array")]
+    // SAFETY: it is an array, alive, and we are attached to the interpreter.
+    let header = unsafe { _PyArray_GET_ITEM_DATA(array.as_array_ptr()) };
+    #[allow(unsafe_code, reason = "the header of an array")]
+    // SAFETY: as above.
+    let flags = unsafe { (*header).flags };
+    flags & NPY_ARRAY_WRITEABLE != 0
 }

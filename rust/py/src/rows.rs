@@ -11,12 +11,12 @@ use fourstep::rows::{Around, Duplicates, Named, OutOfRange, Rule};
 use fourstep::rule::{Frame, Gradient, MAX_STATE};
 use fourstep::rules;
 use fourstep::rules::first_moments;
-use numpy::{Element, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
+use numpy::{Element, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::arrays::{elements, elements_mut, reading, writing};
+use crate::arrays::{Reading, Writing, reading, writing};
 use crate::buffers::is;
 use crate::exec::{ExecArgs, resolve};
 use crate::hyper::Hyper;
@@ -59,7 +59,7 @@ fn squares<T: Real + Element>(
     job: &Job<'_, T>,
     how: Option<(Duplicates, bool)>,
 ) -> PyResult<(f64, u64)> {
-    let given = job.given()?;
+    let given = job.given();
     let found = py.detach(|| {
         let Some((duplicates, finite)) = how else { return given.check().map(|()| (0.0, 0)) };
         let (_, squares) = given.sorted(exec, duplicates)?.measured(exec, finite);
@@ -89,10 +89,10 @@ pub(crate) fn step_rows(
         });
     }
     let slices = all.iter_mut().map(|table| match table {
-        Any::Single(table) => table.slices().map(Any::Single),
-        Any::Double(table) => table.slices().map(Any::Double),
+        Any::Single(table) => Any::Single(table.slices()),
+        Any::Double(table) => Any::Double(table.slices()),
     });
-    let slices = slices.collect::<PyResult<Vec<_>>>()?;
+    let slices: Vec<_> = slices.collect();
     let counts = py.detach(|| {
         let ready = slices.into_iter().map(|table| match table {
             Any::Single(table) => table.sorted(&exec, duplicates).map(Any::Single),
@@ -127,7 +127,7 @@ macro_rules! rows_of {
     ($($kind:ident $t:ident),*) => {
         /// Rows of any integer dtype.
         enum Rows<'py> {
-            $($kind(PyReadonlyArrayDyn<'py, $t>)),*
+            $($kind(Reading<'py, $t>)),*
         }
 
         impl<'py> Rows<'py> {
@@ -149,8 +149,7 @@ macro_rules! rows_of {
 
             fn slice(&self) -> RowSlice<'_> {
                 match self {
-                    // Borrowed as contiguous and aligned, so there is a slice.
-                    $(Self::$kind(rows) => RowSlice::$kind(rows.as_slice().unwrap_or(&[]))),*
+                    $(Self::$kind(rows) => RowSlice::$kind(rows.elements())),*
                 }
             }
         }
@@ -196,7 +195,7 @@ impl<T: Real> Given<'_, T> {
 struct Job<'py, T: Element> {
     name: String,
     rows: Rows<'py>,
-    grads: PyReadonlyArrayDyn<'py, T>,
+    grads: Reading<'py, T>,
     /// Rows of the table, elements of a row.
     shape: (usize, usize),
 }
@@ -226,9 +225,8 @@ impl<'py, T: Element> Job<'py, T> {
         Ok(Self { name, rows, grads, shape })
     }
 
-    fn given(&self) -> PyResult<Given<'_, T>> {
-        let grads = elements(&self.grads, format_args!("the gradient of rows of {}", self.name))?;
-        Ok(Given { rows: self.rows.slice(), grads, shape: self.shape })
+    fn given(&self) -> Given<'_, T> {
+        Given { rows: self.rows.slice(), grads: self.grads.elements(), shape: self.shape }
     }
 
     fn refuse(&self, error: &OutOfRange) -> PyErr {
@@ -243,11 +241,11 @@ fn refuse(name: &str, error: &OutOfRange) -> PyErr {
 /// A table, its rule and the rows that step, borrowed.
 struct Stepped<'py, T: Element> {
     job: Job<'py, T>,
-    w: PyReadwriteArrayDyn<'py, T>,
-    state: Vec<PyReadwriteArrayDyn<'py, T>>,
-    numbers: Option<PyReadwriteArrayDyn<'py, T>>,
-    steps: Option<PyReadwriteArrayDyn<'py, i64>>,
-    average: Option<PyReadwriteArrayDyn<'py, T>>,
+    w: Writing<'py, T>,
+    state: Vec<Writing<'py, T>>,
+    numbers: Option<Writing<'py, T>>,
+    steps: Option<Writing<'py, i64>>,
+    average: Option<Writing<'py, T>>,
     rule: Rule,
     t: u64,
     around: Around<T>,
@@ -281,7 +279,7 @@ impl<'py, T: Real + Element> Stepped<'py, T> {
             (_, None) => {}
         }
         let (size, want) = (job.shape.0, rule.states().len());
-        let sizes = [numbers.as_ref().map(|a| a.len()), steps.as_ref().map(|a| a.len())];
+        let sizes = [numbers.as_ref().map(|a| a.elements().len()), steps.as_ref().map(|a| a.elements().len())];
         if state.len() != want
             || state.iter().chain(&average).any(|s| s.shape() != w.shape())
             || sizes.into_iter().flatten().any(|n| n != size)
@@ -312,26 +310,26 @@ impl<'py, T: Real + Element> Stepped<'py, T> {
         Ok(Self { rule, t, around, job, w, state, numbers, steps, average })
     }
 
-    fn slices(&mut self) -> PyResult<Slices<'_, T>> {
+    fn slices(&mut self) -> Slices<'_, T> {
         let name = &self.job.name;
         let mut state: [&mut [T]; MAX_STATE] = Default::default();
         for (slot, array) in state.iter_mut().zip(&mut self.state) {
-            *slot = elements_mut(array, format_args!("the state of {name}"))?;
+            *slot = array.elements_mut();
         }
         let per_row = match (&mut self.numbers, &mut self.steps) {
-            (Some(array), _) => PerRow::Number(elements_mut(array, format_args!("the state of {name}"))?),
-            (_, Some(array)) => PerRow::Steps(elements_mut(array, format_args!("the state of {name}"))?),
+            (Some(array), _) => PerRow::Number(array.elements_mut()),
+            (_, Some(array)) => PerRow::Steps(array.elements_mut()),
             _ => PerRow::Nothing(self.job.shape.0),
         };
-        let average = self.average.as_mut().map_or(Ok(Default::default()), |a| elements_mut(a, name))?;
-        Ok(Slices {
+        let average = self.average.as_mut().map(Writing::elements_mut).unwrap_or_default();
+        Slices {
             name,
             rule: self.rule,
             t: self.t,
             around: self.around,
-            arrays: (elements_mut(&mut self.w, name)?, state, per_row, average),
-            given: self.job.given()?,
-        })
+            arrays: (self.w.elements_mut(), state, per_row, average),
+            given: self.job.given(),
+        }
     }
 }
 
