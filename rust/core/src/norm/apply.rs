@@ -4,9 +4,11 @@
 //! Where they do not, rows of the innermost values have one coefficient for each value, repeated until a row is long enough
 //! for full registers: (N, 3) is worked on as (N/22, 66).
 
+use std::ops::BitOr;
+
 use super::{Element, Shape};
 use crate::exec::Exec;
-use crate::isa::Kernel;
+use crate::isa::{Kernel, prefetch};
 use crate::pool;
 use crate::real::Real;
 
@@ -16,14 +18,24 @@ const SHORT: usize = 16;
 /// The least values of a row.
 const LEAST: usize = 256;
 
-/// Values that are worked on at once in a row: with a length known to the compiler the loop is straight vector code.
+/// Values that are worked on at once: with a length known to the compiler the loop is straight vector code.
 const STRIP: usize = 32;
+
+/// And at the end of a plane.
+const SHORT_STRIP: usize = 8;
+
+/// In longer planes the end does not matter, and one loop is faster.
+const LONG: usize = 512;
 
 /// The most values of a piece: long enough for the memory to find its stride.
 const PIECE: usize = 1 << 18;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
+
+/// Bytes between two requests for later ones, and how much later those are.
+const ASKED: usize = 1 << 10;
+const AHEAD: usize = 1 << 13;
 
 /// What a function of one value reports, gathered with `|`.
 pub(crate) type AlarmOf<E> = <<E as Element>::Real as Real>::Alarm;
@@ -123,15 +135,14 @@ where
             }
             let x = cut(inputs, done, len);
             let out = &mut out[done..done + len];
-            for c in 0..len {
-                let mut values = [E::Real::ZERO; I];
-                for i in 0..I {
-                    values[i] = x[i][c].load();
-                }
-                let (y, alarm) = f(values, out[c].load(), k);
-                out[c] = E::store(y);
-                all = all | alarm;
-            }
+            all = all
+                | if len < LONG {
+                    in_strips(x, out, k, f)
+                } else if I > 1 {
+                    asking(inputs, done, x, out, k, f)
+                } else {
+                    in_one(x, out, k, f)
+                };
             done += len;
         }
         all
@@ -172,6 +183,118 @@ fn cut<T, const I: usize>(x: [&[T]; I], at: usize, len: usize) -> [&[T]; I] {
         part[i] = &x[i][at..at + len];
     }
     part
+}
+
+/// Some values of one channel, in one loop.
+#[inline(always)]
+fn in_one<E: Element, F, const I: usize, const K: usize>(
+    x: [&[E]; I],
+    out: &mut [E],
+    k: [E::Real; K],
+    f: F,
+) -> AlarmOf<E>
+where
+    F: Fn([E::Real; I], E::Real, [E::Real; K]) -> (E::Real, AlarmOf<E>) + Copy,
+{
+    let mut all = AlarmOf::<E>::default();
+    for c in 0..out.len() {
+        all = all | one(x, out, c, k, f);
+    }
+    all
+}
+
+/// Some values of one channel, which start at `from` in the inputs; asks for later ones. (A value that is loaded only where an
+/// activation lets it through tells the memory nothing of what comes next: without requests, backward of 32x64x56x56 with ReLU
+/// took 4.0 ms on one thread, not 3.0.)
+#[inline(always)]
+fn asking<E: Element, F, const I: usize, const K: usize>(
+    inputs: [&[E]; I],
+    from: usize,
+    x: [&[E]; I],
+    out: &mut [E],
+    k: [E::Real; K],
+    f: F,
+) -> AlarmOf<E>
+where
+    F: Fn([E::Real; I], E::Real, [E::Real; K]) -> (E::Real, AlarmOf<E>) + Copy,
+{
+    let mut all = AlarmOf::<E>::default();
+    for here in (0..out.len()).step_by(ASKED / size_of::<E>()) {
+        let there = (here + ASKED / size_of::<E>()).min(out.len());
+        for at in (here..there).step_by(LINE / size_of::<E>()) {
+            for input in inputs {
+                prefetch(input, from + at + AHEAD / size_of::<E>());
+            }
+        }
+        all = all | in_strips(cut(x, here, there - here), &mut out[here..there], k, f);
+    }
+    all
+}
+
+/// Some values of one channel, so many at once as there still are.
+#[allow(clippy::needless_range_loop, reason = "a strip of all arrays is what the loop is over")]
+#[inline(always)]
+fn in_strips<E: Element, F, const I: usize, const K: usize>(
+    x: [&[E]; I],
+    out: &mut [E],
+    k: [E::Real; K],
+    f: F,
+) -> AlarmOf<E>
+where
+    F: Fn([E::Real; I], E::Real, [E::Real; K]) -> (E::Real, AlarmOf<E>) + Copy,
+{
+    // One for each place in a strip: gathered only at the end.
+    let mut alarms = [AlarmOf::<E>::default(); STRIP];
+    let mut done = 0;
+    while done + STRIP <= out.len() {
+        let (x, out) = (cut(x, done, STRIP), &mut out[done..done + STRIP]);
+        for c in 0..STRIP {
+            alarms[c] = alarms[c] | one(x, out, c, k, f);
+        }
+        done += STRIP;
+    }
+    let mut all = gathered(alarms);
+    let mut alarms = [AlarmOf::<E>::default(); SHORT_STRIP];
+    while done + SHORT_STRIP <= out.len() {
+        let (x, out) = (cut(x, done, SHORT_STRIP), &mut out[done..done + SHORT_STRIP]);
+        for c in 0..SHORT_STRIP {
+            alarms[c] = alarms[c] | one(x, out, c, k, f);
+        }
+        done += SHORT_STRIP;
+    }
+    all = all | gathered(alarms);
+    let rest = out.len() - done;
+    all | in_one(cut(x, done, rest), &mut out[done..], k, f)
+}
+
+#[inline(always)]
+fn gathered<A: Copy + Default + BitOr<Output = A>, const N: usize>(alarms: [A; N]) -> A {
+    let mut all = A::default();
+    for alarm in alarms {
+        all = all | alarm;
+    }
+    all
+}
+
+/// Value `c`.
+#[inline(always)]
+fn one<E: Element, F, const I: usize, const K: usize>(
+    x: [&[E]; I],
+    out: &mut [E],
+    c: usize,
+    k: [E::Real; K],
+    f: F,
+) -> AlarmOf<E>
+where
+    F: Fn([E::Real; I], E::Real, [E::Real; K]) -> (E::Real, AlarmOf<E>) + Copy,
+{
+    let mut values = [E::Real::ZERO; I];
+    for i in 0..I {
+        values[i] = x[i][c].load();
+    }
+    let (y, alarm) = f(values, out[c].load(), k);
+    out[c] = E::store(y);
+    alarm
 }
 
 #[inline(always)]
