@@ -686,6 +686,10 @@ struct Columns<'a, E: Element, const I: usize, const K: usize> {
 
 impl<E: Element, const I: usize, const K: usize> Columns<'_, E, I, K> {
     /// `sums` and what every eighth row adds to them.
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "a channel of all inputs and coefficients is what the loop is over"
+    )]
     #[inline(always)]
     fn add<F>(&self, first: usize, end: usize, mut sums: Two, f: F, mut at_each: impl FnMut()) -> Two
     where
