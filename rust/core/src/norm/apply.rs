@@ -53,26 +53,14 @@ where
     F: Fn([E::Real; I], E::Real, [E::Real; K]) -> (E::Real, AlarmOf<E>) + Copy + Send + Sync,
 {
     let Shape { channels, space, .. } = shape;
-    let (planes, row) = if space >= SHORT { (true, channels) } else { (false, row_of(channels * space)) };
-    let mut coefficients = [const { Vec::new() }; K];
-    for kind in &mut coefficients {
-        kind.resize(row + LINE, E::Real::ZERO);
-    }
-    // From a cache line on, so that no register of them lies in two.
-    let mut starts = [0; K];
-    for (start, kind) in starts.iter_mut().zip(&coefficients) {
-        *start = kind.as_ptr().align_offset(LINE).min(LINE);
-    }
-    for i in 0..row {
-        let channel = if planes { i } else { i / space % channels };
-        for ((kind, start), k) in coefficients.iter_mut().zip(starts).zip(of(channel)) {
-            kind[start + i] = k;
-        }
-    }
-    let mut coefficients_of = [&[] as &[E::Real]; K];
-    for ((slice, kind), start) in coefficients_of.iter_mut().zip(&coefficients).zip(starts) {
-        *slice = &kind[start..start + row];
-    }
+    let (planes, row) =
+        if space >= SHORT { (true, channels) } else { (false, row_of(channels * space, shape.samples)) };
+    // Where rows are whole cache lines, all but the values in front of the first line are written a line at a time.
+    let lines = !planes && (row * size_of::<E>()).is_multiple_of(LINE);
+    let head = if lines { out.as_ptr().align_offset(LINE).min(row) } else { 0 };
+    let each = if planes { 1 } else { space };
+    let table = Table::new(channels, each, row + head, head, of);
+    let coefficients = table.kinds();
     let space = if planes { space } else { 1 };
     let threads = exec.threads_for(shape.len());
     let chunk = (out.len() / (4 * threads)).clamp(exec.chunk.max(1), PIECE.max(exec.chunk));
@@ -82,14 +70,57 @@ where
         out.chunks_mut(size).enumerate().map(|(i, out)| (i * size, out, false)).rev().collect();
     pool::for_each(threads, &mut pieces, |(at, out, alarm)| {
         let inputs = cut(inputs, *at, out.len());
-        *alarm = exec.level.run(Piece { inputs, out, at: *at, space, coefficients: coefficients_of, f });
+        *alarm = exec.level.run(Piece { inputs, out, at: *at, space, head, row, coefficients, f });
     });
     pieces.iter().any(|(_, _, alarm)| *alarm)
 }
 
-/// The length of a row that repeats `period` values until there are enough of them.
-fn row_of(period: usize) -> usize {
-    LEAST.div_ceil(period).max(1) * period
+/// The length of a row that repeats `period` values until there are enough of them: if they are few, of whole strips.
+fn row_of(period: usize, times: usize) -> usize {
+    let whole = period << (STRIP.trailing_zeros() - period.trailing_zeros().min(STRIP.trailing_zeros()));
+    let unit = if whole <= 4 * LEAST { whole } else { period };
+    (LEAST.div_ceil(unit) * unit).min(times.max(1) * period)
+}
+
+/// The coefficients of the places of a row, or of planes: all of one kind, then all of the next one.
+struct Table<T, const K: usize> {
+    values: Vec<T>,
+    len: usize,
+    first: usize,
+    apart: usize,
+}
+
+impl<T: Real, const K: usize> Table<T, K> {
+    /// `of(channel)` for `each` places of every channel, again and again until there are `len`; place `head` begins a cache line.
+    fn new(channels: usize, each: usize, len: usize, head: usize, of: impl Fn(usize) -> [T; K]) -> Self {
+        let line = LINE / size_of::<T>();
+        let apart = len.next_multiple_of(line) + line;
+        let mut values = vec![T::ZERO; K * apart + line];
+        let first = values.as_ptr().wrapping_add(head).align_offset(LINE).min(line);
+        for channel in 0..channels {
+            for (kind, k) in of(channel).into_iter().enumerate() {
+                values[first + kind * apart + channel * each..][..each].fill(k);
+            }
+        }
+        for kind in 0..K {
+            let places = &mut values[first + kind * apart..][..len];
+            let mut done = channels * each;
+            while done < len {
+                let more = done.min(len - done);
+                places.copy_within(..more, done);
+                done += more;
+            }
+        }
+        Self { values, len, first, apart }
+    }
+
+    fn kinds(&self) -> [&[T]; K] {
+        let mut kinds = [&[] as &[T]; K];
+        for (kind, places) in kinds.iter_mut().enumerate() {
+            *places = &self.values[self.first + kind * self.apart..][..self.len];
+        }
+        kinds
+    }
 }
 
 struct Piece<'a, E: Element, F, const I: usize, const K: usize> {
@@ -99,6 +130,9 @@ struct Piece<'a, E: Element, F, const I: usize, const K: usize> {
     at: usize,
     /// Values of a plane; 1 for rows.
     space: usize,
+    /// Values in front of the first cache line, and of a row.
+    head: usize,
+    row: usize,
     coefficients: [&'a [E::Real]; K],
     f: F,
 }
@@ -121,7 +155,7 @@ where
 {
     #[inline(always)]
     fn planes(self) -> AlarmOf<E> {
-        let Self { inputs, out, at, space, coefficients, f } = self;
+        let Self { inputs, out, at, space, coefficients, f, .. } = self;
         // Without coefficients there is nothing that differs between channels.
         let channels = coefficients.first().map_or(1, |k| k.len());
         let mut all = AlarmOf::<E>::default();
@@ -150,22 +184,24 @@ where
 
     #[inline(always)]
     fn rows(self) -> AlarmOf<E> {
-        let Self { inputs, out, coefficients, f, .. } = self;
-        let row = coefficients.first().map_or(LEAST, |k| k.len());
+        let Self { inputs, out, head, row, coefficients, f, .. } = self;
         // One for each place in a strip: gathered only at the end.
         let mut alarms = [AlarmOf::<E>::default(); STRIP];
-        for (r, out) in out.chunks_mut(row).enumerate() {
-            let at = r * row;
+        let (front, lines) = out.split_at_mut(head.min(out.len()));
+        let (k, x, len) = (cut(coefficients, 0, front.len()), cut(inputs, 0, front.len()), front.len());
+        strip(x, front, k, len.min(STRIP), f, &mut alarms);
+        for (r, out) in lines.chunks_mut(row).enumerate() {
+            let len = out.len();
+            // All of one length, which is looked at once.
+            let (k, x) = (cut(coefficients, head, len), cut(inputs, head + r * row, len));
             let mut c = 0;
-            while c + STRIP <= out.len() {
-                let (k, x) = (cut(coefficients, c, STRIP), cut(inputs, at + c, STRIP));
-                strip(x, &mut out[c..c + STRIP], k, STRIP, f, &mut alarms);
+            while c + STRIP <= len {
+                strip(cut(x, c, STRIP), &mut out[c..c + STRIP], cut(k, c, STRIP), STRIP, f, &mut alarms);
                 c += STRIP;
             }
-            let rest = out.len() - c;
+            let rest = len - c;
             if rest > 0 {
-                let (k, x) = (cut(coefficients, c, rest), cut(inputs, at + c, rest));
-                strip(x, &mut out[c..], k, rest.min(STRIP), f, &mut alarms);
+                strip(cut(x, c, rest), &mut out[c..], cut(k, c, rest), rest.min(STRIP), f, &mut alarms);
             }
         }
         let mut all = AlarmOf::<E>::default();

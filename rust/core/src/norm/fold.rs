@@ -10,7 +10,7 @@
 //!
 //! Why strands and lanes: where a channel's values lie side by side, the eight lanes are the parts of a register and the four
 //! strands are independent chains, enough to hide the latency of an addition. Where channels lie side by side, the parts of a
-//! register are channels, and one strand is rows read in order with eight accumulators each, which fit the registers. One
+//! register are channels, and a lane is every eighth row of a strand, whose sums of sixteen channels fit the registers. One
 //! order, two fast loops.
 //!
 //! A block that does not lie in one piece (small images, or the end of one and the start of the next) is first copied
@@ -29,14 +29,24 @@ const STRANDS: usize = 4;
 const LANES: usize = 8;
 const ALL: usize = STRANDS * LANES;
 
-/// Channels whose accumulators are in registers at once.
+/// Channels whose sums are in registers at once.
 const COLUMNS: usize = 16;
 
-/// Channels of a unit, where channels lie side by side: rows of it are a kibibyte of `f32`, and are read in order.
-const WIDTH: usize = 256;
+/// The most channels of a unit, where channels lie side by side.
+const WIDTH: usize = 512;
 
-/// Rows of a tile that are summed before the next ones, a multiple of the lanes: 16 KiB of `f32`, which the first cache holds.
-const ROWS: usize = 128;
+/// Sums of values that take turns in the registers: 8 KiB of the first cache. Wide rows are not summed in order, but those of
+/// some lanes first, which then are runs of about so many values; shorter runs are slow to come from memory.
+const RUN: usize = 512;
+
+/// Bytes of the rows that are summed before the next ones, which are fetched meanwhile: the first cache holds both.
+const CHUNK: usize = 1 << 14;
+
+/// In blocks of no more values the sums of a strand's lane never leave the registers, and rows are not read in order.
+const SHORT: usize = 128;
+
+/// The least channels of a unit that is made narrower to have one for each thread: rows of it are some cache lines.
+const NARROW: usize = 64;
 
 /// Shorter planes are copied together.
 const LEAST_IN_PLACE: usize = 128;
@@ -61,9 +71,10 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    fn new(shape: Shape) -> Self {
+    fn new(shape: Shape, threads: usize) -> Self {
         let count = shape.values().div_ceil(BLOCK).max(1);
-        let width = if shape.space == 1 { WIDTH.min(shape.channels) } else { 1 };
+        let fair = (shape.channels * count / threads.max(1)).next_multiple_of(COLUMNS).clamp(NARROW, WIDTH);
+        let width = if shape.space == 1 { fair.min(shape.channels) } else { 1 };
         let units = shape.channels.div_ceil(width) * count;
         Self { shape, count, width, sums: vec![0.0; units * 2 * width] }
     }
@@ -94,24 +105,35 @@ impl Blocks {
 
     /// The blocks of each channel merged as a balanced tree, `f(values of a, a, values of b, b)`.
     pub(crate) fn merged(&mut self, f: impl Fn(usize, [f64; 2], usize, [f64; 2]) -> [f64; 2]) -> Vec<[f64; 2]> {
-        (0..self.shape.channels).map(|channel| self.tree(channel, &f)).collect()
+        let (channels, width) = (self.shape.channels, self.width);
+        let mut merged = Vec::with_capacity(channels);
+        for channel in (0..channels).step_by(width) {
+            let (start, apart) = self.places(channel);
+            self.tree(start, apart, &f);
+            let (firsts, seconds) = self.sums[start..start + 2 * width].split_at(width);
+            let both = firsts.iter().zip(seconds).take(channels - channel);
+            merged.extend(both.map(|(a, b)| [*a, *b]));
+        }
+        merged
     }
 
-    fn tree(&mut self, channel: usize, f: impl Fn(usize, [f64; 2], usize, [f64; 2]) -> [f64; 2]) -> [f64; 2] {
-        let (values, width, (start, apart)) = (self.shape.values(), self.width, self.places(channel));
-        let sums = &mut self.sums;
+    /// The blocks of the channels of a unit, which lie side by side.
+    fn tree(&mut self, start: usize, apart: usize, f: impl Fn(usize, [f64; 2], usize, [f64; 2]) -> [f64; 2]) {
+        let (values, width) = (self.shape.values(), self.width);
         let mut step = 1;
         while step < self.count {
             for a in (0..self.count - step).step_by(2 * step) {
                 let b = a + step;
-                let (at_a, at_b) = (start + a * apart, start + b * apart);
                 let n_b = (values - b * BLOCK).min(step * BLOCK);
-                let (of_a, of_b) = ([sums[at_a], sums[at_a + width]], [sums[at_b], sums[at_b + width]]);
-                [sums[at_a], sums[at_a + width]] = f(step * BLOCK, of_a, n_b, of_b);
+                let (of_a, of_b) = self.sums[start + a * apart..].split_at_mut(step * apart);
+                let ((first_a, second_a), (first_b, second_b)) = (of_a.split_at_mut(width), of_b.split_at(width));
+                let of_a = first_a.iter_mut().zip(second_a);
+                for ((a, more_a), (b, more_b)) in of_a.zip(first_b.iter().zip(second_b)) {
+                    [*a, *more_a] = f(step * BLOCK, [*a, *more_a], n_b, [*b, *more_b]);
+                }
             }
             step *= 2;
         }
-        [sums[start], sums[start + width]]
     }
 }
 
@@ -139,9 +161,9 @@ where
     F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy + Send + Sync,
     D: Fn([f64; 2], f64, f64) -> [f64; 2] + Copy + Send + Sync,
 {
-    let mut blocks = Blocks::new(shape);
-    let Blocks { count, width, .. } = blocks;
     let threads = exec.threads_for(shape.len());
+    let mut blocks = Blocks::new(shape, threads);
+    let Blocks { count, width, .. } = blocks;
     if threads <= 1 {
         exec.level.run(Units {
             shape,
@@ -191,10 +213,9 @@ where
     fn run(self) {
         let Self { shape, count, width, first, inputs, about, coefficients, f, done, sums } = self;
         let mut gathered = [[E::default(); BLOCK]; I];
-        let tiled = shape.space == 1 && width >= COLUMNS;
-        // Short blocks are summed a group at a time; in long ones the groups take turns, so that rows are read in order.
-        let together = if shape.values() > STRANDS * ROWS { width.div_ceil(COLUMNS) } else { 1 };
-        let mut groups = vec![Group::NONE; if tiled { together } else { 0 }];
+        let tiled = shape.space == 1 && shape.channels >= COLUMNS;
+        let long = tiled && shape.values() > SHORT;
+        let mut lanes = vec![NOTHING; if long { ALL * width.div_ceil(COLUMNS) } else { 0 }];
         // Planes of whole steps can be read where they lie; where they are short, ends of planes would come too often.
         let in_place = shape.space % LANES == 0 && shape.space >= LEAST_IN_PLACE;
         for (i, sums) in sums.chunks_exact_mut(2 * width).enumerate() {
@@ -206,20 +227,21 @@ where
             }
             let width_here = width.min(shape.channels - channel);
             let (firsts, seconds) = sums.split_at_mut(width);
-            if shape.space == 1 && width_here >= COLUMNS {
-                let tile = Tile { channels: shape.channels, start, len, channel, width: width_here };
-                let all = width_here.div_ceil(COLUMNS);
-                for first in (0..all).step_by(together) {
-                    let groups = &mut groups[..together.min(all - first)];
-                    tile.sums(first, inputs, about, coefficients, f, groups);
-                    for (g, group) in groups.iter().enumerate() {
-                        let column = tile.column(first + g);
-                        for c in 0..COLUMNS {
-                            let two = [group.sums[0][0][c], group.sums[1][0][c]];
-                            [firsts[column + c], seconds[column + c]] = done(two, group.center[c], len as f64);
+            if tiled {
+                let Shape { channels, .. } = shape;
+                let tile =
+                    Tile { x: inputs, about, k: coefficients, channels, start, len, channel, width: width_here };
+                tile.sums(
+                    f,
+                    &mut lanes,
+                    #[inline(always)]
+                    |first, [a, b], center| {
+                        for c in channel.saturating_sub(first)..COLUMNS {
+                            let at = first + c - channel;
+                            [firsts[at], seconds[at]] = done([a[c], b[c]], center[c], len as f64);
                         }
-                    }
-                }
+                    },
+                );
                 continue;
             }
             let starts = Starts::new(shape.space, start, len);
@@ -506,22 +528,41 @@ where
     [sums[0][0], sums[1][0]]
 }
 
-/// What is known of sixteen channels of a tile.
-#[derive(Clone)]
-struct Group {
-    /// Both sums of each lane.
-    sums: [[[f64; COLUMNS]; ALL]; 2],
-    /// What the terms are about.
-    center: [f64; COLUMNS],
+/// Both sums of sixteen channels.
+type Two = [[f64; COLUMNS]; 2];
+
+const NOTHING: Two = [[0.0; COLUMNS]; 2];
+
+#[inline(always)]
+fn plus(a: &Two, b: &Two) -> Two {
+    let mut sum = *a;
+    for (sum, b) in sum.iter_mut().zip(b) {
+        for (sum, b) in sum.iter_mut().zip(b) {
+            *sum += *b;
+        }
+    }
+    sum
 }
 
-impl Group {
-    const NONE: Self = Self { sums: [[[0.0; COLUMNS]; ALL]; 2], center: [0.0; COLUMNS] };
+/// All lanes halved until one is left; `strands_of` a lane are its sums in each strand, which are what the first two halvings add.
+#[inline(always)]
+fn folded(strands_of: impl Fn(usize) -> [Two; STRANDS]) -> Two {
+    let mut lanes = [NOTHING; LANES];
+    for (l, lane) in lanes.iter_mut().enumerate() {
+        let [a, b, c, d] = strands_of(l);
+        *lane = plus(&plus(&a, &c), &plus(&b, &d));
+    }
+    let [a, b, c, d, e, f, g, h] = &lanes;
+    plus(&plus(&plus(a, e), &plus(c, g)), &plus(&plus(b, f), &plus(d, h)))
 }
 
-/// One block of some channels that lie side by side.
+/// One block of some channels that lie side by side, of at least sixteen.
 #[derive(Clone, Copy)]
-struct Tile {
+struct Tile<'a, E: Element, const I: usize, const K: usize> {
+    x: [&'a [E]; I],
+    about: About<'a>,
+    k: [&'a [E::Real]; K],
+    /// Of a row.
     channels: usize,
     start: usize,
     len: usize,
@@ -529,83 +570,152 @@ struct Tile {
     width: usize,
 }
 
-impl Tile {
-    /// The first channel of a group, from the first one of the tile on. The last groups may overlap: what is in both is summed
-    /// twice, with the same result.
+impl<'a, E: Element, const I: usize, const K: usize> Tile<'a, E, I, K> {
+    /// Both sums of every channel, sixteen at a time: `done(the first one, their sums, what they are about)`. The last ones may
+    /// overlap: what is in both is summed twice, with the same result.
     #[inline(always)]
-    fn column(self, group: usize) -> usize {
-        (group * COLUMNS).min(self.width - COLUMNS)
-    }
-
-    /// Both sums of every channel of some groups, in lane 0.
-    #[inline(always)]
-    fn sums<E: Element, F, const I: usize, const K: usize>(
-        self,
-        first_group: usize,
-        x: [&[E]; I],
-        about: About<'_>,
-        coefficients: [&[E::Real]; K],
-        f: F,
-        groups: &mut [Group],
-    ) where
+    fn sums<F>(self, f: F, lanes: &mut [Two], mut done: impl FnMut(usize, &Two, &[f64; COLUMNS]))
+    where
         F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
     {
-        let Self { channels, start, len, channel, width } = self;
-        for (g, group) in groups.iter_mut().enumerate() {
-            let first = channel + self.column(first_group + g);
-            match about {
-                About::First => {
-                    for (center, x) in group.center.iter_mut().zip(&x[0][start * channels + first..]) {
-                        *center = x.load().to_f64();
-                    }
-                }
-                About::Given(about) => group.center.copy_from_slice(&about[first..first + COLUMNS]),
-            }
+        let (strand, all) = (strand_of(self.len), self.width.div_ceil(COLUMNS));
+        let short = self.len <= SHORT;
+        if !short {
+            self.add_in_runs(f, lanes);
         }
-        let (strand, rows) = (strand_of(len), if I == 1 { 2 * ROWS } else { ROWS });
+        for group in 0..all {
+            let columns = self.columns(group);
+            let sums = folded(
+                #[inline(always)]
+                |lane| {
+                    let mut strands = [NOTHING; STRANDS];
+                    for (s, sums) in strands.iter_mut().enumerate() {
+                        let end = ((s + 1) * strand).min(self.len);
+                        *sums = if short {
+                            columns.add(s * strand + lane, end, NOTHING, f, || ())
+                        } else {
+                            lanes[(s * LANES + lane) * all + group]
+                        };
+                    }
+                    strands
+                },
+            );
+            done(columns.first, &sums, &columns.about);
+        }
+    }
+
+    /// Fills the sums of each lane, of all channels one after the other.
+    #[inline(always)]
+    fn add_in_runs<F>(self, f: F, lanes: &mut [Two])
+    where
+        F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
+    {
+        let Self { x, channels, start, len, channel, width, .. } = self;
+        let (strand, all) = (strand_of(len), width.div_ceil(COLUMNS));
+        let together = match RUN / width {
+            8.. => 8,
+            4.. => 4,
+            2.. => 2,
+            _ => 1,
+        };
+        let rows = (CHUNK / (together * width * size_of::<E>() * I)).max(1) * LANES;
         for s in 0..STRANDS {
             let (from, to) = ((s * strand).min(len), ((s + 1) * strand).min(len));
             if from == to {
-                for lanes in groups.iter_mut().flat_map(|group| &mut group.sums) {
-                    lanes[s * LANES..(s + 1) * LANES].fill([0.0; COLUMNS]);
-                }
+                lanes[s * LANES * all..(s + 1) * LANES * all].fill(NOTHING);
             }
-            for first in (from..to).step_by(rows) {
-                let end = (first + rows).min(to);
-                let next = match (end == len, channel + width < channels) {
-                    (false, _) => (start + end) * channels + channel,
-                    (true, true) => start * channels + channel + width,
-                    (true, false) => (start + len) * channels,
-                };
-                let mut ahead = AheadRows { x, channels, width, row: next, column: 0 };
-                for (g, group) in groups.iter_mut().enumerate() {
-                    let column = channel + self.column(first_group + g);
-                    let mut rows = x;
-                    for i in 0..I {
-                        rows[i] = &x[i][(start + first) * channels + column..];
-                    }
-                    let mut k = [[E::Real::ZERO; COLUMNS]; K];
-                    for j in 0..K {
-                        k[j].copy_from_slice(&coefficients[j][column..column + COLUMNS]);
-                    }
-                    add_rows(rows, (channels, end - first), (s, first == from), k, f, group, &mut ahead);
-                }
-            }
-        }
-        for group in groups {
-            let mut half = ALL / 2;
-            while half > 0 {
-                for lanes in &mut group.sums {
-                    let (low, high) = lanes.split_at_mut(half);
-                    for (low, high) in low.iter_mut().zip(high) {
-                        for (low, high) in low.iter_mut().zip(high) {
-                            *low += *high;
+            for lane in (0..LANES).step_by(together) {
+                for first in (from..to).step_by(rows) {
+                    let end = (first + rows).min(to);
+                    let (last, behind) = (lane + together == LANES, channel + width < channels);
+                    let next = match (end == to, last, to == len) {
+                        (false, ..) => (start + end + lane) * channels + channel,
+                        (true, false, _) => (start + from + lane + together) * channels + channel,
+                        (true, true, false) => (start + to) * channels + channel,
+                        (true, true, true) if behind => start * channels + channel + width,
+                        (true, true, true) => (start + len) * channels,
+                    };
+                    let mut ahead = AheadRows { x, channels, width, together, row: next, column: 0, lane: 0 };
+                    for group in 0..all {
+                        let columns = self.columns(group);
+                        for lane in lane..lane + together {
+                            let sums = &mut lanes[(s * LANES + lane) * all + group];
+                            let before = if first == from { NOTHING } else { *sums };
+                            *sums = columns.add(first + lane, end, before, f, || ahead.step());
                         }
                     }
                 }
-                half /= 2;
             }
         }
+    }
+
+    #[inline(always)]
+    fn columns(self, group: usize) -> Columns<'a, E, I, K> {
+        let first = (self.channel + group * COLUMNS).min(self.channels - COLUMNS);
+        let mut x = self.x;
+        for x in &mut x {
+            *x = &x[self.start * self.channels + first..];
+        }
+        let mut about = [0.0; COLUMNS];
+        match self.about {
+            About::First => {
+                for (about, x) in about.iter_mut().zip(&x[0][..COLUMNS]) {
+                    *about = x.load().to_f64();
+                }
+            }
+            About::Given(all) => about.copy_from_slice(&all[first..][..COLUMNS]),
+        }
+        let mut k = [[E::Real::ZERO; COLUMNS]; K];
+        for (k, all) in k.iter_mut().zip(self.k) {
+            k.copy_from_slice(&all[first..][..COLUMNS]);
+        }
+        Columns { x, channels: self.channels, first, about, k }
+    }
+}
+
+/// Sixteen channels of a tile.
+struct Columns<'a, E: Element, const I: usize, const K: usize> {
+    /// From their first value on.
+    x: [&'a [E]; I],
+    channels: usize,
+    /// Which they are.
+    first: usize,
+    about: [f64; COLUMNS],
+    k: [[E::Real; COLUMNS]; K],
+}
+
+impl<E: Element, const I: usize, const K: usize> Columns<'_, E, I, K> {
+    /// `sums` and what every eighth row adds to them.
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "a channel of all inputs and coefficients is what the loop is over"
+    )]
+    #[inline(always)]
+    fn add<F>(&self, first: usize, end: usize, mut sums: Two, f: F, mut at_each: impl FnMut()) -> Two
+    where
+        F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
+    {
+        for row in (first..end).step_by(LANES) {
+            at_each();
+            let mut rows = self.x;
+            for x in &mut rows {
+                *x = &x[row * self.channels..][..COLUMNS];
+            }
+            for c in 0..COLUMNS {
+                let mut values = [E::Real::ZERO; I];
+                for i in 0..I {
+                    values[i] = rows[i][c].load();
+                }
+                let mut k = [E::Real::ZERO; K];
+                for j in 0..K {
+                    k[j] = self.k[j][c];
+                }
+                let [a, b] = f(values, self.about[c], k);
+                sums[0][c] += a;
+                sums[1][c] += b;
+            }
+        }
+        sums
     }
 }
 
@@ -614,9 +724,12 @@ struct AheadRows<'a, E, const I: usize> {
     x: [&'a [E]; I],
     channels: usize,
     width: usize,
-    /// Where the row starts, and how far it was asked for.
+    /// Lanes of a run.
+    together: usize,
+    /// Where the row starts, how far it was asked for, and which one of the run it is.
     row: usize,
     column: usize,
+    lane: usize,
 }
 
 impl<E, const I: usize> AheadRows<'_, E, I> {
@@ -630,82 +743,13 @@ impl<E, const I: usize> AheadRows<'_, E, I> {
             self.column += 64 / size_of::<E>();
             if self.column >= self.width {
                 self.column = 0;
+                self.lane += 1;
                 self.row += self.channels;
+                if self.lane == self.together {
+                    self.lane = 0;
+                    self.row += (LANES - self.together) * self.channels;
+                }
             }
         }
-    }
-}
-
-/// Adds some rows of sixteen channels to the lanes of their strand, which start at 0 when `fresh`; `x` starts at the first value of
-/// the first row.
-#[inline(always)]
-fn add_rows<E: Element, F, const I: usize, const K: usize>(
-    x: [&[E]; I],
-    (channels, len): (usize, usize),
-    (strand, fresh): (usize, bool),
-    k: [[E::Real; COLUMNS]; K],
-    f: F,
-    group: &mut Group,
-    ahead: &mut AheadRows<'_, E, I>,
-) where
-    F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
-{
-    let about = group.center;
-    // Half of the lanes at a time: their sums fit the registers, and rows are read once all the same.
-    for half in [0, LANES / 2] {
-        let first = strand * LANES + half;
-        // Never indexed by what is not a constant, so that it is registers.
-        let mut lanes = [[[0.0; COLUMNS]; LANES / 2]; 2];
-        if !fresh {
-            for (lanes, sums) in lanes.iter_mut().zip(&group.sums) {
-                lanes.copy_from_slice(&sums[first..first + LANES / 2]);
-            }
-        }
-        let mut row = half;
-        while row + LANES / 2 <= len {
-            for l in 0..LANES / 2 {
-                ahead.step();
-                add_row(x, (row + l) * channels, &about, &k, f, &mut lanes, l);
-            }
-            row += LANES;
-        }
-        let mut ends = lanes;
-        for l in 0..len.saturating_sub(row) {
-            add_row(x, (row + l) * channels, &about, &k, f, &mut ends, l);
-        }
-        for (lanes, sums) in ends.iter().zip(&mut group.sums) {
-            sums[first..first + LANES / 2].copy_from_slice(lanes);
-        }
-    }
-}
-
-#[inline(always)]
-fn add_row<E: Element, F, const I: usize, const K: usize>(
-    x: [&[E]; I],
-    at: usize,
-    about: &[f64; COLUMNS],
-    k: &[[E::Real; COLUMNS]; K],
-    f: F,
-    sums: &mut [[[f64; COLUMNS]; LANES / 2]; 2],
-    lane: usize,
-) where
-    F: Fn([E::Real; I], f64, [E::Real; K]) -> [f64; 2] + Copy,
-{
-    let mut rows = x;
-    for i in 0..I {
-        rows[i] = &x[i][at..at + COLUMNS];
-    }
-    for c in 0..COLUMNS {
-        let mut values = [E::Real::ZERO; I];
-        for i in 0..I {
-            values[i] = rows[i][c].load();
-        }
-        let mut coefficients = [E::Real::ZERO; K];
-        for j in 0..K {
-            coefficients[j] = k[j][c];
-        }
-        let [a, b] = f(values, about[c], coefficients);
-        sums[0][lane][c] += a;
-        sums[1][lane][c] += b;
     }
 }

@@ -91,7 +91,7 @@ fn naive_moments(x: &[f64]) -> (f64, Moments) {
     parts[0]
 }
 
-const SHAPES: [(usize, usize, usize); 17] = [
+const SHAPES: [(usize, usize, usize); 20] = [
     (2, 1, 1),
     (3, 5, 1),
     (33, 15, 1),
@@ -109,6 +109,9 @@ const SHAPES: [(usize, usize, usize); 17] = [
     (1, 3, 5000),
     (3, 1, 2048),
     (9, 2, 999),
+    (1, 257, 130),
+    (2, 530, 70),
+    (3, 17, 700),
 ];
 
 #[test]
@@ -120,6 +123,26 @@ fn statistics_are_those_of_the_naive_fold() {
         for (got, x) in got.iter().zip(channels_of(shape, &x)) {
             let (_, want) = naive_moments(&x);
             assert_eq!(got.map(f64::to_bits), want.map(f64::to_bits), "{shape:?}: {got:?} {want:?}");
+        }
+    }
+}
+
+#[test]
+fn statistics_of_rows_of_any_number_and_width_are_those_of_the_naive_fold() {
+    let rows = (2..70).chain(127..131).chain(511..516).chain(2047..2051).chain([4097]);
+    let widths = [16, 17, 31, 32, 33, 255, 256, 257, 300, 513, 1100];
+    for (i, samples) in rows.enumerate() {
+        // Three widths for each, so that all come with short and long blocks.
+        for channels in [0, 3, 7].map(|k| widths[(i + k) % widths.len()]) {
+            let shape = shape(samples, channels, 1);
+            let x = noise::<f32>(shape.len(), 3.0, 1);
+            let want: Vec<_> =
+                channels_of(shape, &x).iter().map(|x| naive_moments(x).1.map(f64::to_bits)).collect();
+            for (level, threads) in Level::available().into_iter().zip([3, 7, 1]) {
+                let got = moments(&exec(level, threads), shape, &x);
+                let got: Vec<_> = got.iter().map(|m| m.map(f64::to_bits)).collect();
+                assert!(got == want, "{shape:?} at {level} on {threads} threads");
+            }
         }
     }
 }
