@@ -888,10 +888,24 @@ def test_ctrl_c_at_any_moment_and_going_on_is_the_same_run(tmp_path: Path) -> No
     assert figures[0] == figures[1], delays
 
 
+#: A Ctrl-C while the data are loaded. Tests that a shell runs in the background inherit an ignored SIGINT; the command
+#: here is one in the foreground. And the signal may reach another thread first: whoever sent it waits for it.
+WHILE_LOADING = """
+import os, signal, time
+import fourstep.data
+
+def simulated(*args, **options):
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        time.sleep(0.01)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+fourstep.data.simulated = simulated
+"""
+
+
 def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
-    code = "import os, signal, fourstep.data as d\n"
-    code += "d.simulated = lambda *a, **b: os.kill(os.getpid(), signal.SIGINT)\n" + RUN
-    made = fourstep("train", *SMALL, "--out", str(tmp_path / "run"), code=code)
+    made = fourstep("train", *SMALL, "--out", str(tmp_path / "run"), code=WHILE_LOADING + RUN)
     assert (made.returncode, made.stderr.splitlines()[-1]) == (130, "fourstep: interrupted")
     assert not (tmp_path / "run").exists()
 
