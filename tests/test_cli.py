@@ -22,6 +22,7 @@ import fourstep as fs
 from fourstep.cli import main
 from fourstep.data import read_frame
 from fourstep.state import load
+from fourstep.train.evaluate import measured
 from fourstep.train.folder import checkpoint
 
 RUN = "import sys; from fourstep.cli import main; sys.exit(main())"
@@ -738,6 +739,35 @@ def test_evaluate_draws(scores: tuple[str, Any], suffix: str, tmp_path: Path) ->
     assert main(["evaluate", scores[0], "--label", "y", "--score", "p", "--plot", str(out)]) == 0
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
     assert out.read_bytes().startswith(start)
+
+
+def test_evaluate_draws_both_scores_that_it_compares(scores: tuple[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: nothing was drawn")
+    found = measured(scores[0], label="y", score="p", compare="old")
+    titles = [axes.get_title("left") for axes in found.plot().axes if axes.get_title("left")]
+    assert len(titles) == 8
+    for name, report, own in (("p", found.report, titles[:4]), ("old", found.other, titles[4:])):
+        assert report is not None
+        assert own[0] == f"{name}: ROC: AUC {report.auc:.4f}" and all(t.startswith(f"{name}: ") for t in own)
+    out = tmp_path / "figure.png"
+    words = ["evaluate", scores[0], "--label", "y", "--score", "p", "--compare", "old", "--plot", str(out)]
+    assert main(words) == 0
+    width, height = (int.from_bytes(out.read_bytes()[i : i + 4], "big") for i in (16, 20))
+    assert width > 2 * height
+
+
+def test_a_threshold_that_no_probability_reaches_is_refused(
+    scores: tuple[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, data = scores
+    columns = {"y": data["y"].tolist(), "p": data["p"].tolist(), "z": (9 * data["old"] - 4).tolist()}
+    path = write_csv(tmp_path / "z.csv", columns)
+    words = ["evaluate", path, "--label", "y", "--threshold", "-0.5"]
+    assert refused(capsys, *words, "--score", "p") == (
+        "--threshold needs a number from 0 to 1, as the scores of 'p' are, got -0.5"
+    )
+    assert main([*words, "--score", "z"]) == 0
+    assert main([*words, "--score", "p", "--compare", "z"]) == 0
 
 
 def test_evaluate_refuses_columns_and_files_that_do_not_fit(
