@@ -206,6 +206,10 @@ def test_limits() -> None:
         for x, want in rows:
             assert compiled(name, np.array([x])).tolist() == [want], f"{name}({x})"
         assert np.isnan(compiled(name, np.array([math.nan]))).all()
+    for name in ("silu", "dsilu", "gelu", "dgelu", "gelu_tanh", "dgelu_tanh"):
+        left = np.array([-math.inf, -1e30, -1000, -200], np.float32)
+        assert compiled(name, left).tolist() == [0, 0, 0, 0], f"{name} in float32"
+    assert compiled("dgelu", np.array([-15.0, 15.0], np.float32)).tolist() == [0, 1]
     assert np.isnan(compiled("log", np.array([-1.0, -5e-324]))).all()
     assert np.isnan(compiled("log1p", np.array([-1.0000001]))).all()
 

@@ -65,7 +65,7 @@ _NARROW_ODD = [
     -0.22022377268411175,
     -0.7391218354553597,
 ]
-_FAR, _NARROW_FAR = 39.0, 14.5
+_FAR, _NARROW_END, _NARROW_FAR = 39.0, 14.5, 14.6
 _DENSITY = 0.3989422804014327
 _TANH_SCALE, _TANH_CUBE, _TANH_FAR = 1.5957691216057308, 0.044715, 40.0
 _SIGMOID_FAR = 800.0
@@ -140,7 +140,7 @@ def _distribution(x: Array, narrow: bool) -> tuple[Array, Array]:
     """Φ(x) from e^(−x²/2)·P(t)/(|x| + 1), and e^(−x²/2)."""
     far = _NARROW_FAR if narrow else _FAR
     size = np.minimum(np.abs(np.asarray(x, np.float64)), far)
-    t = ((1.0 + 10.0 / far) * size - 5.0) / (size + 5.0)
+    t = ((1.0 + 10.0 / (_NARROW_END if narrow else _FAR)) * size - 5.0) / (size + 5.0)
     if narrow:
         bell = exp(-0.5 * size * size)
         tail = bell * _halves(t, _NARROW_EVEN, _NARROW_ODD) / (size + 5.0)

