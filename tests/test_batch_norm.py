@@ -431,7 +431,7 @@ def test_what_is_not_finite_can_be_left_out_or_let_through() -> None:
         y = layer.forward(bad)
         assert np.isnan(y[:, 1]).all() and np.isfinite(y[:, 0]).all()
     assert all((before[name] == value).all() for name, value in skipping.state_dict().items())
-    assert skipping.skipped == 1
+    assert skipping.skipped == copy.deepcopy(skipping).skipped == 1
     assert np.isnan(through.buffers["running_mean"]).tolist() == [False, True]
     assert int(through.buffers["num_batches_tracked"]) == 1
     assert np.isnan(skipping.eval().forward(bad)[3, 1])
@@ -508,6 +508,7 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], pattern: 
         ({"running_var": "both"}, ValueError, "running_var: got 'both', need one of 'unbiased', 'biased'"),
         ({"axis": 1.0}, TypeError, "axis: got 1.0, need a whole number"),
         ({"negative_slope": 2}, ValueError, "negative_slope: got 2, need a number from 0 to 1"),
+        ({"affine": False, "bias": True}, ValueError, "bias: got True with affine=False, need γ"),
         ({"ghost": 1}, ValueError, "ghost: got 1, need at least 2"),
         ({"renorm": 3}, TypeError, r"renorm: got 3, need \(r_max, d_max\)"),
         ({"renorm": (0.5, 1)}, ValueError, "renorm: got"),
@@ -690,6 +691,58 @@ def test_recalibration_is_exact_whatever_the_batches_and_workers() -> None:
     np.testing.assert_allclose(biased.buffers["running_var"], whole.var(0), rtol=1e-9)
     refused(KeyError, "no BatchNorm is called 'x'", lambda: nn.set_moments(biased, {"x": workers[0][""]}))
     refused(ValueError, "argument 0 is of 2 channels", lambda: workers[0][""].merge(nn.Moments.none(2)))
+
+
+@pytest.mark.parametrize("nonfinite", ["raise", "skip_update", "propagate"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_recalibration_counts_batches_of_a_single_row(size: int, nonfinite: str) -> None:
+    x = batch((13, 4), "float32", 100.0)
+    layer = nn.BatchNorm(4, nonfinite=nonfinite)
+    parts = [x[i : i + size] for i in range(0, len(x), size)]
+    assert layer.recalibrate(parts) == len(parts) and layer.training
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(layer.buffers["running_mean"], wide.mean(0), rtol=1e-7)
+    np.testing.assert_allclose(layer.buffers["running_var"], wide.var(0, ddof=1), rtol=1e-6)
+    before = layer.state_dict()
+    refused(
+        ValueError,
+        "moments: got 1 values in a channel, need at least 2",
+        lambda: layer.recalibrate(parts[-1:]),
+    )
+    refused(ValueError, "x: got a batch of 1 row in training, need at least 2", lambda: layer.forward(x[:1]))
+    bad = np.full_like(x[:1], np.nan)
+    if nonfinite == "skip_update":
+        assert layer.recalibrate([*parts, bad]) == len(parts) + 1 and layer.skipped == 0
+        assert (layer.buffers["running_mean"] == before["running_mean"]).all()
+    elif nonfinite == "raise":
+        refused(
+            ValueError,
+            "x: 4 values are not finite, the first is nan",
+            lambda: layer.recalibrate([*parts, bad]),
+        )
+        assert all((layer.state_dict()[name] == array).all() for name, array in before.items())
+
+
+def test_a_single_row_reaches_later_layers_by_what_was_pooled_so_far() -> None:
+    x = batch((9, 3), "float64", 2.0)
+    model = nn.Sequential(nn.BatchNorm(3, dtype="float64"), nn.BatchNorm(3, ghost=4, dtype="float64"))
+    assert nn.recalibrate(model, [x[:8], x[8:]]) == 2
+    pieces = [(x[:8], x[:8]), (x[8:], x)]
+    seen = np.concatenate([(rows - of.mean(0)) / np.sqrt(of.var(0) + 1e-5) for rows, of in pieces])
+    np.testing.assert_allclose(model.children["1"].buffers["running_mean"], seen.mean(0), atol=1e-12)
+    np.testing.assert_allclose(model.children["1"].buffers["running_var"], seen.var(0, ddof=1), rtol=1e-12)
+
+
+def test_beta_is_there_beside_gamma_unless_it_is_left_out() -> None:
+    for arguments, names, shown in [
+        ({}, ["weight", "bias"], "affine=True)"),
+        ({"bias": False}, ["weight"], "affine=True, bias=False)"),
+        ({"affine": False}, [], "affine=False)"),
+        ({"affine": False, "bias": False}, [], "affine=False)"),
+    ]:
+        layer = nn.BatchNorm(3, **arguments)  # type: ignore[arg-type]
+        assert list(layer.params) == names and repr(layer).endswith(shown)
+        assert repr(eval(repr(layer), {"BatchNorm": nn.BatchNorm})) == repr(layer)
 
 
 def test_a_ghost_batch_is_a_batch_of_its_own() -> None:

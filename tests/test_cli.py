@@ -22,6 +22,7 @@ import fourstep as fs
 from fourstep.cli import main
 from fourstep.data import read_frame
 from fourstep.state import load
+from fourstep.train.evaluate import measured
 from fourstep.train.folder import checkpoint
 
 RUN = "import sys; from fourstep.cli import main; sys.exit(main())"
@@ -740,6 +741,35 @@ def test_evaluate_draws(scores: tuple[str, Any], suffix: str, tmp_path: Path) ->
     assert out.read_bytes().startswith(start)
 
 
+def test_evaluate_draws_both_scores_that_it_compares(scores: tuple[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: nothing was drawn")
+    found = measured(scores[0], label="y", score="p", compare="old")
+    titles = [axes.get_title("left") for axes in found.plot().axes if axes.get_title("left")]
+    assert len(titles) == 8
+    for name, report, own in (("p", found.report, titles[:4]), ("old", found.other, titles[4:])):
+        assert report is not None
+        assert own[0] == f"{name}: ROC: AUC {report.auc:.4f}" and all(t.startswith(f"{name}: ") for t in own)
+    out = tmp_path / "figure.png"
+    words = ["evaluate", scores[0], "--label", "y", "--score", "p", "--compare", "old", "--plot", str(out)]
+    assert main(words) == 0
+    width, height = (int.from_bytes(out.read_bytes()[i : i + 4], "big") for i in (16, 20))
+    assert width > 2 * height
+
+
+def test_a_threshold_that_no_probability_reaches_is_refused(
+    scores: tuple[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, data = scores
+    columns = {"y": data["y"].tolist(), "p": data["p"].tolist(), "z": (9 * data["old"] - 4).tolist()}
+    path = write_csv(tmp_path / "z.csv", columns)
+    words = ["evaluate", path, "--label", "y", "--threshold", "-0.5"]
+    assert refused(capsys, *words, "--score", "p") == (
+        "--threshold needs a number from 0 to 1, as the scores of 'p' are, got -0.5"
+    )
+    assert main([*words, "--score", "z"]) == 0
+    assert main([*words, "--score", "p", "--compare", "z"]) == 0
+
+
 def test_evaluate_refuses_columns_and_files_that_do_not_fit(
     scores: tuple[str, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -888,10 +918,24 @@ def test_ctrl_c_at_any_moment_and_going_on_is_the_same_run(tmp_path: Path) -> No
     assert figures[0] == figures[1], delays
 
 
+#: A Ctrl-C while the data are loaded. Tests that a shell runs in the background inherit an ignored SIGINT; the command
+#: here is one in the foreground. And the signal may reach another thread first: whoever sent it waits for it.
+WHILE_LOADING = """
+import os, signal, time
+import fourstep.data
+
+def simulated(*args, **options):
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        time.sleep(0.01)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+fourstep.data.simulated = simulated
+"""
+
+
 def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
-    code = "import os, signal, fourstep.data as d\n"
-    code += "d.simulated = lambda *a, **b: os.kill(os.getpid(), signal.SIGINT)\n" + RUN
-    made = fourstep("train", *SMALL, "--out", str(tmp_path / "run"), code=code)
+    made = fourstep("train", *SMALL, "--out", str(tmp_path / "run"), code=WHILE_LOADING + RUN)
     assert (made.returncode, made.stderr.splitlines()[-1]) == (130, "fourstep: interrupted")
     assert not (tmp_path / "run").exists()
 

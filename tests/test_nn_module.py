@@ -109,6 +109,20 @@ def test_loading_lists_every_difference_and_changes_nothing() -> None:
     assert {name: array.tobytes() for name, array in model.state_dict().items()} == before
 
 
+def test_a_tensor_is_told_how_to_become_an_array() -> None:
+    class Tensor:
+        def numpy(self) -> Array:
+            return np.zeros((1, 6), np.float32)
+
+    model = click_model()
+    state: dict[str, Any] = {**model.state_dict(), "out.weight": Tensor(), "out.bias": 1.5}
+    with pytest.raises(StateError) as caught:
+        model.load_state_dict(state)
+    assert str(caught.value).endswith(
+        ": 'out.weight' is a Tensor, needs an array, which its .numpy() is; 'out.bias' is a float, needs an array"
+    )
+
+
 # Arena.
 
 

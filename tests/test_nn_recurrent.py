@@ -43,6 +43,22 @@ def outer(parts: list[Any]) -> Any:
     return tuple(parts) if len(parts) > 1 else parts[0]
 
 
+@pytest.mark.parametrize("without", [0, 1])
+@pytest.mark.parametrize("output", [False, True])
+def test_a_gradient_of_h_or_c_that_is_none_is_zero(without: int, output: bool) -> None:
+    def gradients(of_missing: Array | None) -> list[Array]:
+        layer = make("LSTM")
+        x = np.random.default_rng(0).normal(size=(4, 2, 3))
+        y, state = layer.forward(x, state=tuple(np.ones((2, 2, 4)) for _ in "hc"))
+        parts: list[Any] = [np.full_like(part, 0.5) for part in state]
+        parts[without] = of_missing
+        dx = layer.backward((np.ones_like(y) if output else None, tuple(parts)))
+        return [dx, *layer.dstate, *layer.grads.values()]
+
+    for got, want in zip(gradients(None), gradients(np.zeros((2, 2, 4))), strict=True):
+        assert want.any() and got.tobytes() == want.tobytes()
+
+
 @each_kind
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("layers", [1, 3])
@@ -222,8 +238,11 @@ def test_what_does_not_fit_is_refused(kind: str, options: dict[str, Any]) -> Non
         assert str(caught.value).startswith(f"{kind}: {message}")
         with pytest.raises(RuntimeError, match="backward before forward"):
             layer.backward(y)
+    if kind == "LSTM":
+        with pytest.raises(TypeError, match=r"LSTM: state\[1\]: got NoneType"):
+            layer.forward(x, state=(parts[0], None))
     layer.forward(x)
-    for dy in ((None, None), None, (y[:-1], None)):
+    for dy in ((None, None), (None, (None,) * len(parts)), None, (y[:-1], None)):
         with pytest.raises((TypeError, ValueError), match=f"{kind}: dy: got"):
             layer.backward(dy)
     assert not any(grad.any() for grad in layer.grads.values())

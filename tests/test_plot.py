@@ -320,6 +320,15 @@ def test_metrics_are_drawn_into_an_axis_that_is_given() -> None:
         assert getattr(fs.plot, draw)(y, p, axes) is made
         assert axes.get_lines() or axes.patches
     assert fs.plot.gauc_by_size(y, p, user, given[5]) is made
+    sweep = metrics.blend_sweep(p, p[::-1], y)
+    made = fs.plot.figure(4)
+    given = made.subplots(1, 4)
+    assert fs.plot.blend_sweep(sweep, given[:2]) is made
+    assert fs.plot.distributions(y, p, list(given[2:])) is made
+    assert all(axes.get_lines() or axes.patches for axes in given)
+    with pytest.raises(ValueError, match="axes: got 1, need 2: for auc, ne"):
+        fs.plot.blend_sweep(sweep, given[0])
+    assert fs.plot.blend_sweep(metrics.blend_sweep(9 * p, p[::-1], y), given[0]) is made
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [

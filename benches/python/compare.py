@@ -24,6 +24,7 @@ from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import bench_activations
 import bench_auc
 import bench_compile
 import bench_gauc
@@ -41,7 +42,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "benches" / "record"
 OPTIMIZERS = (bench_optim, bench_pass, bench_compile)
 METRICS = (bench_auc, bench_gauc, bench_report, bench_intervals, bench_sklearn)
-PARTS = (*OPTIMIZERS, *METRICS, bench_norm, bench_rows)
+PARTS = (*OPTIMIZERS, *METRICS, bench_norm, bench_activations, bench_rows)
 LIBRARIES = ("numpy", "torch", "optax", "scikit-learn", "polars", "pandas", "scipy", "numba")
 
 

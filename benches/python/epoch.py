@@ -1,6 +1,7 @@
 """One epoch of the MovieLens default, against the same model in torch: autograd, and Adam in its fused form.
 
     env -u OPENBLAS_CORETYPE python benches/python/epoch.py [--rounds N] [--threads N]     # some 20 seconds
+    python benches/python/epoch.py --small                  # a few steps of a simulated log: whether it is right
 
 Both get the same rows in the same order, the same initial weights, groups and rates. First they train an epoch without
 dropout, and the losses of their steps must agree; then epochs with dropout are timed in turn. What counts is the ratio
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 from time import perf_counter
@@ -19,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from fourstep.data import batches, movielens, split
+from fourstep.data import batches, movielens, simulated, split
 from fourstep.train import Config
 from fourstep.train.clock import PARTS, Clock
 from fourstep.train.features import Features
@@ -182,19 +184,20 @@ def check(ours: list[float], theirs: list[float]) -> None:
         )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Check, time in turn, print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=0, help="of both; 0: as each one likes")
-    given = parser.parse_args()
+    parser.add_argument("--small", action="store_true", help="few rows, whose times mean nothing")
+    given = parser.parse_args(argv)
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # huge pages for torch: NumPy asks for them by itself
     torch: Any = importlib.import_module("torch")
     if given.threads:
         torch.set_num_threads(given.threads)
-    dataset = movielens()
+    dataset = simulated(4000, 0) if given.small else movielens()
     parts = split(dataset)
-    config = Config(data="movielens", horizon=8, threads=given.threads)
+    config = Config(data="simulated" if given.small else "movielens", horizon=8, threads=given.threads)
     features = Features(config).fit(dataset, parts.train, config)
     inputs = features.transform(dataset)
 

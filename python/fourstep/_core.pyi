@@ -55,7 +55,22 @@ def set_num_threads(n: int) -> None: ...
 
 # elementary.rs
 def elementary(
-    function: Literal["exp", "log", "log1p", "softplus", "sigmoid"],
+    function: Literal[
+        "exp",
+        "log",
+        "log1p",
+        "softplus",
+        "sigmoid",
+        "dsigmoid",
+        "dtanh",
+        "elu",
+        "silu",
+        "dsilu",
+        "gelu",
+        "dgelu",
+        "gelu_tanh",
+        "dgelu_tanh",
+    ],
     x: NDArray[np.floating[Any]],
     out: NDArray[np.floating[Any]],
     exec: Exec,

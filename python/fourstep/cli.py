@@ -345,7 +345,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     if given.plot is not None:
         from fourstep.train.pictures import write_picture
 
-        write_picture(found.report.plot(), Path(given.plot))
+        write_picture(found.plot(), Path(given.plot))
     print_evaluation(found)
     return 0
 

@@ -127,7 +127,8 @@ def check_state(expected: Mapping[str, Array], got: Mapping[str, object], what: 
         if name not in got:
             differences.append(f"{name!r} is missing")
         elif not isinstance(value, np.ndarray):
-            differences.append(f"{name!r} is a {type(value).__name__}, needs an array")
+            hint = ", which its .numpy() is" if callable(getattr(value, "numpy", None)) else ""
+            differences.append(f"{name!r} is a {type(value).__name__}, needs an array{hint}")
         else:
             if value.shape != array.shape:
                 differences.append(f"{name!r} has shape {value.shape}, needs {array.shape}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fourstep._table import table
-from fourstep.nn import _normal
+from fourstep.nn import functional
 from fourstep.nn._scalars import SCALARS, Function, Scalar, scalar
 from fourstep.nn._zones import Zone, largest, saturation_zones, zero_zones, zones
 
@@ -181,7 +181,7 @@ def _row(activation: Scalar, share: float) -> Row:
 
 
 def _mean(f: Function) -> float:
-    weights = _normal.density(_POINTS)
+    weights = functional.exp(-0.5 * _POINTS * _POINTS) / math.sqrt(2 * math.pi)
     return float((f(_POINTS) * weights).sum() * (_POINTS[1] - _POINTS[0]))
 
 

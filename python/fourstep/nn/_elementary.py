@@ -12,7 +12,22 @@ from fourstep._runtime import execution
 from fourstep.nn import _check
 from fourstep.nn.module import Array
 
-Function: TypeAlias = Literal["exp", "log", "log1p", "sigmoid"]
+Function: TypeAlias = Literal[
+    "exp",
+    "log",
+    "log1p",
+    "softplus",
+    "sigmoid",
+    "dsigmoid",
+    "dtanh",
+    "elu",
+    "silu",
+    "dsilu",
+    "gelu",
+    "dgelu",
+    "gelu_tanh",
+    "dgelu_tanh",
+]
 
 
 def floats(x: ArrayLike) -> Array:

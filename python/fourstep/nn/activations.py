@@ -223,7 +223,8 @@ class ELU(_Activation):
     def _derivative(self, kept: Array, out: Array) -> None:
         np.minimum(kept, 0, out=out)
         out += self.alpha
-        out[kept > 0] = 1
+        if self.alpha != 1:
+            out[kept > 0] = 1
 
     def _arguments(self) -> str:
         return str(self.alpha)

@@ -51,8 +51,8 @@ class BatchNorm(Module):
         one, 1 − m, in the others. None: the plain average over all batches. Left out: of the convention.
     affine : bool
         Whether there is γ, and β; without them they are 1 and 0.
-    bias : bool
-        Whether there is β, where there is γ.
+    bias : bool, optional
+        Whether there is β beside γ. Left out: as `affine`.
     track_running_stats : bool
         Whether there are running statistics; without them evaluation normalises by the batch's own too.
     axis : int, optional
@@ -91,7 +91,8 @@ class BatchNorm(Module):
     zero_variance : ndarray of int
         The channels that were constant in the last batch.
     skipped : int
-        Batches that "skip_update" left out.
+        Batches that "skip_update" left out since the layer was made. Nothing is computed from it, and `state_dict` has
+        torch's names alone: copies and pickles keep it, a checkpoint of the state wants it beside.
 
     Raises
     ------
@@ -141,7 +142,7 @@ class BatchNorm(Module):
         momentum: float | EllipsisType | None = ...,
         affine: bool = True,
         *,
-        bias: bool = True,
+        bias: bool | None = None,
         track_running_stats: bool = True,
         axis: int | None = None,
         convention: str = "torch",
@@ -160,7 +161,10 @@ class BatchNorm(Module):
         self.dtype, self._param_dtype = _dtypes(dtype)
         self.eps = _above_zero("eps", preset.eps if eps is None else eps)
         self.momentum = _momentum(preset.momentum if isinstance(momentum, EllipsisType) else momentum)
-        self.affine, self.bias, self.track_running_stats = affine, bias, track_running_stats
+        if bias and not affine:
+            raise ValueError("bias: got True with affine=False, need γ (affine=True) for β to stand beside")
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.bias = affine if bias is None else bias
         self.axis = preset.axis if axis is None else _axis(axis)
         self.running_var = preset.running_var if running_var is None else running_var
         _choice("running_var", self.running_var, {"unbiased": 0, "biased": 0})
@@ -173,7 +177,7 @@ class BatchNorm(Module):
         self.skipped = 0
         if affine:
             self.add_parameter("weight", np.ones(channels, self._param_dtype))
-            if bias:
+            if self.bias:
                 self.add_parameter("bias", np.zeros(channels, self._param_dtype))
         if track_running_stats:
             self.buffers["running_mean"] = np.zeros(channels, self._param_dtype)
@@ -193,7 +197,8 @@ class BatchNorm(Module):
         self.drop(spent=False)
         layout = self._layout_of(x)
         by_batch = self.training or not self.track_running_stats
-        if by_batch and layout.values < 2:
+        one = layout.values == 1 and self._pooled is not None
+        if by_batch and layout.values < 2 and not one:
             self._refuse_few(x, layout)
         if out is None:
             y = target = self._fresh(x.shape, layout)
@@ -208,8 +213,10 @@ class BatchNorm(Module):
             target, source = self._target("y", y, layout), x
         if source is not None and not layout.fits(source):
             source = self._fitting_copy("x", x, layout)
-        cuts = self._cut(len(y), layout) if self.ghost is not None and self.training else None
-        if not by_batch:
+        cuts = self._cut(len(y), layout) if self.ghost is not None and self.training and not one else None
+        if one:
+            self._pool_one(source, target, layout)
+        elif not by_batch:
             if y.size:
                 self._evaluate(source, target, layout)
         elif cuts is None:
@@ -256,6 +263,17 @@ class BatchNorm(Module):
             return
         if self._pooled is not None:
             self._pooled = self._pooled.merge(piece.moments(view[0] * view[2]))
+
+    def _pool_one(self, x: Array | None, y: Array, layout: Layout) -> None:
+        """Count a value of each channel, and normalise it by what was pooled so far: alone it has no variance."""
+        assert self._pooled is not None
+        (flat,) = layout.flat(y if x is None else x)
+        moments = _moments(flat, layout.view)
+        if self.nonfinite == "propagate" or np.isfinite(moments.mean).all():
+            self._pooled = self._pooled.merge(moments)
+        self.buffers["running_mean"][...] = self._pooled.mean
+        self.buffers["running_var"][...] = self._pooled.var() if self._pooled.n else 1
+        self._evaluate(x, y, layout)
 
     def _evaluate(self, x: Array | None, y: Array, layout: Layout) -> None:
         del self._pieces[1:]  # of ghosts
@@ -517,7 +535,7 @@ class BatchNorm(Module):
         preset = CONVENTIONS[self.convention]
         given = f"eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
         others = {
-            "bias": (self.bias, True),
+            "bias": (self.bias, self.affine),
             "track_running_stats": (self.track_running_stats, True),
             "axis": (self.axis, preset.axis),
             "convention": (self.convention, "torch"),

@@ -17,8 +17,9 @@ def recalibrate(model: Module, batches: Iterable[Any]) -> int:
     """Make the running statistics of every `BatchNorm` those of all values of these batches together ("precise BN").
 
     The moments of the batches are merged exactly (`Moments`), so batches of unequal size count by their values. A layer
-    sees what the layers before it make of the batch, normalised by the batch, as in training; dropout is off. Modes are
-    afterwards as they were.
+    sees what the layers before it make of the batch, normalised by the batch, as in training; dropout is off. A batch
+    with one value in each channel counts as well; having no variance, it is normalised by what was pooled so far. Modes
+    are afterwards as they were.
 
     Parameters
     ----------
@@ -35,8 +36,8 @@ def recalibrate(model: Module, batches: Iterable[Any]) -> int:
     Raises
     ------
     ValueError
-        The model has no BatchNorm with running statistics, or there is no batch, or one with a single value in each
-        channel, as in training: put it together with another one. After any error the statistics are as before.
+        The model has no BatchNorm with running statistics; there is no batch, or a layer saw one value in each channel in
+        all. After any error the statistics are as before.
 
     See Also
     --------

@@ -127,17 +127,20 @@ class _Recurrent(Module):
         """Add to the gradients of the weights, and return dx, of the shape of x.
 
         `dy` is the gradient of the output, or a pair as forward returns it, of the output and of the last state;
-        either of the two may be None. The gradient of the initial state is left in `dstate`.
+        either of the two may be None, and so may be a part of the state: they count as zeros. The gradient of the initial
+        state is left in `dstate`.
         """
         shape, kept, given = self.kept()
         doutput, dlast = dy if isinstance(dy, tuple) else (dy, None)
+        if isinstance(dlast, tuple | list) and all(part is None for part in dlast):
+            dlast = None
         rows = shape[0] if self.batch_first else shape[1]
         if doutput is None and isinstance(dy, tuple) and dlast is not None:
             above = np.zeros((len(kept[0][1]) - 1, rows, self.hidden_size), self.dtype)
         else:
             doutput = _check.like(self.label, "dy", doutput, (*shape[:2], self.hidden_size), self.dtype)
             above = np.ascontiguousarray(self._turned(doutput))
-        dstates = self._initial(dlast, rows, "dy[1]")
+        dstates = self._initial(dlast, rows, "dy[1]", gaps=True)
         reads = [doutput] if doutput is not None else []
         out = _check.output(self.label, out, shape, self.dtype, *reads)
         first: list[list[Array]] = []
@@ -195,8 +198,8 @@ class _Recurrent(Module):
         """Return a view with time and rows in the other order, where they are in the other order outside."""
         return x.swapaxes(0, 1) if self.batch_first else x
 
-    def _initial(self, state: Any, rows: int, name: str = "state") -> State:
-        """Return a state from outside as a tuple, or zeros."""
+    def _initial(self, state: Any, rows: int, name: str = "state", *, gaps: bool = False) -> State:
+        """Return a state from outside as a tuple; zeros where it is None, and with `gaps` where a part of it is."""
         shape = (self.num_layers, rows, self.hidden_size)
         if state is None:
             return tuple(np.zeros(shape, self.dtype) for _ in self._states)
@@ -208,7 +211,9 @@ class _Recurrent(Module):
             )
         names = [f"{name}[{i}]" for i in range(len(parts))] if len(parts) > 1 else [name]
         return tuple(
-            _check.like(self.label, own, part, shape, self.dtype)
+            np.zeros(shape, self.dtype)
+            if gaps and part is None
+            else _check.like(self.label, own, part, shape, self.dtype)
             for own, part in zip(names, parts, strict=True)
         )
 

@@ -6,6 +6,8 @@ Bands come from the rates and the rows of each class, at no cost beside the curv
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -308,7 +310,12 @@ def scores(
 
 
 def distributions(
-    y: ArrayLike, score: ArrayLike, *, threshold: float | None = None, bins: int = 40
+    y: ArrayLike,
+    score: ArrayLike,
+    axes: Sequence[Axes] | None = None,
+    *,
+    threshold: float | None = None,
+    bins: int = 40,
 ) -> Figure:
     """Draw the scores of each class twice: on a linear and on a logarithmic scale.
 
@@ -316,6 +323,8 @@ def distributions(
     ----------
     y, score, threshold, bins
         As for `scores`.
+    axes : two matplotlib axes, optional
+        Where to draw; by default in a new figure.
 
     Returns
     -------
@@ -326,12 +335,10 @@ def distributions(
     >>> [axes.get_yscale() for axes in distributions([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).axes]
     ['linear', 'log']
     """
-    with style():
-        made = figure(2)
-        for axes, log in zip(made.subplots(1, 2), (False, True), strict=True):
-            scores(y, score, axes, threshold=threshold, log=log, bins=bins)
-        made.canvas.draw()
-    return made
+    with _panels(axes, ["linear", "logarithmic"]) as panels:
+        for on, log in zip(panels, (False, True), strict=True):
+            scores(y, score, on, threshold=threshold, log=log, bins=bins)
+    return owner(panels[0])
 
 
 def calibration(
@@ -488,18 +495,25 @@ def _mean_and_error(values: Floats, weights: Floats) -> tuple[float, float]:
     return mean, math.sqrt(n / (n - 1) * squares) / float(weights.sum())
 
 
-def blend_sweep(sweep: metrics.BlendSweep) -> Figure:
+def blend_sweep(sweep: metrics.BlendSweep, axes: Axes | Sequence[Axes] | None = None) -> Figure:
     """Draw each metric of a blend over the share a of the new model, and mark its best (M10).
 
     Parameters
     ----------
     sweep : BlendSweep
         What `fourstep.metrics.blend_sweep` returned.
+    axes : matplotlib axes, one for each panel, optional
+        Where to draw; by default in a new figure.
 
     Returns
     -------
     matplotlib Figure
         A panel for each of AUC, gAUC and NE that there is.
+
+    Raises
+    ------
+    ValueError
+        Another number of axes than panels.
 
     Examples
     --------
@@ -511,17 +525,29 @@ def blend_sweep(sweep: metrics.BlendSweep) -> Figure:
     titles = {"auc": "AUC", "gauc": "gAUC", "ne": "NE (less is better)"}
     there = [name for name in titles if getattr(sweep, name) is not None]
     order = np.argsort(sweep.a, kind="stable")
-    with style():
-        made = figure(len(there))
-        panels = made.subplots(1, len(there), squeeze=False)[0]
-        for axes, name in zip(panels, there, strict=True):
+    with _panels(axes, there) as panels:
+        for on, name in zip(panels, there, strict=True):
             values = getattr(sweep, name)
-            axes.plot(sweep.a[order], values[order], color=VALID, marker="o", markersize=4)
+            on.plot(sweep.a[order], values[order], color=VALID, marker="o", markersize=4)
             if not np.isnan(values).all():
                 best = sweep.best(name)
                 text = f"best: a = {best.a:g}"
-                axes.plot([best.a], [getattr(best, name)], "o", color=REST, markersize=8, label=text)
-                axes.legend()
-            axes.set(title=titles[name], xlabel="a: share of the new model")
-        made.canvas.draw()
-    return made
+                on.plot([best.a], [getattr(best, name)], "o", color=REST, markersize=8, label=text)
+                on.legend()
+            on.set(title=titles[name], xlabel="a: share of the new model")
+    return owner(panels[0])
+
+
+@contextmanager
+def _panels(given: Axes | Sequence[Axes] | None, of: Sequence[str]) -> Iterator[list[Axes]]:
+    """Give an axis for each of these, those of a new figure unless some are given, in the look of all pictures."""
+    with style():
+        if given is None:
+            panels = list(figure(len(of)).subplots(1, len(of), squeeze=False)[0])
+        else:
+            panels = list(np.ravel(np.asarray(given, object)))
+        if len(panels) != len(of):
+            raise ValueError(f"axes: got {len(panels)}, need {len(of)}: for {', '.join(of)}")
+        yield panels
+        if given is None:
+            owner(panels[0]).canvas.draw()

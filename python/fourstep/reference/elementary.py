@@ -43,18 +43,32 @@ def exp(x: Array) -> Array:
     """e^x = 2^k · e^r with k = round(x / ln 2) and the Taylor series of e^r."""
     with np.errstate(all="ignore"):
         x = np.where(x > 710.0, 710.0, np.asarray(x, np.float64))
-        x = np.where(x < -746.0, -746.0, x)
-        k = np.rint(x * _LOG2_E)
-        high, low = x - k * _LN2_HIGH, k * _LN2_LOW
-        r = high - low
-        rest = (high - r) - low
+        r, rest, half, other = _reduced(np.where(x < -746.0, -746.0, x))
         one = 1.0 + r
         lost = r - (one - 1.0)
         e_r = one + (lost + (r * r * _polynomial(r, _EXP_SERIES) + rest))
-        whole = np.where(np.isnan(k), 0.0, k).astype(np.int32)
-        half = whole >> 1
-        result: Array = np.ldexp(np.ldexp(e_r, half), whole - half)
+        result: Array = np.ldexp(np.ldexp(e_r, half), other)
     return result
+
+
+def expm1_below_0(x: Array) -> Array:
+    """e^x − 1 = 2^k(e^r − 1) + (2^k − 1) for x <= 0."""
+    with np.errstate(all="ignore"):
+        x = np.asarray(x, np.float64)
+        r, rest, half, other = _reduced(np.where(x < -746.0, -746.0, np.where(x > 0.0, 0.0, x)))
+        power = np.ldexp(np.ldexp(1.0, half), other)
+        result: Array = (r + (r * r * _polynomial(r, _EXP_SERIES) + rest)) * power + (power - 1.0)
+    return result
+
+
+def _reduced(x: Array) -> tuple[Array, Array, NDArray[np.int32], NDArray[np.int32]]:
+    """x = k·ln 2 + r + rest with |r| <= ½ ln 2; k in two halves, as 2^k may be subnormal."""
+    k = np.rint(x * _LOG2_E)
+    high, low = x - k * _LN2_HIGH, k * _LN2_LOW
+    r = high - low
+    whole = np.where(np.isnan(k), 0.0, k).astype(np.int32)
+    half = whole >> 1
+    return r, (high - r) - low, half, whole - half
 
 
 def _ln_plus(u: Array, c: Array | float) -> Array:

@@ -6,10 +6,10 @@ import importlib.util
 import math
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -20,8 +20,12 @@ from fourstep.data.column import canonical
 from fourstep.data.errors import counted
 from fourstep.data.frame import Frame
 from fourstep.metrics.report import Report, finite, shown
+from fourstep.train.errors import ConfigError
 from fourstep.train.measures import WEIGHT, Floats, Labels
 from fourstep.train.report import gauc_line, number, print_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Evaluation", "evaluate", "measured", "print_evaluation"]
 
@@ -72,6 +76,14 @@ class Evaluation:
         cleaned: dict[str, Any] = finite(made)
         return cleaned
 
+    def plot(self) -> Figure:
+        """Draw the report, and the one it is compared with below it."""
+        if self.other is None or self.compare is None or self.compare == self.score:
+            return self.report.plot()
+        from fourstep.metrics._report_figure import draw_all
+
+        return draw_all({self.score: self.report, self.compare: self.other})
+
 
 def evaluate(path: str | Path, **columns: Any) -> dict[str, Any]:
     """Measure the scores in a file.
@@ -91,8 +103,8 @@ def evaluate(path: str | Path, **columns: Any) -> dict[str, Any]:
         Columns: the user; the weight of a row; its position in the list that was shown; its day (a date, or anything of
         few values; moments are cut to days); another model's scores.
     threshold : float, optional
-        Of F1, a probability where scores are logits; by default the one that is best on these very rows, which
-        flatters.
+        Of F1, a probability where scores are logits, and from 0 to 1 where all scores are; by default the one that is
+        best on these very rows, which flatters.
     expected : str or Path, optional
         A file with the scores of another time, in a column of the same name, for PSI and JS.
     ci : float, optional
@@ -110,6 +122,8 @@ def evaluate(path: str | Path, **columns: Any) -> dict[str, Any]:
     data.DataError
         A missing column; labels other than 0 and 1, or −1 and 1, without `pos_label`, or a third one; a score that is
         no finite number, a null group or slice, a negative weight: with its first row and count; one class only.
+    ConfigError
+        A threshold outside [0, 1] of scores that lie in it.
 
     Examples
     --------
@@ -163,7 +177,11 @@ def measured(
         return metrics.evaluate(y, p, threshold=cut, clip=clip, expected=expected, **settings)  # type: ignore[arg-type]
 
     then = None if expected is None else read_frame(expected, [score]).numbers(score)
-    found, old = report(p, then), None if compare is None else frame.numbers(compare)
+    old = None if compare is None else frame.numbers(compare)
+    _check_threshold(
+        threshold, from_logits, {score: p} if compare is None or old is None else {score: p, compare: old}
+    )
+    found = report(p, then)
     paired = None
     if compare is not None and old is not None and compare != score and w is None and min(np.bincount(y)) > 1:
         both = {compare: old, score: p}
@@ -183,6 +201,17 @@ def measured(
         other=None if old is None else report(old),
         paired=paired,
     )
+
+
+def _check_threshold(threshold: float | None, from_logits: bool, scores: Mapping[str, Floats]) -> None:
+    """Refuse a threshold that no probability can reach."""
+    if threshold is None or 0 <= threshold <= 1:
+        return
+    if from_logits or all(p.min() >= 0 and p.max() <= 1 for p in scores.values()):
+        columns = " and ".join(map(repr, scores))
+        raise ConfigError(
+            f"--threshold needs a number from 0 to 1, as the scores of {columns} are, got {threshold:g}"
+        )
 
 
 def _labels(frame: Frame, name: str, pos_label: object) -> Labels:

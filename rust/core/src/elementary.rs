@@ -11,9 +11,14 @@
 //! σ(x)      = 1/(1 + e^−x) for x >= 0, else e^x/(1 + e^x)
 //! ```
 //!
+//! Other modules make functions of these: [`crate::activations`] has those of [`apply`] that are activations.
+//!
 //! Both series stop where their next term is below 2⁻⁵⁷ of the result. Largest errors found by the tests, against 50
 //! digits: exp, ln and ln(1 + x) below 0.8 ulp, softplus below 1.5, the logistic function below 2.1.
 
+use crate::activations::{
+    elu, gelu, gelu_slope, gelu_tanh, gelu_tanh_slope, sigmoid_slope, silu, silu_slope, tanh_slope,
+};
 use crate::exec::Exec;
 use crate::isa::Kernel;
 use crate::pool;
@@ -67,12 +72,32 @@ const LN_SERIES: [f64; 10] = [
 
 /// The polynomial with these coefficients, highest power first, by Horner's rule.
 #[inline(always)]
-fn polynomial<const N: usize>(x: f64, coefficients: &[f64; N]) -> f64 {
+pub(crate) fn polynomial<const N: usize>(x: f64, coefficients: &[f64; N]) -> f64 {
     let mut value = coefficients[0];
     for &c in &coefficients[1..] {
         value = value * x + c;
     }
     value
+}
+
+/// x = k·ln 2 + r + rest with |r| <= ½ ln 2 and a tiny rest; k comes as the bits of k + 1.5·2⁵².
+#[inline(always)]
+fn reduced(x: f64) -> (f64, f64, u64) {
+    let shifted = x * std::f64::consts::LOG2_E + TO_INTEGER;
+    let k = shifted - TO_INTEGER;
+    // r = x − k ln 2 = high − low, rounded to r with the error `rest`.
+    let (high, low) = (x - k * LN_2_HIGH, k * LN_2_LOW);
+    let r = high - low;
+    (r, (high - r) - low, shifted.to_bits())
+}
+
+/// 2^k as a product of two powers: the result may be subnormal, the factors are not.
+#[inline(always)]
+fn powers(k: u64) -> (f64, f64) {
+    let k = k.wrapping_sub(TO_INTEGER.to_bits()).wrapping_add(2048); // 2048 keeps the halves positive
+    let (half, other) = (k >> 1, k.wrapping_sub(k >> 1));
+    let power = |biased: u64| f64::from_bits(biased.wrapping_sub(1) << 52);
+    (power(half), power(other))
 }
 
 /// e^x; 0 below −745.2 and ∞ above 709.8, gradually through the subnormal numbers.
@@ -81,21 +106,24 @@ fn polynomial<const N: usize>(x: f64, coefficients: &[f64; N]) -> f64 {
 pub fn exp(x: f64) -> f64 {
     let x = if x > 710.0 { 710.0 } else { x };
     let x = if x < -746.0 { -746.0 } else { x };
-    let shifted = x * std::f64::consts::LOG2_E + TO_INTEGER;
-    let k = shifted - TO_INTEGER;
-    // r = x − k ln 2 = high − low, rounded to r with the error `rest`.
-    let (high, low) = (x - k * LN_2_HIGH, k * LN_2_LOW);
-    let r = high - low;
-    let rest = (high - r) - low;
+    let (r, rest, k) = reduced(x);
     // 1 + r = one + lost exactly, so that the only large rounding is the last one.
     let one = 1.0 + r;
     let lost = r - (one - 1.0);
     let e_r = one + (lost + (r * r * polynomial(r, &EXP_SERIES) + rest));
-    // 2^k as a product of two powers: the result may be subnormal, the factors are not. 2048 keeps the halves positive.
-    let k = shifted.to_bits().wrapping_sub(TO_INTEGER.to_bits()).wrapping_add(2048);
-    let (half, other) = (k >> 1, k.wrapping_sub(k >> 1));
-    let power = |biased: u64| f64::from_bits(biased.wrapping_sub(1) << 52);
-    e_r * power(half) * power(other)
+    let (half, other) = powers(k);
+    e_r * half * other
+}
+
+/// e^x − 1 for x <= 0, also where e^x rounds to 1: 2^k(e^r − 1) + (2^k − 1).
+#[inline(always)]
+#[must_use]
+pub(crate) fn expm1_below_0(x: f64) -> f64 {
+    let x = if x < -746.0 { -746.0 } else { x };
+    let (r, rest, k) = reduced(x);
+    let (half, other) = powers(k);
+    let power = half * other;
+    (r + (r * r * polynomial(r, &EXP_SERIES) + rest)) * power + (power - 1.0)
 }
 
 /// ln u + c for a positive finite u and a c that is tiny against it.
@@ -145,7 +173,10 @@ pub fn ln_1p(x: f64) -> f64 {
 #[must_use]
 pub fn softplus(x: f64) -> f64 {
     let positive = if x > 0.0 { x } else { 0.0 };
-    positive + ln_1p(exp(-x.abs()))
+    // `ln_1p` without what only arguments outside [0, 1] need: with it the loop is not vectorised.
+    let e = exp(-x.abs());
+    let u = 1.0 + e;
+    positive + ln_plus(u, (e - (u - 1.0)) / u)
 }
 
 /// σ(x) = 1/(1 + e^−x), without overflow.
@@ -169,16 +200,43 @@ pub enum Function {
     Softplus,
     /// [`sigmoid`].
     Sigmoid,
+    /// [`crate::activations::sigmoid_slope`].
+    SigmoidSlope,
+    /// [`crate::activations::tanh_slope`].
+    TanhSlope,
+    /// [`crate::activations::elu`].
+    Elu,
+    /// [`crate::activations::silu`].
+    Silu,
+    /// [`crate::activations::silu_slope`].
+    SiluSlope,
+    /// [`crate::activations::gelu`].
+    Gelu,
+    /// [`crate::activations::gelu_slope`].
+    GeluSlope,
+    /// [`crate::activations::gelu_tanh`].
+    GeluTanh,
+    /// [`crate::activations::gelu_tanh_slope`].
+    GeluTanhSlope,
 }
 
 impl Function {
     /// Names and functions.
-    pub const ALL: [(&str, Self); 5] = [
+    pub const ALL: [(&str, Self); 14] = [
         ("exp", Self::Exp),
         ("log", Self::Ln),
         ("log1p", Self::Ln1p),
         ("softplus", Self::Softplus),
         ("sigmoid", Self::Sigmoid),
+        ("dsigmoid", Self::SigmoidSlope),
+        ("dtanh", Self::TanhSlope),
+        ("elu", Self::Elu),
+        ("silu", Self::Silu),
+        ("dsilu", Self::SiluSlope),
+        ("gelu", Self::Gelu),
+        ("dgelu", Self::GeluSlope),
+        ("gelu_tanh", Self::GeluTanh),
+        ("dgelu_tanh", Self::GeluTanhSlope),
     ];
 
     /// The function called `name`.
@@ -212,20 +270,33 @@ impl<T: Real> Kernel for Apply<'_, T> {
     #[inline(always)]
     fn run(self) {
         let Self { function, x, out } = self;
-        match function {
-            Function::Exp => each(x, out, exp),
-            Function::Ln => each(x, out, ln),
-            Function::Ln1p => each(x, out, ln_1p),
-            Function::Softplus => each(x, out, softplus),
-            Function::Sigmoid => each(x, out, sigmoid),
+        let narrow = size_of::<T>() == size_of::<f32>();
+        // A macro, as the call through an `impl Fn` need not be inlined: then it is compiled for the baseline.
+        macro_rules! each {
+            ($f:expr) => {
+                for (out, &x) in out.iter_mut().zip(x) {
+                    *out = T::from_f64($f(x.to_f64()));
+                }
+            };
         }
-    }
-}
-
-#[inline(always)]
-fn each<T: Real>(x: &[T], out: &mut [T], f: impl Fn(f64) -> f64) {
-    for (out, &x) in out.iter_mut().zip(x) {
-        *out = T::from_f64(f(x.to_f64()));
+        match function {
+            Function::Exp => each!(exp),
+            Function::Ln => each!(ln),
+            Function::Ln1p => each!(ln_1p),
+            Function::Softplus => each!(softplus),
+            Function::Sigmoid => each!(sigmoid),
+            Function::SigmoidSlope => each!(sigmoid_slope),
+            Function::TanhSlope => each!(tanh_slope),
+            Function::Elu => each!(elu),
+            Function::Silu => each!(silu),
+            Function::SiluSlope => each!(silu_slope),
+            Function::GeluTanh => each!(gelu_tanh),
+            Function::GeluTanhSlope => each!(gelu_tanh_slope),
+            Function::Gelu if narrow => each!(gelu::<true>),
+            Function::Gelu => each!(gelu::<false>),
+            Function::GeluSlope if narrow => each!(gelu_slope::<true>),
+            Function::GeluSlope => each!(gelu_slope::<false>),
+        }
     }
 }
 
@@ -256,6 +327,15 @@ mod tests {
             Function::Ln1p => ln_1p,
             Function::Softplus => softplus,
             Function::Sigmoid => sigmoid,
+            Function::SigmoidSlope => sigmoid_slope,
+            Function::TanhSlope => tanh_slope,
+            Function::Elu => elu,
+            Function::Silu => silu,
+            Function::SiluSlope => silu_slope,
+            Function::Gelu => gelu::<false>,
+            Function::GeluSlope => gelu_slope::<false>,
+            Function::GeluTanh => gelu_tanh,
+            Function::GeluTanhSlope => gelu_tanh_slope,
         };
         for (name, function) in Function::ALL {
             let f: fn(f64) -> f64 = scalar(function);

@@ -10,6 +10,7 @@
 //! | [`exec`] | how one call runs: level, threads, chunk length, serial threshold |
 //! | [`lanes`] | reductions over fixed virtual lanes |
 //! | [`elementary`] | exp, ln, ln(1 + x), softplus, the logistic function, without a C library |
+//! | [`activations`] | ELU, SiLU, GELU and the slopes of what is made of exp, in those alone |
 //! | [`coefficients`] | β^t and the other scalars, in `f64`, without a C library |
 //! | [`rule`] | the four-step trait and the one loop |
 //! | `narrow` | the one loop over state in fewer bits |
@@ -29,6 +30,7 @@
 //! chunking. A reduction gives the same bits at every level and thread count. Nothing here allocates for each element.
 #![deny(unsafe_code)]
 
+pub mod activations;
 pub mod coding;
 pub mod coefficients;
 pub mod elementary;

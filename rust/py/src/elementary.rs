@@ -1,4 +1,4 @@
-//! exp, log and their kin on arrays.
+//! exp, log and their kin, and activations, on arrays.
 
 use fourstep::elementary::{Function, apply};
 use fourstep::exec::Exec;
@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use crate::arrays::{kind_and_size, reading, writing};
 use crate::exec::{ExecArgs, resolve};
 
-/// out ← f(x); f is exp, log, log1p, softplus or sigmoid, computed in float64 and rounded once.
+/// out ← f(x), computed in float64 and rounded once; f is one of [`Function::ALL`] by name.
 #[pyfunction]
 pub(crate) fn elementary<'py>(
     py: Python<'py>,
