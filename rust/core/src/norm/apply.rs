@@ -27,6 +27,12 @@ const SHORT_STRIP: usize = 8;
 /// In longer planes the end does not matter, and one loop is faster.
 const LONG: usize = 512;
 
+/// Where the coefficients of a row are more bytes than the first cache holds beside all else, so many values are worked on in so
+/// many rows before the next ones. (Elsewhere rows are read and written in order, which the memory likes best.)
+const FIRST_CACHE: usize = 1 << 15;
+const WIDE: usize = 512;
+const TOGETHER: usize = 16;
+
 /// The most values of a piece: long enough for the memory to find its stride.
 const PIECE: usize = 1 << 18;
 
@@ -190,25 +196,19 @@ where
         let (front, lines) = out.split_at_mut(head.min(out.len()));
         let (k, x, len) = (cut(coefficients, 0, front.len()), cut(inputs, 0, front.len()), front.len());
         strip(x, front, k, len.min(STRIP), f, &mut alarms);
-        for (r, out) in lines.chunks_mut(row).enumerate() {
-            let len = out.len();
-            // All of one length, which is looked at once.
-            let (k, x) = (cut(coefficients, head, len), cut(inputs, head + r * row, len));
-            let mut c = 0;
-            while c + STRIP <= len {
-                strip(cut(x, c, STRIP), &mut out[c..c + STRIP], cut(k, c, STRIP), STRIP, f, &mut alarms);
-                c += STRIP;
-            }
-            let rest = len - c;
-            if rest > 0 {
-                strip(cut(x, c, rest), &mut out[c..], cut(k, c, rest), rest.min(STRIP), f, &mut alarms);
+        let wide = if K * row * size_of::<E::Real>() > FIRST_CACHE { WIDE } else { row };
+        for (block, lines) in lines.chunks_mut(TOGETHER * row).enumerate() {
+            for first in (0..row).step_by(wide) {
+                for (r, out) in lines.chunks_mut(row).enumerate() {
+                    let Some(out) = out.get_mut(first..) else { continue };
+                    let len = out.len().min(wide);
+                    let at = head + (block * TOGETHER + r) * row + first;
+                    let (k, x) = (cut(coefficients, head + first, len), cut(inputs, at, len));
+                    in_strips_of_row(x, &mut out[..len], k, f, &mut alarms);
+                }
             }
         }
-        let mut all = AlarmOf::<E>::default();
-        for alarm in alarms {
-            all = all | alarm;
-        }
-        all
+        gathered(alarms)
     }
 }
 
@@ -331,6 +331,28 @@ where
     let (y, alarm) = f(values, out[c].load(), k);
     out[c] = E::store(y);
     alarm
+}
+
+/// Some values of a row.
+#[inline(always)]
+fn in_strips_of_row<E: Element, F, const I: usize, const K: usize>(
+    x: [&[E]; I],
+    out: &mut [E],
+    k: [&[E::Real]; K],
+    f: F,
+    alarms: &mut [AlarmOf<E>; STRIP],
+) where
+    F: Fn([E::Real; I], E::Real, [E::Real; K]) -> (E::Real, AlarmOf<E>) + Copy,
+{
+    let mut c = 0;
+    while c + STRIP <= out.len() {
+        strip(cut(x, c, STRIP), &mut out[c..c + STRIP], cut(k, c, STRIP), STRIP, f, alarms);
+        c += STRIP;
+    }
+    let rest = out.len() - c;
+    if rest > 0 {
+        strip(cut(x, c, rest), &mut out[c..], cut(k, c, rest), rest.min(STRIP), f, alarms);
+    }
 }
 
 #[inline(always)]

@@ -91,7 +91,7 @@ fn naive_moments(x: &[f64]) -> (f64, Moments) {
     parts[0]
 }
 
-const SHAPES: [(usize, usize, usize); 20] = [
+const SHAPES: [(usize, usize, usize); 21] = [
     (2, 1, 1),
     (3, 5, 1),
     (33, 15, 1),
@@ -112,6 +112,7 @@ const SHAPES: [(usize, usize, usize); 20] = [
     (1, 257, 130),
     (2, 530, 70),
     (3, 17, 700),
+    (2, 2100, 17),
 ];
 
 #[test]
