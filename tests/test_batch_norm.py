@@ -871,3 +871,25 @@ def test_moments_that_a_layer_cannot_hold_are_refused() -> None:
     huge = nn.Moments(3, np.array([1e300]), np.array([1.0]))
     with pytest.raises(ValueError, match="moments: the mean or variance is too large"):
         nn.set_moments(model, {"0": huge})
+
+
+@pytest.mark.parametrize("strided", [False, True])
+def test_threads_share_a_layer_in_evaluation(strided: bool) -> None:
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(i, 1, (100, 6, 30, 40)).astype(np.float32)[..., :: 1 + strided] for i in range(2)]
+    layer = nn.BatchNorm(6).eval()
+    want = [layer.forward(x) for x in batches]
+    wrong: list[object] = []
+
+    def run(x: Any, y: Any) -> None:
+        try:
+            wrong.extend(1 for _ in range(100) if not np.array_equal(layer.forward(x), y))
+        except RuntimeError as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in zip(batches, want, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

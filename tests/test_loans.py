@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -140,3 +142,49 @@ def test_strides_of_axes_that_nobody_walks_along_do_not_matter(shape: tuple[int,
     out = np.lib.stride_tricks.as_strided(np.zeros(3, np.float32), shape, (1, 4 if shape[0] else 0))
     _core.embedding_forward(table, ids, [2], out, execution())
     assert out.tolist() == [[1, 1, 1]] * shape[0]
+
+
+def test_columns_of_one_matrix_are_written_by_two_threads() -> None:
+    """Rows as far apart, those of one between those of the other: they do not overlap, though their spans do."""
+    rows = 1 << 16
+    table, ids = np.arange(16, dtype=np.float32).reshape(2, 8), np.arange(rows) % 2
+    wide = np.zeros((rows, 17), np.float32)
+    errors = []
+
+    def write(columns: slice) -> None:
+        try:
+            for _ in range(50):
+                _core.embedding_forward(table, ids, [2], wide[:, columns], execution())
+        except RuntimeError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=[columns]) for columns in (slice(0, 8), slice(8, 16))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert (wide[:, :8] == table[ids]).all() and (wide[:, 8:16] == table[ids]).all() and not wide[:, 16].any()
+
+
+def test_a_column_in_use_by_another_thread_is_refused() -> None:
+    rows = 1 << 18
+    table, ids = np.ones((2, 8), np.float32), np.arange(rows) % 2
+    wide = np.zeros((rows, 9), np.float32)
+    stop, errors = threading.Event(), []
+
+    def write(columns: slice) -> None:
+        while not stop.is_set():
+            try:
+                _core.embedding_forward(table, ids, [2], wide[:, columns], execution())
+            except RuntimeError as error:
+                errors.append(str(error))
+                stop.set()
+
+    threads = [threading.Thread(target=write, args=[columns]) for columns in (slice(0, 8), slice(1, 9))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        stop.set()
+    assert errors and IN_USE in errors[0]

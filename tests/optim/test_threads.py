@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import threading
 import time
 
@@ -82,3 +84,23 @@ def test_a_contextual_thread_count_stays_in_its_thread() -> None:
         thread.join(60)
         assert fs.runtime().threads == default + 1
     assert inside == [default]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timer")
+def test_ctrl_c_at_any_moment_leaves_the_optimizer_free() -> None:
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    optimizer = fs.optim.Adam([np.ones(10)])
+    gradient = [np.ones(10)]
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for i in range(400):
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 1e-4 + i * 1e-7)
+                while True:
+                    optimizer.step(gradient)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    optimizer.step(gradient)

@@ -39,8 +39,10 @@ class Reused:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least: int = _LEAST_BYTES) -> None:
         self._buffers: list[Array] = []
+        #: Bytes of the smallest array that is kept.
+        self._least = least
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
         """Return an array with any contents."""
@@ -74,11 +76,11 @@ class Reused:
 
     def __deepcopy__(self, memo: object) -> Reused:
         """Return an empty one: buffers are nobody's state."""
-        return Reused()
+        return Reused(self._least)
 
-    def __reduce__(self) -> tuple[type[Reused], tuple[()]]:
+    def __reduce__(self) -> tuple[type[Reused], tuple[int]]:
         """Pickle without the buffers."""
-        return Reused, ()
+        return Reused, (self._least,)
 
 
 def _counts_references() -> bool:

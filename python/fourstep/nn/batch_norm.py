@@ -185,7 +185,7 @@ class BatchNorm(Module):
             self.buffers["num_batches_tracked"] = np.array(0, np.int64)
         self._pieces = [_Piece(channels)]
         self._layout: tuple[Any, Layout] | None = None
-        self._copies: dict[str, Array] = {}
+        self._copies = Reused(least=0)
         self._results = Reused()
         #: What `recalibrate` gathers, while it does.
         self._pooled: Moments | None = None
@@ -205,14 +205,14 @@ class BatchNorm(Module):
             source: Array | None = x
         elif out is x or _same(out, x):
             y = self._output(out, x)
-            target, source = self._target("y", y, layout), None
+            target, source = self._target(y, layout), None
             if target is not y:
                 target[...] = x
         else:
             y = self._output(out, x, x)
-            target, source = self._target("y", y, layout), x
+            target, source = self._target(y, layout), x
         if source is not None and not layout.fits(source):
-            source = self._fitting_copy("x", x, layout)
+            source = self._fitting_copy(x, layout)
         cuts = self._cut(len(y), layout) if self.ghost is not None and self.training and not one else None
         if one:
             self._pool_one(source, target, layout)
@@ -276,9 +276,9 @@ class BatchNorm(Module):
         self._evaluate(x, y, layout)
 
     def _evaluate(self, x: Array | None, y: Array, layout: Layout) -> None:
-        del self._pieces[1:]  # of ghosts
-        piece = self._pieces[0]
-        piece.factors = None
+        # A piece of its own: threads may share a layer in evaluation.
+        piece = _Piece(self.num_features)
+        self._pieces = [piece]
         refused = _core.batch_norm_evaluate(
             layout.flat(x, y),
             layout.view,
@@ -308,9 +308,9 @@ class BatchNorm(Module):
             dx = target = self._fresh(shape, layout)
         else:
             dx = self._output(out, dy, dy, *(() if x is None else (x,)))
-            target = self._target("dx", dx, layout)
+            target = self._target(dx, layout)
         if not layout.fits(dy):
-            dy = self._fitting_copy("dy", dy, layout)
+            dy = self._fitting_copy(dy, layout)
         arrays = (dy if x is None else x, dy, target)
         if cuts is None and dx.size:
             self._backward_piece(self._pieces[0], arrays, layout, layout.view, frozen)
@@ -463,22 +463,19 @@ class BatchNorm(Module):
                 )
         return found
 
-    def _target(self, name: str, y: Array, layout: Layout) -> Array:
+    def _target(self, y: Array, layout: Layout) -> Array:
         """Return `y`, or what is copied to it afterwards."""
-        return y if layout.fits(y) else self._copy(name, y, layout)
+        return y if layout.fits(y) else self._like(y, layout)
 
-    def _fitting_copy(self, name: str, x: Array, layout: Layout) -> Array:
+    def _fitting_copy(self, x: Array, layout: Layout) -> Array:
         """Return a copy of `x` that the kernel can read."""
-        copy = self._copy(name, x, layout)
+        copy = self._like(x, layout)
         copy[...] = x
         return copy
 
-    def _copy(self, name: str, x: Array, layout: Layout) -> Array:
-        """Return an array that fits, the same one as long as shapes are the same."""
-        known = self._copies.get(name)
-        if known is None or known.shape != x.shape or not layout.fits(known):
-            known = self._copies[name] = layout.empty(x.shape, self.dtype, Reused())
-        return known
+    def _like(self, x: Array, layout: Layout) -> Array:
+        """Return an array of the shape of `x` that fits."""
+        return layout.empty(x.shape, self.dtype, self._copies if self.training else Reused())
 
     def _release(self) -> None:
         self._copies.clear()

@@ -216,11 +216,14 @@ class Optimizer(Stepper, metaclass=Dialected):
             With `clip_norm` or ``skip_nonfinite="error"``, a gradient that is not finite. Nothing was updated.
         """
         with self._alone():
-            if callable(grads):
-                return self._step_closure(self._then(grads, rows, duplicates))
-            self._tables = by_rows.tables_of(self, rows() if callable(rows) else rows, duplicates)
-            self._step(self._layout.gradients(grads, self._frozen(), self._sparse()))
-            return None
+            try:
+                if callable(grads):
+                    return self._step_closure(self._then(grads, rows, duplicates))
+                self._tables = by_rows.tables_of(self, rows() if callable(rows) else rows, duplicates)
+                self._step(self._layout.gradients(grads, self._frozen(), self._sparse()))
+                return None
+            finally:
+                self._tables = []
 
     def step_rows(
         self, name: str, rows: Array, grads: Array, *, duplicates: by_rows.Duplicates = "sum"
@@ -256,8 +259,11 @@ class Optimizer(Stepper, metaclass=Dialected):
         [[1.0, 0.5], [1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [1.0, 1.0]]
         """
         with self._alone():
-            self._tables = by_rows.tables_of(self, {name: (rows, grads)}, duplicates)
-            self._step({}, dense=False)
+            try:
+                self._tables = by_rows.tables_of(self, {name: (rows, grads)}, duplicates)
+                self._step({}, dense=False)
+            finally:
+                self._tables = []
 
     def _then(self, closure: Closure, rows: Any, duplicates: by_rows.Duplicates) -> Closure:
         """Return a closure after which the rows are read."""

@@ -1,4 +1,4 @@
-"""A lock that is refused, never waited for, and that a forked child finds open."""
+"""A lock that is refused, not waited for, and that a forked child finds open."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ class Busy:
     def __init__(self) -> None:
         self._lock, self._process = Lock(), os.getpid()
 
-    def acquire(self) -> bool:
-        """Take it, if it is free."""
+    def alone(self, owner: object) -> Lock:
+        """Return the lock, for ``with``; refuse it when it is held.
+
+        ``with`` on the lock itself is the one way to take it that Ctrl-C cannot come into: between a call of `acquire` and
+        the ``try`` behind it an interrupt would leave it held for ever. So two threads that ask at the same moment may
+        both be let through here, and one then waits for the other.
+        """
         if self._process != os.getpid():
             self._lock, self._process = Lock(), os.getpid()
-        return self._lock.acquire(blocking=False)
-
-    def release(self) -> None:
-        """Give it back."""
-        self._lock.release()
+        if self._lock.locked():
+            raise RuntimeError(
+                f"{type(owner).__name__}: a step of this optimizer is under way, here or in another thread"
+            )
+        return self._lock

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -78,17 +78,8 @@ class Stepper(Holdings):
     def last(self, value: Last) -> None:
         self._last = value
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        if not self._busy.acquire():
-            raise RuntimeError(
-                f"{type(self).__name__}: a step of this optimizer is under way, here or in another thread"
-            )
-        try:
-            yield
-        finally:
-            self._tables = []
-            self._busy.release()
+    def _alone(self) -> Lock:
+        return self._busy.alone(self)
 
     def _step_closure(self, closure: Closure) -> Any:
         loss, gradients = self._layout.closure_result(closure(), self._frozen(), self._sparse())

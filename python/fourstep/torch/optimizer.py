@@ -104,16 +104,8 @@ class Stepped(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        busy = self.__dict__.setdefault("_busy", Busy())
-        if not busy.acquire():
-            raise RuntimeError(
-                f"{type(self).__name__}: a step of this optimizer is under way in another thread"
-            )
-        try:
-            with torch.no_grad():
-                self._take()
-        finally:
-            busy.release()
+        with self.__dict__.setdefault("_busy", Busy()).alone(self), torch.no_grad():
+            self._take()
         return loss
 
     def add_param_group(self, param_group: Group) -> None:

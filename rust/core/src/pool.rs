@@ -44,7 +44,10 @@ pub fn map<R: Send>(threads: usize, n: usize, f: impl Fn(usize) -> R + Sync) -> 
     }
     let mut results: Vec<(usize, Option<R>)> = (0..n).map(|i| (i, None)).collect();
     for_each(threads, &mut results, |(i, result)| *result = Some(f(*i)));
-    results.into_iter().filter_map(|(_, result)| result).collect()
+    results
+        .into_iter()
+        .map(|(_, result)| result.unwrap_or_else(|| unreachable!("every item was reached")))
+        .collect()
 }
 
 /// `f(item)` for each item, on up to `threads` threads.
@@ -79,14 +82,27 @@ fn take_some<'a, I>(rest: &Mutex<&'a mut [I]>, threads: usize) -> &'a mut [I] {
 /// Runs `work` on the caller's thread, and on those of up to `threads − 1` helpers that come in time. A panic of one of them goes
 /// on in the caller, after all are done.
 fn together(threads: usize, work: &(dyn Fn() + Sync)) {
+    let mut helpers: Vec<_> = (0..threads.min(MAX_THREADS) - 1).map_while(helper).collect();
     let job = Job { work, done: AtomicUsize::new(0), caller: thread::current(), panic: Mutex::new(None) };
-    let offered: Vec<&Helper> = (0..threads - 1).filter_map(helper).filter(|helper| helper.offer(&job)).collect();
+    helpers.retain(|helper| helper.offer(&job));
+    let offers = Offers { job: &job, helpers };
     job.run();
-    let begun = offered.into_iter().filter(|helper| !helper.take_back(&job)).count();
-    wait(|| job.done.load(Ordering::Acquire) == begun);
-    let panic = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(payload) = panic {
+    drop(offers);
+    if let Some(payload) = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
         resume_unwind(payload);
+    }
+}
+
+/// A job, and who was offered it. However the caller leaves, it takes the offers back and waits for who has begun.
+struct Offers<'a> {
+    job: &'a Job<'a>,
+    helpers: Vec<&'static Helper>,
+}
+
+impl Drop for Offers<'_> {
+    fn drop(&mut self) {
+        let begun = self.helpers.iter().filter(|helper| !helper.take_back(self.job)).count();
+        wait(|| self.job.done.load(Ordering::Acquire) == begun);
     }
 }
 
@@ -121,8 +137,13 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn run(&self) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(self.work)) {
-            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
+        let Err(payload) = catch_unwind(AssertUnwindSafe(self.work)) else { return };
+        let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
+            *first = Some(payload);
+        } else {
+            // Its `drop` could panic once more, and this helper would never be done.
+            mem::forget(payload);
         }
     }
 }
@@ -130,7 +151,7 @@ impl Job<'_> {
 /// A thread of ours.
 struct Helper {
     generation: usize,
-    /// The job that it is offered; [`idle`] or [`busy`].
+    /// The job that it is offered; [`idle`], [`busy`] or [`retired`].
     offer: AtomicPtr<Job<'static>>,
     thread: OnceLock<Thread>,
 }
@@ -145,15 +166,24 @@ const fn busy() -> *mut Job<'static> {
     ptr::without_provenance_mut(1)
 }
 
+/// Nothing will be offered any more.
+const fn retired() -> *mut Job<'static> {
+    ptr::without_provenance_mut(2)
+}
+
 impl Helper {
     /// Offers a job, if it is idle.
     fn offer(&self, job: &Job<'_>) -> bool {
-        let offered =
-            self.offer.compare_exchange(idle(), address(job), Ordering::Release, Ordering::Relaxed).is_ok();
-        if offered && let Some(thread) = self.thread.get() {
+        self.tell(address(job))
+    }
+
+    /// Sets what is offered and wakes the helper, if it is idle.
+    fn tell(&self, offer: *mut Job<'static>) -> bool {
+        let told = self.offer.compare_exchange(idle(), offer, Ordering::Release, Ordering::Relaxed).is_ok();
+        if told && let Some(thread) = self.thread.get() {
             thread.unpark();
         }
-        offered
+        told
     }
 
     /// Takes an offer back; false when the helper has taken it, and then it counts in `done` when it is.
@@ -171,10 +201,13 @@ impl Helper {
         taken.ok().map(<*mut _>::cast_const)
     }
 
-    /// Runs jobs, for ever.
+    /// Runs jobs, until it is retired.
     fn serve(&self) {
         loop {
             wait(|| self.offer.load(Ordering::Relaxed) != idle());
+            if self.offer.load(Ordering::Relaxed) == retired() {
+                return;
+            }
             let Some(job) = self.take() else { continue };
             #[allow(unsafe_code, reason = "a caller's job, which lives as long as the caller waits")]
             // SAFETY: `together` offered it, and it was taken just now: `take_back` fails from here on, so `together` does not
@@ -200,11 +233,16 @@ static HELPERS: [AtomicPtr<Helper>; MAX_THREADS] = [const { AtomicPtr::new(ptr::
 /// How many forks lie between the process that loaded this library and this one.
 static GENERATION: AtomicUsize = AtomicUsize::new(0);
 
+/// A number that a forked child does not share with its parent, whose threads it does not have.
+pub fn generation() -> usize {
+    watch_forks();
+    GENERATION.load(Ordering::Acquire)
+}
+
 /// Helper `i` of this process; none where the operating system refuses to start it, and then others do its work: same bits, only
 /// later.
 fn helper(i: usize) -> Option<&'static Helper> {
-    watch_forks();
-    let generation = GENERATION.load(Ordering::Acquire);
+    let generation = generation();
     let slot = &HELPERS[i];
     let seen = slot.load(Ordering::Acquire);
     if let Some(helper) = kept(seen)
@@ -218,17 +256,19 @@ fn helper(i: usize) -> Option<&'static Helper> {
         thread::Builder::new().name(format!("fourstep-{i}")).spawn(move || helper.serve()).ok()?
     };
     fresh.thread.get_or_init(|| started.thread().clone());
-    let fresh = Arc::into_raw(fresh).cast_mut();
-    match slot.compare_exchange(seen, fresh, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => kept(fresh),
-        // Another thread of this process was first: ours sleeps for ever.
-        Err(theirs) => kept(theirs),
+    match slot.compare_exchange(seen, Arc::as_ptr(&fresh).cast_mut(), Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => kept(Arc::into_raw(fresh).cast_mut()),
+        // Another thread of this process was first.
+        Err(theirs) => {
+            fresh.tell(retired());
+            kept(theirs)
+        }
     }
 }
 
 #[allow(unsafe_code, reason = "HELPERS holds pointers; atomics cannot hold references")]
 fn kept(helper: *mut Helper) -> Option<&'static Helper> {
-    // SAFETY: every non-null pointer in `HELPERS` comes from `Arc::into_raw`, whose count is never given back.
+    // SAFETY: every non-null pointer in `HELPERS` is that of an `Arc` whose count `helper` never gives back.
     unsafe { helper.as_ref() }
 }
 
@@ -296,12 +336,40 @@ mod tests {
 
     #[test]
     fn helpers_that_sleep_wake_up() {
-        for _ in 0..20 {
-            thread::sleep(2 * AWAKE);
-            let mut items = [0; 64];
-            for_each(3, &mut items, |x| *x += 1);
-            assert_eq!(items, [1; 64]);
+        for _ in 0..5 {
+            thread::sleep(4 * AWAKE);
+            let who = map(2, 100, |_| {
+                thread::sleep(Duration::from_millis(2));
+                thread::current().id()
+            });
+            assert!(who.iter().any(|id| *id != who[0]), "nobody woke up");
         }
+    }
+
+    #[test]
+    fn more_threads_than_there_can_be_are_as_many_as_there_can_be() {
+        assert_eq!(map(4000, 5000, |i| i).len(), 5000);
+    }
+
+    /// What panics again when it is dropped.
+    struct Twice;
+
+    impl Drop for Twice {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+
+    #[test]
+    fn payloads_that_panic_themselves_do_not_hang_the_caller() {
+        let panicked = catch_unwind(|| {
+            for_each(3, &mut [0; 30], |_| {
+                thread::sleep(Duration::from_millis(2));
+                std::panic::panic_any(Twice);
+            });
+        });
+        mem::forget(panicked);
+        assert_eq!(map(3, 100, |i| i).len(), 100);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //!
 //! NumPy arrays are borrowed (`arrays`) for one call: `loans` refuses what another one uses, or another argument. torch's
 //! tensors have an owner who promises more: `tensors` takes their addresses from DLPack's C table at every step. Both become
-//! slices in `pointers`, which checks all that can be checked. It is unsafe room 4, after the core's `isa` and `pool`.
+//! slices in `pointers`, which checks all that can be checked. It is unsafe room 4, after the core's `isa`, `pool`
+//! and `pages`.
 #![deny(unsafe_code)]
 
 mod arrays;
@@ -23,6 +24,16 @@ mod tensors;
 /// `fourstep._core`: the kernels. Use the Python layer above it.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    use numpy::Element;
+    use pyo3::prelude::*;
+
+    /// Has NumPy's C interface looked up now: inside a call, Ctrl-C could come in between, which the look-up takes for a panic.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let _loaded = f32::get_dtype(module.py());
+        Ok(())
+    }
+
     #[pymodule_export]
     use super::elementary::elementary;
     #[pymodule_export]

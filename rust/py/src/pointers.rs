@@ -26,7 +26,7 @@ use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyCapsuleMethods};
 
-use crate::loans::Loan;
+use crate::loans::{Loan, Place};
 
 /// `DLTensor` of dlpack.h, version 1.
 #[repr(C)]
@@ -658,13 +658,7 @@ impl<'py, T: Element, const WRITTEN: bool> Lent<'py, T, WRITTEN> {
             return Err(Unfit::ReadOnly);
         }
         let start = array.data();
-        let (first, end) = if rows.count * rows.width == 0 {
-            (0, 0)
-        } else {
-            let last = start.wrapping_offset((rows.count - 1).cast_signed() * rows.step);
-            (start.min(last).addr(), start.max(last).wrapping_add(rows.width).addr())
-        };
-        let loan = Loan::new(first, end, WRITTEN).ok_or(Unfit::InUse)?;
+        let loan = Loan::new(place(start, &rows), WRITTEN).ok_or(Unfit::InUse)?;
         Ok(Self { array: array.clone(), start, rows, _loan: loan })
     }
 
@@ -721,6 +715,20 @@ impl<T: Element> Lent<'_, T, true> {
             let row = unsafe { std::slice::from_raw_parts_mut(start, width) };
             row
         })
+    }
+}
+
+/// The bytes of rows that begin at `start`, downwards too.
+fn place<T>(start: *mut T, rows: &Rows) -> Place {
+    if rows.count * rows.width == 0 {
+        return Place { start: 0, end: 0, step: 0, width: 0 };
+    }
+    let last = start.wrapping_offset((rows.count - 1).cast_signed() * rows.step);
+    Place {
+        start: start.min(last).addr(),
+        end: start.max(last).wrapping_add(rows.width).addr(),
+        step: rows.step.unsigned_abs() * size_of::<T>(),
+        width: rows.width * size_of::<T>(),
     }
 }
 
