@@ -45,11 +45,11 @@ class Layout:
         ordered = x if self.order is None else x.transpose(self.order)
         return ordered if x.dtype.kind == "f" else ordered.view(np.uint16)
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], reused: Reused) -> Array:
-        """Return an array of `shape` that fits, with any contents."""
-        if self.order is None:
-            return reused.empty(shape, dtype) if self.large else np.empty(shape, dtype)
-        return reused.empty(tuple(shape[i] for i in self.order), dtype).transpose(np.argsort(self.order))
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], reused: Reused | None) -> Array:
+        """Return an array of `shape` that fits, with any contents; in memory that is used again, if that is given."""
+        ordered = shape if self.order is None else tuple(shape[i] for i in self.order)
+        array = np.empty(ordered, dtype) if reused is None else reused.empty(ordered, dtype)
+        return array if self.order is None else array.transpose(np.argsort(self.order))
 
     def part(self, rows: int, total: int) -> View:
         """Return the view of `rows` of `total` samples."""

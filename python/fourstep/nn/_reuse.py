@@ -9,7 +9,7 @@ import numpy as np
 
 from fourstep.nn.module import Array
 
-#: Smaller arrays are as fast from the allocator.
+#: Smaller results are as fast from the allocator.
 LEAST_BYTES = 1 << 20
 #: y and dx of one step, and the first one of the next.
 _KEPT = 3
@@ -39,15 +39,13 @@ class Reused:
     True
     """
 
-    def __init__(self, least: int = _LEAST_BYTES) -> None:
+    def __init__(self) -> None:
         self._buffers: list[Array] = []
-        #: Bytes of the smallest array that is kept.
-        self._least = least
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
         """Return an array with any contents."""
         size = prod(shape)
-        if size * dtype.itemsize < LEAST_BYTES or not _counts_references():
+        if not _counts_references():
             return np.empty(shape, dtype)
         alone = object()
         for _ in range(len(self._buffers)):
@@ -76,11 +74,11 @@ class Reused:
 
     def __deepcopy__(self, memo: object) -> Reused:
         """Return an empty one: buffers are nobody's state."""
-        return Reused(self._least)
+        return Reused()
 
-    def __reduce__(self) -> tuple[type[Reused], tuple[int]]:
+    def __reduce__(self) -> tuple[type[Reused], tuple[()]]:
         """Pickle without the buffers."""
-        return Reused, (self._least,)
+        return Reused, ()
 
 
 def _counts_references() -> bool:

@@ -185,7 +185,7 @@ class BatchNorm(Module):
             self.buffers["num_batches_tracked"] = np.array(0, np.int64)
         self._pieces = [_Piece(channels)]
         self._layout: tuple[Any, Layout] | None = None
-        self._copies = Reused(least=0)
+        self._copies = Reused()
         self._results = Reused()
         #: What `recalibrate` gathers, while it does.
         self._pooled: Moments | None = None
@@ -442,11 +442,10 @@ class BatchNorm(Module):
         return layout
 
     def _fresh(self, shape: tuple[int, ...], layout: Layout) -> Array:
-        """Return an array for a result; in training, memory of the last ones."""
-        if self.training:
-            return layout.empty(shape, self.dtype, self._results)
-        self._results.clear()
-        return layout.empty(shape, self.dtype, Reused())
+        """Return an array for a result; in training, if it is large, memory of the last ones."""
+        if not self.training:
+            self._results.clear()
+        return layout.empty(shape, self.dtype, self._results if self.training and layout.large else None)
 
     def _output(self, out: Array, like: Array, *reads: Array) -> Array:
         """Return `out`, if a result of the shape of `like` can go there while `reads` are read."""
@@ -475,7 +474,7 @@ class BatchNorm(Module):
 
     def _like(self, x: Array, layout: Layout) -> Array:
         """Return an array of the shape of `x` that fits."""
-        return layout.empty(x.shape, self.dtype, self._copies if self.training else Reused())
+        return layout.empty(x.shape, self.dtype, self._copies if self.training else None)
 
     def _release(self) -> None:
         self._copies.clear()

@@ -15,9 +15,9 @@ class Busy:
     def alone(self, owner: object) -> Lock:
         """Return the lock, for ``with``; refuse it when it is held.
 
-        ``with`` on the lock itself is the one way to take it that Ctrl-C cannot come into: between a call of `acquire` and
-        the ``try`` behind it an interrupt would leave it held for ever. So two threads that ask at the same moment may
-        both be let through here, and one then waits for the other.
+        ``with`` on the lock itself is the one way to take it that Ctrl-C cannot come into: between a call of
+        `acquire` and the ``try`` behind it an interrupt would leave it held for ever. So two threads that ask at the
+        same moment may both be let through here, and one then waits for the other.
         """
         if self._process != os.getpid():
             self._lock, self._process = Lock(), os.getpid()
