@@ -467,6 +467,14 @@ def test_one_row_in_training_names_the_last_batch_and_the_remedy() -> None:
     layer.eval()
     assert layer.forward(one).shape == (1, 3)
     assert layer.forward(one[:0]).shape == (0, 3)
+    by_batch = nn.BatchNorm(3, track_running_stats=False).eval()
+    empty = by_batch.forward(one[:0])
+    assert empty.shape == by_batch.backward(empty).shape == (0, 3)
+    refused(
+        ValueError,
+        "1 row in evaluation without running statistics, need at least 2",
+        lambda: by_batch.forward(one),
+    )
 
 
 def test_broken_running_statistics_are_refused() -> None:
@@ -475,6 +483,28 @@ def test_broken_running_statistics_are_refused() -> None:
         layer = nn.BatchNorm(3).eval()
         layer.buffers[name][1] = value
         refused(ValueError, f"BatchNorm: {name}: channel 1 ", lambda layer=layer: layer.forward(x))  # type: ignore[misc]
+
+
+def test_an_out_that_overlaps_itself_is_refused() -> None:
+    x = batch((6, 4), "float32")
+    strides = np.lib.stride_tricks.as_strided
+    for steps in [(0, 4), (4, 0), (4, 4), (12, 4), (-4, 4), (12, 2)]:
+        layer = nn.BatchNorm(4)
+        out = strides(batch((9, 11), "float32").ravel()[50:], x.shape, steps)
+        before = out.copy()
+        for source in (x, out):
+            with pytest.raises(ValueError, match="BatchNorm: out: its elements may overlap each other"):
+                layer.forward(source, out)
+        assert (out == before).all() and int(layer.buffers["num_batches_tracked"]) == 0
+        layer.forward(x)
+        with pytest.raises(ValueError, match="BatchNorm: out: its elements may overlap each other"):
+            layer.backward(x, out)
+    wide = np.zeros((12, 8), np.float32)
+    want = nn.BatchNorm(4).forward(x)
+    for out in (wide[::2, ::-2], wide[:5:-1, :4], np.zeros((4, 6), np.float32).T):
+        assert (nn.BatchNorm(4).forward(x, out) == want).all()
+    with pytest.raises(ValueError, match="Linear: out: its elements may overlap each other"):
+        nn.Linear(4, 4, seed=0).forward(x, strides(np.zeros(99, np.float32), x.shape, (0, 4)))
 
 
 @pytest.mark.parametrize(
@@ -510,6 +540,9 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], pattern: 
         ({"negative_slope": 2}, ValueError, "negative_slope: got 2, need a number from 0 to 1"),
         ({"affine": False, "bias": True}, ValueError, "bias: got True with affine=False, need γ"),
         ({"ghost": 1}, ValueError, "ghost: got 1, need at least 2"),
+        ({"bias": "no"}, TypeError, "bias: got 'no', need True or False"),
+        ({"affine": "no"}, TypeError, "affine: got 'no', need True or False"),
+        ({"track_running_stats": 1}, TypeError, "track_running_stats: got 1, need True or False"),
         ({"renorm": 3}, TypeError, r"renorm: got 3, need \(r_max, d_max\)"),
         ({"renorm": (0.5, 1)}, ValueError, "renorm: got"),
         ({"renorm": (3, 5), "track_running_stats": False}, ValueError, "renorm: needs running statistics"),
@@ -721,6 +754,66 @@ def test_recalibration_counts_batches_of_a_single_row(size: int, nonfinite: str)
             lambda: layer.recalibrate([*parts, bad]),
         )
         assert all((layer.state_dict()[name] == array).all() for name, array in before.items())
+
+
+def test_recalibration_takes_a_batch_as_a_whole_where_training_cuts_it_into_ghosts() -> None:
+    x = batch((65, 3), "float64", 5.0)
+    layers = [nn.BatchNorm(3, ghost=8, dtype="float64"), nn.BatchNorm(3, dtype="float64")]
+    for layer in layers:
+        assert nn.recalibrate(nn.Sequential(layer), [x]) == 1
+    for name in ("running_mean", "running_var"):
+        assert (layers[0].buffers[name] == layers[1].buffers[name]).all()
+    refused(ValueError, "ghost: 65 samples in pieces of 8 leave 1 value", lambda: layers[0].forward(x))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_recalibration_lets_through_what_training_lets_through(value: float, rows: int) -> None:
+    x = batch((12, 2), "float32")
+    x[9, 1] = value
+    layer = nn.BatchNorm(2, nonfinite="propagate")
+    assert layer.recalibrate([x[:8], *(x[i : i + rows] for i in range(8, 12, rows))]) == 1 + 4 // rows
+    wide = x[:, 0].astype(np.float64)
+    np.testing.assert_allclose(layer.buffers["running_mean"][0], wide.mean(), rtol=1e-6)
+    np.testing.assert_allclose(layer.buffers["running_var"][0], wide.var(ddof=1), rtol=1e-6)
+    assert not np.isfinite(layer.buffers["running_mean"][1]) and np.isnan(layer.buffers["running_var"][1])
+    nan = nn.Moments(3, np.array([0.0, math.nan]), np.ones(2))
+    refused(
+        ValueError,
+        "the mean or variance is not finite, first in channel 1",
+        lambda: nn.set_moments(nn.BatchNorm(2), {"": nan}),
+    )
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("float32", 3e38), ("float64", 1e200)])
+@pytest.mark.parametrize("size", [1, 2])
+def test_recalibration_refuses_rows_whose_variance_is_too_large(dtype: str, large: float, size: int) -> None:
+    x = np.array([[0, large]] * size + [[0, -large]] * size, dtype)
+    layer = nn.BatchNorm(2, dtype=dtype)
+    before = layer.state_dict()
+    with pytest.raises(ValueError, match="mean or variance is too large for .*"):
+        layer.recalibrate([x[:size], x[size:]])
+    assert all((layer.state_dict()[name] == array).all() for name, array in before.items())
+
+
+def test_the_variance_that_a_layer_would_hold_is_the_one_that_must_fit() -> None:
+    of = nn.Moments(2, np.zeros(1), np.array([5e38]))  # 2.5e38 over n, 5e38 over n − 1
+    nn.set_moments(nn.BatchNorm(1, running_var="biased"), {"": of})
+    refused(ValueError, "too large", lambda: nn.set_moments(nn.BatchNorm(1), {"": of}))
+
+
+def test_a_layer_without_running_statistics_lets_a_single_row_through_while_others_gather() -> None:
+    x = batch((9, 3), "float64", 2.0)
+    own = nn.BatchNorm(3, track_running_stats=False, dtype="float64")
+    model = nn.Sequential(own, nn.BatchNorm(3, dtype="float64"))
+    assert nn.recalibrate(model, [x[:8], x[8:]]) == 2
+    seen = np.concatenate(
+        [(rows - of.mean(0)) / np.sqrt(of.var(0) + 1e-5) for rows, of in [(x[:8], x[:8]), (x[8:], x)]]
+    )
+    np.testing.assert_allclose(model.children["1"].buffers["running_mean"], seen.mean(0), atol=1e-12)
+    np.testing.assert_allclose(model.children["1"].buffers["running_var"], seen.var(0, ddof=1), rtol=1e-12)
+    assert not own.buffers and own.skipped == 0
+    refused(ValueError, "1 row in training, need at least 2", lambda: own.forward(x[:1]))
 
 
 def test_a_single_row_reaches_later_layers_by_what_was_pooled_so_far() -> None:

@@ -25,7 +25,7 @@ from fourstep.state import load
 from fourstep.train.evaluate import measured
 from fourstep.train.folder import checkpoint
 
-RUN = "import sys; from fourstep.cli import main; sys.exit(main())"
+RUN = "import sys; from fourstep.__main__ import main; sys.exit(main())"  # as the script has it
 SMALL = ["--data", "simulated", "--rows", "2000", "--epochs", "2", "--hidden", "8", "--embedding-dim", "2"]
 SMALL += ["--no-plots", "--no-baseline"]
 LIMIT = 60  # seconds of wall clock, for what hangs
@@ -938,6 +938,26 @@ def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> No
     made = fourstep("train", *SMALL, "--out", str(tmp_path / "run"), code=WHILE_LOADING + RUN)
     assert (made.returncode, made.stderr.splitlines()[-1]) == (130, "fourstep: interrupted")
     assert not (tmp_path / "run").exists()
+
+
+#: A Ctrl-C at the first module that the command loads.
+AT_THE_START = """
+import sys
+
+class Interrupting:
+    def find_spec(name, path=None, target=None):
+        if not name.startswith(("fourstep", "__future__")):
+            raise KeyboardInterrupt
+
+for name in ("argparse", "importlib", "pathlib", "typing"):
+    sys.modules.pop(name, None)
+sys.meta_path.insert(0, Interrupting)
+"""
+
+
+def test_ctrl_c_while_the_command_is_loaded_is_one_line() -> None:
+    made = fourstep("train", code=AT_THE_START + RUN)
+    assert (made.returncode, made.stdout, made.stderr) == (130, "", "fourstep: interrupted\n")
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:

@@ -272,6 +272,8 @@ def test_arguments_out_of_range_are_refused(call: Any, message: str) -> None:
         (lambda: functional.gelu("1.5"), "x: got dtype <U3, need real numbers"),
         (lambda: functional.relu(np.ma.masked_array([1.0], [True])), "x: got a masked array"),
         (lambda: functional.softmax(np.ones((2, 2)), 0.5), r"axis: got 0\.5, need a whole number"),  # type: ignore[arg-type]
+        (lambda: nn.activations.compare(share="a"), "share: got 'a', need a number above 0 and at most 1"),  # type: ignore[arg-type]
+        (lambda: nn.activations.saturated("tanh", 1.0, share=True), "share: got True, need a number"),
         (lambda: nn.Softmax(True), "axis: got True, need a whole number"),
     ],
 )
@@ -357,6 +359,7 @@ def test_the_table_of_the_notes() -> None:
     assert len(lines) == 1 + len(SCALARS) and lines[0].startswith("activation")
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert plain["rows"][2]["active"] == [[0.0, None]]
+    assert [row.name for row in nn.activations.compare("relu")] == ["relu"]
     with pytest.raises(KeyError, match="no activation is called 'swish'"):
         found["swish"]
 
@@ -369,6 +372,7 @@ def test_the_picture_shades_the_zones() -> None:
     assert [len(axes.patches) for axes in by_table.axes] == [2, 1]
     assert np.array_equal(tanh.get_lines()[1].get_ydata(), functional.tanh(np.linspace(-4, 4, 1201)))
     assert [len(axes.patches) for axes in (tanh, leaky)] == [2, 0]
+    assert len(fs.plot.activations("relu").axes) == 1
     with pytest.raises(ValueError, match="names: got none"):
         fs.plot.activations([])
     with pytest.raises(ValueError, match="limits: got"):

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -496,6 +497,16 @@ def test_arguments_of_the_wrong_kind_are_refused() -> None:
                 make(dtype)
     with pytest.raises(ValueError, match="got both seed=1 and rng"):
         nn.Linear(2, 2, seed=1, rng=np.random.default_rng(0))
+    makers: list[tuple[str, Any]] = [
+        ("bias", partial(nn.Linear, 2, 3)),
+        ("bias", partial(nn.LayerNorm, 3)),
+        ("elementwise_affine", partial(nn.LayerNorm, 3)),
+        ("bias", partial(nn.LSTM, 2, 3)),
+        ("batch_first", partial(nn.RNN, 2, 3)),
+    ]
+    for name, made in makers:
+        with pytest.raises(TypeError, match=f"{name}: got 'no', need True or False"):
+            made(**{name: "no"})
     with pytest.raises(TypeError, match="rng: got RandomState"):
         nn.Linear(2, 2, rng=np.random.RandomState(0))  # type: ignore[arg-type]
 

@@ -52,7 +52,8 @@ def test_a_gradient_of_h_or_c_that_is_none_is_zero(without: int, output: bool) -
         y, state = layer.forward(x, state=tuple(np.ones((2, 2, 4)) for _ in "hc"))
         parts: list[Any] = [np.full_like(part, 0.5) for part in state]
         parts[without] = of_missing
-        dx = layer.backward((np.ones_like(y) if output else None, tuple(parts)))
+        pair = (np.ones_like(y) if output else None, tuple(parts))
+        dx = layer.backward(list(pair) if of_missing is None else pair)
         return [dx, *layer.dstate, *layer.grads.values()]
 
     for got, want in zip(gradients(None), gradients(np.zeros((2, 2, 4))), strict=True):
@@ -242,7 +243,7 @@ def test_what_does_not_fit_is_refused(kind: str, options: dict[str, Any]) -> Non
         with pytest.raises(TypeError, match=r"LSTM: state\[1\]: got NoneType"):
             layer.forward(x, state=(parts[0], None))
     layer.forward(x)
-    for dy in ((None, None), (None, (None,) * len(parts)), None, (y[:-1], None)):
+    for dy in ((None, None), (None, (None,) * len(parts)), None, (y[:-1], None), [y], (y, None, None)):
         with pytest.raises((TypeError, ValueError), match=f"{kind}: dy: got"):
             layer.backward(dy)
     assert not any(grad.any() for grad in layer.grads.values())

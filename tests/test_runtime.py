@@ -102,7 +102,15 @@ def test_set_num_threads_and_the_context_manager() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "error"), [(0, ValueError), (-1, ValueError), (257, ValueError), (2.0, TypeError), ("2", TypeError)]
+    ("n", "error"),
+    [
+        (0, ValueError),
+        (-1, ValueError),
+        (257, ValueError),
+        (2.0, TypeError),
+        ("2", TypeError),
+        (True, TypeError),
+    ],
 )
 def test_a_wrong_thread_count(n: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"n: got .*need a whole number from 1 to 256"):

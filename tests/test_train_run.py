@@ -361,6 +361,26 @@ def test_an_interrupt_in_the_baselines_loses_no_training(tmp_path: Path) -> None
     assert_same(results(tmp_path / "a"), results(tmp_path / "whole"))
 
 
+def test_an_interrupt_in_the_pictures_says_how_to_go_on(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+
+    def draw(outcome: Any, out: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fourstep.train.pictures.draw", draw)
+        with pytest.raises(Interrupted) as message:
+            run(tmp_path / "a", plots=True)
+    assert str(message.value) == (
+        f"interrupted in the pictures; the model is done; go on with: fourstep train --out {tmp_path / 'a'} --resume"
+    )
+    fs.train.resume(tmp_path / "a", progress=Recorder())
+    assert (tmp_path / "a" / "roc.png").exists()
+    assert_same(results(tmp_path / "a"), results(whole))
+
+
 def test_more_epochs_go_on_where_the_horizon_was_set(tmp_path: Path) -> None:
     run(tmp_path / "whole", epochs=5, horizon=2, patience=9)
     run(tmp_path / "a", epochs=2, horizon=2, patience=9)

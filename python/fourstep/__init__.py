@@ -15,10 +15,11 @@ Every name below is loaded at its first use; importing fourstep imports NumPy an
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as typing has it, which takes its time to load
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from fourstep import (
         data,
         functions,
@@ -106,6 +107,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     if name in _MODULES:  # torch too, which is not in __all__: it needs torch
         return import_module(f"fourstep.{name}")
     if name in _NAMES:

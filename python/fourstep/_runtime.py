@@ -143,6 +143,8 @@ def _executing(execution: _core.Exec) -> Iterator[None]:
 
 def _checked(name: str, n: int) -> int:
     try:
+        if isinstance(n, bool):
+            raise TypeError
         n = index(n)
     except TypeError:
         raise TypeError(f"{name}: got {n!r}, need a whole number from 1 to {_MAX_THREADS}") from None

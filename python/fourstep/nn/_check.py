@@ -55,6 +55,13 @@ def number(name: str, value: Any, need: str) -> float:
     return float(value)
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return True or False; nothing else stands for them."""
+    if not isinstance(value, bool | np.bool):
+        raise TypeError(f"{name}: got {value!r}, need True or False")
+    return bool(value)
+
+
 def floats(label: str, name: str, x: Any, dtype: np.dtype[Any] | None = None) -> Array:
     """Return `x` if it is an array of `dtype`, or of either float dtype when that is None."""
     if not isinstance(x, np.ndarray):
@@ -97,6 +104,7 @@ def output(label: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *
     found = like(label, "out", out, shape, dtype)
     if not found.flags.writeable:
         raise ValueError(f"{label}: out: got a read-only array, need a writeable one")
+    spread(label, found)
     if any(overlap(found, read) for read in reads):
         raise ValueError(f"{label}: out: its memory overlaps an array that is still read, need another one")
     return found
@@ -105,6 +113,20 @@ def output(label: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *
 def overlap(a: Array, b: Array) -> bool:
     """Whether two arrays have an element in common."""
     return np.may_share_memory(a, b) and np.shares_memory(a, b)
+
+
+def spread(label: str, out: Array) -> None:
+    """Refuse an `out` whose own elements may overlap: the step of an axis must pass all that the smaller ones span."""
+    if out.flags.forc or not out.size:
+        return
+    span = out.itemsize
+    for step, length in sorted((abs(s), n) for s, n in zip(out.strides, out.shape, strict=True) if n > 1):
+        if step < span:
+            raise ValueError(
+                f"{label}: out: its elements may overlap each other (shape {out.shape}, strides {out.strides}), "
+                "need a place for each"
+            )
+        span += step * (length - 1)
 
 
 def passed_on(label: str, x: Array, shape: tuple[int, ...], out: Any) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fourstep._table import table
 from fourstep.nn import functional
-from fourstep.nn._scalars import SCALARS, Function, Scalar, scalar
+from fourstep.nn._scalars import Function, Scalar, scalars
 from fourstep.nn._zones import Zone, largest, saturation_zones, zero_zones, zones
 
 if TYPE_CHECKING:
@@ -120,13 +120,13 @@ class Comparison:
         return table(self._HEAD, [row.cells() for row in self.rows])
 
 
-def compare(names: Sequence[str] | None = None, *, share: float = 0.01) -> Comparison:
+def compare(names: str | Sequence[str] | None = None, *, share: float = 0.01) -> Comparison:
     """Compare activations: derivative, saturation, exact zeros, active range, sides and centre.
 
     Parameters
     ----------
-    names : sequence of str, optional
-        Which ones; by default all, in the order of the notes (A2) and then the later ones.
+    names : str or sequence of str, optional
+        Which one or ones; by default all, in the order of the notes (A2) and then the later ones.
     share : float
         Saturated is where |f′| < share · max |f′|.
 
@@ -137,8 +137,8 @@ def compare(names: Sequence[str] | None = None, *, share: float = 0.01) -> Compa
 
     Raises
     ------
-    ValueError
-        There is no such activation; the share is out of range.
+    ValueError, TypeError
+        There is no such activation; the share is out of range, or no number.
 
     Examples
     --------
@@ -157,8 +157,7 @@ def compare(names: Sequence[str] | None = None, *, share: float = 0.01) -> Compa
     Softmax stands for softmax of (x, 0), maxout for that of (x, −x). The negative side of leaky ReLU has a derivative of
     0.01: saturated with a larger share, and not with this one.
     """
-    chosen = list(SCALARS) if names is None else list(names)
-    return Comparison([_row(scalar(name), share) for name in chosen], share)
+    return Comparison([_row(activation, share) for activation in scalars(names)], share)
 
 
 def _row(activation: Scalar, share: float) -> Row:

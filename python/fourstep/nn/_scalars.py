@@ -6,7 +6,7 @@ maxout of (x, −x), which is |x|.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -96,3 +96,10 @@ def scalar(name: str) -> Scalar:
     if name not in SCALARS:
         raise ValueError(f"activation: got {name!r}, need one of {', '.join(SCALARS)}")
     return SCALARS[name]
+
+
+def scalars(names: str | Iterable[str] | None) -> list[Scalar]:
+    """Return activations by their names; a lone name is one, None stands for all."""
+    if names is None:
+        return list(SCALARS.values())
+    return [scalar(name) for name in ([names] if isinstance(names, str) else names)]

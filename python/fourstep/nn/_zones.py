@@ -43,8 +43,8 @@ def saturated(activation: str, x: ArrayLike, share: float = 0.01) -> Array:
 
     Raises
     ------
-    ValueError
-        There is no such activation; the share is out of range.
+    ValueError, TypeError
+        There is no such activation; the share is out of range, or no number.
 
     Examples
     --------
@@ -68,8 +68,8 @@ def saturation_zones(activation: str, share: float = 0.01) -> list[Zone]:
 
     Raises
     ------
-    ValueError
-        There is no such activation; the share is out of range.
+    ValueError, TypeError
+        There is no such activation; the share is out of range, or no number.
 
     Examples
     --------
@@ -156,6 +156,8 @@ def _bisected(test: Callable[[Array], Array], holds: float, fails: float) -> flo
 
 
 def _share(share: float) -> float:
-    if not 0 < share <= 1:
-        raise ValueError(f"share: got {share!r}, need a number above 0 and at most 1")
-    return share
+    need = "a number above 0 and at most 1"
+    found = _check.number("share", share, need)
+    if not 0 < found <= 1:
+        raise ValueError(f"share: got {share!r}, need {need}")
+    return found

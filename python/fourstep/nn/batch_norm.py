@@ -72,7 +72,7 @@ class BatchNorm(Module):
         counted in ``skipped``. "propagate": they go everywhere.
     ghost : int, optional
         Samples (along axis 0) that are normalised together in training: the batch is cut into pieces of so many, with
-        statistics of their own, and the running ones move once for each (Hoffer et al. 2017).
+        statistics of their own, and the running ones move once for each (Hoffer et al. 2017). `recalibrate` does not cut.
     renorm : (r_max, d_max), optional
         Batch renormalisation (Ioffe 2017): in training x̂·r + d stands for x̂, with r = σ/σ_running clipped to
         [1/r_max, r_max] and d = (μ − μ_running)/σ_running clipped to [−d_max, d_max], both constants in backward.
@@ -97,8 +97,9 @@ class BatchNorm(Module):
     Raises
     ------
     ValueError
-        x has another number of channels, or no axis `axis`. In training: fewer than two values in a channel. Values that
-        are not finite (see `nonfinite`): channel and first index are named. ``out`` overlaps an array that is still read,
+        x has another number of channels, or no axis `axis`. In training: fewer than two values in a channel. In
+        evaluation without running statistics: a single one; none at all gives an empty result. Values that are not finite
+        (see `nonfinite`): channel and first index are named. ``out`` overlaps itself, or an array that is still read,
         unless it is x itself.
     TypeError
         x is not a NumPy array of the layer's dtype, in native byte order.
@@ -161,9 +162,12 @@ class BatchNorm(Module):
         self.dtype, self._param_dtype = _dtypes(dtype)
         self.eps = _above_zero("eps", preset.eps if eps is None else eps)
         self.momentum = _momentum(preset.momentum if isinstance(momentum, EllipsisType) else momentum)
+        affine = _check.flag("affine", affine)
+        bias = None if bias is None else _check.flag("bias", bias)
         if bias and not affine:
             raise ValueError("bias: got True with affine=False, need γ (affine=True) for β to stand beside")
-        self.affine, self.track_running_stats = affine, track_running_stats
+        self.affine = affine
+        self.track_running_stats = _check.flag("track_running_stats", track_running_stats)
         self.bias = affine if bias is None else bias
         self.axis = preset.axis if axis is None else _axis(axis)
         self.running_var = preset.running_var if running_var is None else running_var
@@ -198,7 +202,7 @@ class BatchNorm(Module):
         layout = self._layout_of(x)
         by_batch = self.training or not self.track_running_stats
         one = layout.values == 1 and self._pooled is not None
-        if by_batch and layout.values < 2 and not one:
+        if by_batch and layout.values < 2 and not one and (self.training or layout.values):
             self._refuse_few(x, layout)
         if out is None:
             y = target = self._fresh(x.shape, layout)
@@ -213,12 +217,14 @@ class BatchNorm(Module):
             target, source = self._target(y, layout), x
         if source is not None and not layout.fits(source):
             source = self._fitting_copy(x, layout)
-        cuts = self._cut(len(y), layout) if self.ghost is not None and self.training and not one else None
+        ghosts = self.ghost is not None and self.training and self._pooled is None
+        cuts = self._cut(len(y), layout) if ghosts else None
         if one:
             self._pool_one(source, target, layout)
+        elif not y.size:
+            pass
         elif not by_batch:
-            if y.size:
-                self._evaluate(source, target, layout)
+            self._evaluate(source, target, layout)
         elif cuts is None:
             self._train(self._pieces[0], source, target, layout, layout.view)
         else:
@@ -267,12 +273,18 @@ class BatchNorm(Module):
     def _pool_one(self, x: Array | None, y: Array, layout: Layout) -> None:
         """Count a value of each channel, and normalise it by what was pooled so far: alone it has no variance."""
         assert self._pooled is not None
-        (flat,) = layout.flat(y if x is None else x)
+        given = y if x is None else x
+        (flat,) = layout.flat(given)
         moments = _moments(flat, layout.view)
         if self.nonfinite == "propagate" or np.isfinite(moments.mean).all():
             self._pooled = self._pooled.merge(moments)
-        self.buffers["running_mean"][...] = self._pooled.mean
-        self.buffers["running_var"][...] = self._pooled.var() if self._pooled.n else 1
+        mean, var = self.buffers["running_mean"], self.buffers["running_var"]
+        with np.errstate(over="ignore"):
+            mean[...] = self._pooled.mean
+            var[...] = self._pooled.var() if self._pooled.n else 1
+        beyond = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(var)))
+        if beyond.size and self.nonfinite == "raise":
+            self._refuse(("too large", 0, 0, int(beyond[0]), str(self._param_dtype)), given, layout)
         self._evaluate(x, y, layout)
 
     def _evaluate(self, x: Array | None, y: Array, layout: Layout) -> None:
@@ -454,6 +466,7 @@ class BatchNorm(Module):
             raise ValueError(f"{self.label}: out: got shape {found.shape}, need {like.shape}")
         if not found.flags.writeable:
             raise ValueError(f"{self.label}: out: got a read-only array, need a writeable one")
+        _check.spread(self.label, found)
         for read in reads:
             if _check.overlap(found, read):
                 raise ValueError(
@@ -486,9 +499,14 @@ class BatchNorm(Module):
         what = f"{len(x)} row{'s' * (len(x) != 1)}"
         if x.ndim > 2:
             what = f"shape {x.shape}, {layout.values} value{'s' * (layout.values != 1)} in each channel,"
-        start = f"{self.label}: x: got a batch of {what} in training, need at least 2"
+        when = "in training" if self.training else "in evaluation without running statistics"
+        start = f"{self.label}: x: got a batch of {what} {when}, need at least 2"
         if not layout.values:
             raise ValueError(start)
+        if not self.training:
+            raise ValueError(
+                f"{start}: one value has no variance. Give it more rows, or track_running_stats=True"
+            )
         raise ValueError(
             f"{start}: one value has no variance. "
             "The usual cause is the last batch of an epoch: drop it (drop_last=True), or choose a batch size that "

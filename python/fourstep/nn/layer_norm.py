@@ -83,9 +83,9 @@ class LayerNorm(Module):
         if not (self.eps > 0 and math.isfinite(self.eps)):
             raise ValueError(f"eps: got {eps!r}, need {need}")
         self.dtype = _check.float_dtype(dtype)
-        if elementwise_affine:
+        if _check.flag("elementwise_affine", elementwise_affine):
             self.add_parameter("weight", np.ones(self.normalized_shape, self.dtype))
-            if bias:
+            if _check.flag("bias", bias):
                 self.add_parameter("bias", np.zeros(self.normalized_shape, self.dtype))
 
     def forward(self, x: Array, out: Array | None = None) -> Array:

@@ -79,7 +79,7 @@ class Linear(Module):
         bound = 1 / self.in_features**0.5
         self.add_parameter("weight", np.empty((self.out_features, self.in_features), self.dtype))
         init.uniform(self.params["weight"], -bound, bound, rng=rng)
-        if bias:
+        if _check.flag("bias", bias):
             self.add_parameter("bias", np.empty(self.out_features, self.dtype))
             init.uniform(self.params["bias"], -bound, bound, rng=rng)
         self._product: Array | None = None

@@ -69,9 +69,10 @@ class Moments(NamedTuple):
             return other if other.n else self
         n = self.n + other.n
         share = other.n / n
-        delta = other.mean - self.mean
-        squares = self.squares + other.squares + delta * delta * (self.n * share)
-        return Moments(n, self.mean + delta * share, squares)
+        with np.errstate(over="ignore", invalid="ignore"):  # too large, or not finite: it shows in the result
+            delta = other.mean - self.mean
+            squares = self.squares + other.squares + delta * delta * (self.n * share)
+            return Moments(n, self.mean + delta * share, squares)
 
     def var(self, unbiased: bool = False) -> Array:
         """Return the variance of each channel, over n or over n − 1."""

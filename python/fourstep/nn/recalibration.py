@@ -9,17 +9,20 @@ import numpy as np
 
 from fourstep.nn.batch_norm import BatchNorm
 from fourstep.nn.dropout import Dropout
-from fourstep.nn.module import Module
+from fourstep.nn.module import Array, Module
 from fourstep.nn.moments import Moments
+
+_LENT = ("running_mean", "running_var")
 
 
 def recalibrate(model: Module, batches: Iterable[Any]) -> int:
     """Make the running statistics of every `BatchNorm` those of all values of these batches together ("precise BN").
 
     The moments of the batches are merged exactly (`Moments`), so batches of unequal size count by their values. A layer
-    sees what the layers before it make of the batch, normalised by the batch, as in training; dropout is off. A batch
-    with one value in each channel counts as well; having no variance, it is normalised by what was pooled so far. Modes
-    are afterwards as they were.
+    sees what the layers before it make of the batch, normalised by the whole batch, without ghosts; dropout is off. A
+    batch with one value in each channel counts as well; having no variance, it is normalised by what was pooled so far,
+    also in a layer without running statistics, which keeps nothing of it. Values that are not finite are refused, left
+    out or let into the statistics, as each layer's `nonfinite` says. Modes are afterwards as they were.
 
     Parameters
     ----------
@@ -37,7 +40,7 @@ def recalibrate(model: Module, batches: Iterable[Any]) -> int:
     ------
     ValueError
         The model has no BatchNorm with running statistics; there is no batch, or a layer saw one value in each channel in
-        all. After any error the statistics are as before.
+        all; the layer's dtype cannot hold the mean or variance. After any error the statistics are as before.
 
     See Also
     --------
@@ -104,15 +107,23 @@ def set_moments(model: Module, moments: Mapping[str, Moments]) -> None:
             )
         if of.n < 2:
             raise ValueError(f"{layer.label}: moments: got {of.n} values in a channel, need at least 2")
-        limit = float(np.finfo(layer.buffers["running_var"].dtype).max)
-        if not max(np.abs(of.mean).max(), of.var().max()) <= limit:
+        broken = np.flatnonzero(~np.isfinite(_held(layer, of)).all(axis=0))
+        if broken.size and layer.nonfinite != "propagate":
+            channel = int(broken[0])
+            fault = "too large for its running statistics" if np.isfinite(of.mean[channel]) else "not finite"
             raise ValueError(
-                f"{layer.label}: moments: the mean or variance is too large for its running statistics"
+                f"{layer.label}: moments: the mean or variance is {fault}, first in channel {channel}"
             )
     for name, of in moments.items():
-        layer = norms[name]
-        layer.buffers["running_mean"][...] = of.mean
-        layer.buffers["running_var"][...] = of.var(unbiased=layer.running_var == "unbiased")
+        buffers = norms[name].buffers
+        buffers["running_mean"][...], buffers["running_var"][...] = _held(norms[name], of)
+
+
+def _held(layer: BatchNorm, of: Moments) -> Array:
+    """Return mean and variance as the running statistics of a layer hold them; what is too large is infinite."""
+    with np.errstate(over="ignore"):
+        rows: Array = np.stack([of.mean, of.var(unbiased=layer.running_var == "unbiased")])
+        return rows.astype(layer.buffers["running_var"].dtype)
 
 
 def _norms(model: Module) -> dict[str, BatchNorm]:
@@ -130,7 +141,13 @@ def _gathered(model: Module, batches: Iterable[Any]) -> tuple[int, dict[str, Mom
     """Return the number of batches, and the moments of what they make of every BatchNorm's input."""
     norms = _norms(model)
     buffers = {name: array.copy() for name, array in model.named_buffers().items()}
-    skipped = {name: layer.skipped for name, layer in norms.items()}
+    others = [
+        module
+        for _, module in model.modules()
+        if isinstance(module, BatchNorm) and not module.track_running_stats
+    ]
+    pooling = [*norms.values(), *others]
+    skipped = [layer.skipped for layer in pooling]
     modes = [(module, module.training) for _, module in model.modules()]
     dropouts = [module for module, _ in modes if isinstance(module, Dropout)]
     count = 0
@@ -138,7 +155,9 @@ def _gathered(model: Module, batches: Iterable[Any]) -> tuple[int, dict[str, Mom
         model.train()
         for dropout in dropouts:
             dropout.training = False
-        for layer in norms.values():
+        for layer in others:  # what a single row is normalised by
+            layer.buffers.update({name: np.ones(layer.num_features, layer._param_dtype) for name in _LENT})
+        for layer in pooling:
             layer._pooled = Moments.none(layer.num_features)
         for x in batches:
             model.forward(x)
@@ -148,8 +167,11 @@ def _gathered(model: Module, batches: Iterable[Any]) -> tuple[int, dict[str, Mom
         found = {name: layer._pooled for name, layer in norms.items()}
         return count, {name: moments for name, moments in found.items() if moments is not None and moments.n}
     finally:
-        for name, layer in norms.items():
-            layer._pooled, layer.skipped = None, skipped[name]
+        for layer, before in zip(pooling, skipped, strict=True):
+            layer._pooled, layer.skipped = None, before
+        for layer in others:
+            for name in _LENT:
+                layer.buffers.pop(name, None)
         for name, array in model.named_buffers().items():
             array[...] = buffers[name]
         for module, mode in modes:

@@ -51,8 +51,8 @@ class _Recurrent(Module):
         self.input_size = _check.size("input_size", input_size)
         self.hidden_size = _check.size("hidden_size", hidden_size)
         self.num_layers = _check.size("num_layers", num_layers)
-        self.bias = bias
-        self.batch_first = batch_first
+        self.bias = _check.flag("bias", bias)
+        self.batch_first = _check.flag("batch_first", batch_first)
         self.truncate = None if truncate is None else _check.size("truncate", truncate)
         self.dtype = _check.float_dtype(dtype)
         #: Gradient of the initial state, of the last backward.
@@ -126,16 +126,14 @@ class _Recurrent(Module):
     def backward(self, dy: Any, out: Array | None = None) -> Array:
         """Add to the gradients of the weights, and return dx, of the shape of x.
 
-        `dy` is the gradient of the output, or a pair as forward returns it, of the output and of the last state;
-        either of the two may be None, and so may be a part of the state: they count as zeros. The gradient of the initial
-        state is left in `dstate`.
+        `dy` is the gradient of the output, or a pair (tuple or list) as forward returns it, of the output and of the last
+        state; either of the two may be None, and so may be a part of the state: they count as zeros. The gradient of the
+        initial state is left in `dstate`.
         """
         shape, kept, given = self.kept()
-        doutput, dlast = dy if isinstance(dy, tuple) else (dy, None)
-        if isinstance(dlast, tuple | list) and all(part is None for part in dlast):
-            dlast = None
+        doutput, dlast = self._pair(dy)
         rows = shape[0] if self.batch_first else shape[1]
-        if doutput is None and isinstance(dy, tuple) and dlast is not None:
+        if doutput is None and dlast is not None:
             above = np.zeros((len(kept[0][1]) - 1, rows, self.hidden_size), self.dtype)
         else:
             doutput = _check.like(self.label, "dy", doutput, (*shape[:2], self.hidden_size), self.dtype)
@@ -193,6 +191,24 @@ class _Recurrent(Module):
         return (flat @ self.params[f"weight_ih_l{layer}"]).reshape(x.shape)
 
     # Forms.
+
+    def _pair(self, dy: Any) -> tuple[Any, Any]:
+        """Return the gradients of the output and of the last state; None for a state that is None in all its parts."""
+        if not isinstance(dy, tuple | list):
+            return dy, None
+        if len(dy) != 2:
+            raise TypeError(
+                f"{self.label}: dy: got {type(dy).__name__} of {len(dy)}, need the gradient of the output, or the pair "
+                "(output, state)"
+            )
+        doutput, dlast = dy
+        if isinstance(dlast, tuple | list) and all(part is None for part in dlast):
+            dlast = None
+        if doutput is None and dlast is None:
+            raise TypeError(
+                f"{self.label}: dy: got None for the output and for the state, need the gradient of at least one"
+            )
+        return doutput, dlast
 
     def _turned(self, x: Array) -> Array:
         """Return a view with time and rows in the other order, where they are in the other order outside."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fourstep.nn import activations as nn_activations
-from fourstep.nn._scalars import SCALARS, scalar
+from fourstep.nn._scalars import scalars
 from fourstep.plot.look import GRID, INK, REST, VALID, figure, style
 
 if TYPE_CHECKING:
@@ -19,13 +19,16 @@ _COLUMNS = 4
 
 
 def activations(
-    names: Sequence[str] | None = None, *, share: float = 0.01, limits: tuple[float, float] = (-8.0, 8.0)
+    names: str | Sequence[str] | None = None,
+    *,
+    share: float = 0.01,
+    limits: tuple[float, float] = (-8.0, 8.0),
 ) -> Figure:
     """Draw each activation and its derivative in a field of its own; saturation zones are shaded.
 
     Parameters
     ----------
-    names : sequence of str, optional
+    names : str or sequence of str, optional
         Which ones; by default all that `fourstep.nn.activations.compare` has.
     share : float
         Shaded is where |f′| is below this share of its maximum.
@@ -47,7 +50,7 @@ def activations(
     >>> [axes.get_title("left") for axes in drawn.axes]
     ['sigmoid', 'tanh', 'relu']
     """
-    chosen = [scalar(name) for name in (SCALARS if names is None else names)]
+    chosen = scalars(names)
     if not chosen:
         raise ValueError("names: got none, need at least one activation")
     low, high = limits

@@ -125,7 +125,10 @@ def _finish(job: Job, progress: Progress, *, keep: bool = True) -> Outcome:
             _abandon(job, keep)
         raise
     if job.config.plots:
-        _draw(outcome, job.out, progress)
+        try:
+            _draw(outcome, job.out, progress)
+        except KeyboardInterrupt:
+            raise job.interrupted("in the pictures; the model is done") from None
     return outcome
 
 

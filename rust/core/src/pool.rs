@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A thread that sleeps takes some 50 µs to wake, as long as a small kernel runs: so nobody ever waits for one that has not
-//! begun, and helpers stay awake for [`AWAKE`] between the passes of a call and between the calls of a training step,
+//! begun, and helpers stay awake for half a millisecond between the passes of a call and between the calls of a training step,
 //! giving their core to whoever wants it.
 //!
 //! Nobody waits for work that has not begun, so a call inside a job, and calls of many threads at once, cannot lock each
@@ -312,14 +312,20 @@ mod tests {
         }
     }
 
+    /// Whether more than one thread works; a helper may be with the call of another test, so it is tried some times.
+    fn helped() -> bool {
+        (0..20).any(|_| {
+            let who = map(2, 20, |_| {
+                thread::sleep(Duration::from_millis(2));
+                thread::current().id()
+            });
+            who.iter().any(|id| *id != who[0])
+        })
+    }
+
     #[test]
     fn helpers_take_part() {
-        let start = Instant::now();
-        let who = map(2, 100, |_| {
-            thread::sleep(Duration::from_millis(2));
-            thread::current().id()
-        });
-        assert!(who.iter().any(|id| *id != who[0]), "one thread did it all, in {:?}", start.elapsed());
+        assert!(helped(), "one thread did it all");
     }
 
     #[test]
@@ -338,11 +344,7 @@ mod tests {
     fn helpers_that_sleep_wake_up() {
         for _ in 0..5 {
             thread::sleep(4 * AWAKE);
-            let who = map(2, 100, |_| {
-                thread::sleep(Duration::from_millis(2));
-                thread::current().id()
-            });
-            assert!(who.iter().any(|id| *id != who[0]), "nobody woke up");
+            assert!(helped(), "nobody woke up");
         }
     }
 
