@@ -283,6 +283,33 @@ def test_what_is_no_real_number_is_refused(call: Any, message: str) -> None:
     assert nn.Softmax(np.int64(0)).axis == 0  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_slope_of_0_is_relu_at_every_input(dtype: str) -> None:
+    """1e-60 is 0 in float32, and 0·∞ would be NaN."""
+    x = np.array([-np.inf, -2.0, 0.0, 3.0, np.inf, np.nan], dtype)
+    for slope in (0.0, 1e-60) if dtype == "float32" else (0.0,):
+        with np.errstate(all="raise", under="ignore"):
+            assert functional.leaky_relu(x, slope)[:-1].tolist() == [0, 0, 0, 3, math.inf]
+        assert np.isnan(functional.leaky_relu(x, slope)[-1])
+    assert functional.leaky_relu(x, 0.0, out=x) is x and x[0] == 0
+
+
+def test_what_is_refused_leaves_out_as_it_was() -> None:
+    x = np.array([-1.0, 2.0])
+    calls: list[Any] = [
+        lambda: functional.elu(x, alpha=-1, out=x),
+        lambda: functional.delu(x, alpha=-1, out=x),
+        lambda: functional.leaky_relu(x, negative_slope=2, out=x),
+        lambda: functional.dleaky_relu(x, negative_slope=2, out=x),
+        lambda: functional.gelu(x, approximate="exact", out=x),  # type: ignore[arg-type]
+        lambda: functional.softmax(x, axis=1, out=x),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="alpha|negative_slope|approximate|axis"):
+            call()
+        assert x.tolist() == [-1.0, 2.0]
+
+
 def test_of_equal_pieces_the_first_gets_the_gradient() -> None:
     layer = nn.Maxout(3)
     layer.forward(np.array([[2.0, 5.0, 5.0, 1.0, 1.0, 1.0]]))

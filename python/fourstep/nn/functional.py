@@ -130,7 +130,10 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.01, out: Array | None = N
     [-0.02, 0.0, 2.0]
     """
     x = floats(x)
-    return np.asarray(np.maximum(x * x.dtype.type(_slope(negative_slope)), x, out=out))
+    slope = x.dtype.type(_slope(negative_slope))
+    if slope == 0:  # 0·∞ is NaN, where max(0, x) is meant
+        return relu(x, out)
+    return np.asarray(np.maximum(x * slope, x, out=out))
 
 
 def dleaky_relu(x: ArrayLike, negative_slope: float = 0.01, out: Array | None = None) -> Array:
@@ -156,8 +159,9 @@ def elu(x: ArrayLike, alpha: float = 1.0, out: Array | None = None) -> Array:
     >>> F.elu([-1000.0, -1e-20, 0.0, 1000.0]).tolist()
     [-1.0, -1e-20, 0.0, 1000.0]
     """
+    alpha = _positive("alpha", alpha)  # before `out`, which may be x, is written
     y = elementary("elu", x, out)
-    if _positive("alpha", alpha) != 1:
+    if alpha != 1:
         low = np.minimum(y, 0)
         low *= alpha
         np.maximum(y, 0, out=y)
@@ -186,7 +190,7 @@ def gelu(x: ArrayLike, approximate: Gelu = "none", out: Array | None = None) -> 
     """Return x·Φ(x), Φ the normal distribution; or its ``"tanh"`` form, x·½(1 + tanh(√(2/π)(x + 0.044715x³))).
 
     The second is computed as x·σ(2√(2/π)(x + 0.044715x³)), which is the same. They differ by at most 5e-4. The first is
-    within 6 ulps of the exact value in float64, and within 0.51 in float32, also far out on the left, where
+    within 6 ulps of the exact value in float64, and within 0.501 in float32, also far out on the left, where
     x·½(1 + erf(x/√2)) has lost all digits.
 
     Hendrycks and Gimpel 2016, "Gaussian Error Linear Units (GELUs)".

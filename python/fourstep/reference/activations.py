@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fourstep.reference.elementary import _polynomial, exp, expm1_below_0, sigmoid
+from fourstep.reference.elementary import _polynomial, exp, exp_in_two, expm1_below_0
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -73,15 +73,13 @@ _SIGMOID_FAR = 800.0
 
 def dsigmoid(x: Array) -> Array:
     """σ′(x) = e/(1 + e)² with e = e^−|x|."""
-    e = exp(-np.abs(x))
-    one = 1.0 + e
-    return e / (one * one)
+    return _times_slope(1.0, x)
 
 
 def dtanh(x: Array) -> Array:
     """tanh′(x) = 4σ′(2x)."""
     with np.errstate(over="ignore"):
-        return 4.0 * dsigmoid(2.0 * np.asarray(x, np.float64))
+        return _times_slope(4.0, 2.0 * np.asarray(x, np.float64))
 
 
 def elu(x: Array) -> Array:
@@ -92,7 +90,7 @@ def elu(x: Array) -> Array:
 
 def silu(x: Array) -> Array:
     """x·σ(x)."""
-    return np.maximum(x, -_SIGMOID_FAR) * sigmoid(x)
+    return _times_sigmoid(np.maximum(x, -_SIGMOID_FAR), x)
 
 
 def dsilu(x: Array) -> Array:
@@ -103,13 +101,18 @@ def dsilu(x: Array) -> Array:
 
 def gelu(x: Array, *, narrow: bool = False) -> Array:
     """x·Φ(x)."""
-    return np.maximum(x, -_NARROW_FAR if narrow else -_FAR) * _distribution(x, narrow)[0]
+    far = _NARROW_FAR if narrow else _FAR
+    ratio, bell = _tail(x, narrow)
+    below = np.clip(x, -far, far) * ratio * bell
+    return np.where(x <= 0.0, below, x - below)
 
 
 def dgelu(x: Array, *, narrow: bool = False) -> Array:
     """Φ(x) + xφ(x)."""
     far = _NARROW_FAR if narrow else _FAR
-    phi, bell = _distribution(x, narrow)
+    ratio, bell = _tail(x, narrow)
+    below = ratio * bell
+    phi = np.where(x <= 0.0, below, 1.0 - below)
     return phi + np.clip(x, -far, far) * (_DENSITY * bell)
 
 
@@ -117,7 +120,7 @@ def gelu_tanh(x: Array) -> Array:
     """x·σ(u) with u = 2√(2/π)(x + 0.044715x³)."""
     near = np.clip(x, -_TANH_FAR, _TANH_FAR)
     logit = _TANH_SCALE * near * (1.0 + _TANH_CUBE * near * near)
-    return np.maximum(x, -_TANH_FAR) * sigmoid(logit)
+    return _times_sigmoid(np.maximum(x, -_TANH_FAR), logit)
 
 
 def dgelu_tanh(x: Array) -> Array:
@@ -128,6 +131,21 @@ def dgelu_tanh(x: Array) -> Array:
     return value + near * slope * (_TANH_SCALE * (1.0 + 3.0 * square))
 
 
+def _times_slope(c: float, x: Array) -> Array:
+    """c·σ′(x)."""
+    value, power = exp_in_two(-np.abs(x))
+    one = 1.0 + value * power
+    return c * value / (one * one) * power
+
+
+def _times_sigmoid(x: Array, u: Array) -> Array:
+    """x·σ(u) for an x with the sign of u: on the left x·e^u comes first."""
+    value, power = exp_in_two(-np.abs(u))
+    one = 1.0 + value * power
+    right = u >= 0.0
+    return np.where(right, x, x * value) / one * np.where(right, 1.0, power)
+
+
 def _sigmoid_and_slope(x: Array) -> tuple[Array, Array]:
     """σ and σ′ by one division."""
     e = exp(-np.abs(x))
@@ -136,18 +154,14 @@ def _sigmoid_and_slope(x: Array) -> tuple[Array, Array]:
     return np.where(x >= 0.0, above, below), above * below
 
 
-def _distribution(x: Array, narrow: bool) -> tuple[Array, Array]:
-    """Φ(x) from e^(−x²/2)·P(t)/(|x| + 1), and e^(−x²/2)."""
+def _tail(x: Array, narrow: bool) -> tuple[Array, Array]:
+    """Φ(−|x|)/e^(−x²/2) = P(t)/(|x| + 1), and e^(−x²/2)."""
     far = _NARROW_FAR if narrow else _FAR
     size = np.minimum(np.abs(np.asarray(x, np.float64)), far)
     t = ((1.0 + 10.0 / (_NARROW_END if narrow else _FAR)) * size - 5.0) / (size + 5.0)
     if narrow:
-        bell = exp(-0.5 * size * size)
-        tail = bell * _halves(t, _NARROW_EVEN, _NARROW_ODD) / (size + 5.0)
-    else:
-        bell = _bell(size)
-        tail = bell * _halves(t, _TAIL_EVEN, _TAIL_ODD) / (size + 1.0)
-    return np.where(x <= 0.0, tail, 1.0 - tail), bell
+        return _halves(t, _NARROW_EVEN, _NARROW_ODD) / (size + 5.0), exp(-0.5 * size * size)
+    return _halves(t, _TAIL_EVEN, _TAIL_ODD) / (size + 1.0), _bell(size)
 
 
 def _bell(x: Array) -> Array:

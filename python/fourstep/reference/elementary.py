@@ -41,14 +41,20 @@ def _polynomial(x: Array, coefficients: list[float]) -> Array:
 
 def exp(x: Array) -> Array:
     """e^x = 2^k · e^r with k = round(x / ln 2) and the Taylor series of e^r."""
+    value, power = exp_in_two(x)
+    with np.errstate(all="ignore"):
+        return value * power
+
+
+def exp_in_two(x: Array) -> tuple[Array, Array]:
+    """e^x = value · power: a multiple of e^x keeps its digits where e^x is subnormal, if the power comes last."""
     with np.errstate(all="ignore"):
         x = np.where(x > 710.0, 710.0, np.asarray(x, np.float64))
-        r, rest, half, other = _reduced(np.where(x < -746.0, -746.0, x))
+        r, rest, half, other = _reduced(np.where(x < -760.0, -760.0, x))
         one = 1.0 + r
         lost = r - (one - 1.0)
         e_r = one + (lost + (r * r * _polynomial(r, _EXP_SERIES) + rest))
-        result: Array = np.ldexp(np.ldexp(e_r, half), other)
-    return result
+        return np.ldexp(e_r, half), np.ldexp(1.0, other)
 
 
 def expm1_below_0(x: Array) -> Array:
