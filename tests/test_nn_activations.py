@@ -404,3 +404,19 @@ def test_the_picture_shades_the_zones() -> None:
         fs.plot.activations([])
     with pytest.raises(ValueError, match="limits: got"):
         fs.plot.activations(limits=(1, 1))
+
+
+def test_the_slope_of_elu_keeps_its_digits() -> None:
+    x = np.array([-30.0, -16.0, -1.0, 0.5], np.float32)
+    for alpha in (1.0, 0.7):
+        layer = nn.ELU(alpha)
+        layer.forward(x)
+        want = np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0).astype(np.float64)))
+        np.testing.assert_allclose(layer.backward(np.ones_like(x)), want, rtol=2e-7)
+
+
+def test_alpha_fits_the_dtype() -> None:
+    for function in (functional.elu, functional.delu):
+        with pytest.raises(ValueError, match=r"^alpha: got 1e\+39, need a number that float32 can hold$"):
+            function(np.ones(1, np.float32), alpha=1e39)
+        assert function(np.ones(1), alpha=1e39) == 1

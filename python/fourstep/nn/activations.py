@@ -187,7 +187,7 @@ class LeakyReLU(_Activation):
 
 
 class ELU(_Activation):
-    """y = x above 0 and α(e^x − 1) below; dx = dy and αe^x·dy = (y + α)·dy.
+    """y = x above 0 and α(e^x − 1) below; dx = dy and αe^x·dy.
 
     Parameters
     ----------
@@ -210,6 +210,8 @@ class ELU(_Activation):
     [0.0, 1.0, 1.0]
     """
 
+    _from_input = True  # y + α has lost the digits of αe^x
+
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         need = "a finite number above 0"
@@ -221,10 +223,7 @@ class ELU(_Activation):
         functional.elu(x, self.alpha, out=out)
 
     def _derivative(self, kept: Array, out: Array) -> None:
-        np.minimum(kept, 0, out=out)
-        out += self.alpha
-        if self.alpha != 1:
-            out[kept > 0] = 1
+        functional.delu(kept, self.alpha, out=out)
 
     def _arguments(self) -> str:
         return str(self.alpha)

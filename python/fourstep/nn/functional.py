@@ -159,7 +159,8 @@ def elu(x: ArrayLike, alpha: float = 1.0, out: Array | None = None) -> Array:
     >>> F.elu([-1000.0, -1e-20, 0.0, 1000.0]).tolist()
     [-1.0, -1e-20, 0.0, 1000.0]
     """
-    alpha = _positive("alpha", alpha)  # before `out`, which may be x, is written
+    x = floats(x)
+    alpha = _scale(alpha, x)  # before `out`, which may be x, is written
     y = elementary("elu", x, out)
     if alpha != 1:
         low = np.minimum(y, 0)
@@ -179,11 +180,19 @@ def delu(x: ArrayLike, alpha: float = 1.0, out: Array | None = None) -> Array:
     [0.0, 0.5, 1.0]
     """
     x = floats(x)
+    alpha = _scale(alpha, x)
     low = exp(np.minimum(x, 0))
-    if _positive("alpha", alpha) == 1:  # and e^0 is 1
+    if alpha == 1:  # and e^0 is 1
         return _copied(low, out)
     low *= alpha
     return _copied(np.where(x > 0, x.dtype.type(1), low), out)
+
+
+def _scale(alpha: float, x: Array) -> float:
+    found = _positive("alpha", alpha)
+    if found > float(np.finfo(x.dtype).max):
+        raise ValueError(f"alpha: got {alpha}, need a number that {x.dtype} can hold")
+    return found
 
 
 def gelu(x: ArrayLike, approximate: Gelu = "none", out: Array | None = None) -> Array:
