@@ -420,3 +420,14 @@ def test_alpha_fits_the_dtype() -> None:
         with pytest.raises(ValueError, match=r"^alpha: got 1e\+39, need a number that float32 can hold$"):
             function(np.ones(1, np.float32), alpha=1e39)
         assert function(np.ones(1), alpha=1e39) == 1
+
+
+def test_far_left_torch_has_lost_the_digits_of_gelu() -> None:
+    """What docs/nn.md says of x·½(1 + erf(x/√2)) in float32."""
+    torch = pytest.importorskip("torch", reason="torch is what the page speaks of, and is not installed")
+    x = np.array([-5.0, -6.0], np.float32)
+    want = [v * 0.5 * math.erfc(-v / math.sqrt(2)) for v in x.tolist()]
+    theirs = torch.nn.functional.gelu(torch.from_numpy(x)).tolist()
+    assert round(abs(theirs[0] / want[0] - 1), 2) == 0.17
+    assert theirs[1] == 0
+    np.testing.assert_allclose(functional.gelu(x), want, rtol=1e-7)

@@ -8,6 +8,23 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Exec: TypeAlias = tuple[str | None, int | None, int | None, int | None]
+#: What `elementary` computes.
+Function: TypeAlias = Literal[
+    "exp",
+    "log",
+    "log1p",
+    "softplus",
+    "sigmoid",
+    "dsigmoid",
+    "dtanh",
+    "elu",
+    "silu",
+    "dsilu",
+    "gelu",
+    "dgelu",
+    "gelu_tanh",
+    "dgelu_tanh",
+]
 
 __all__ = [
     "add_column_sums",
@@ -55,22 +72,7 @@ def set_num_threads(n: int) -> None: ...
 
 # elementary.rs
 def elementary(
-    function: Literal[
-        "exp",
-        "log",
-        "log1p",
-        "softplus",
-        "sigmoid",
-        "dsigmoid",
-        "dtanh",
-        "elu",
-        "silu",
-        "dsilu",
-        "gelu",
-        "dgelu",
-        "gelu_tanh",
-        "dgelu_tanh",
-    ],
+    function: Function,
     x: NDArray[np.floating[Any]],
     out: NDArray[np.floating[Any]],
     exec: Exec,

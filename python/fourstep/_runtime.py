@@ -77,7 +77,8 @@ def runtime() -> Runtime:
 def set_num_threads(n: int | None) -> None:
     """Use `n` threads in every later call of this process; ``None`` goes back to the default.
 
-    Results do not depend on it, bit for bit.
+    Results do not depend on it, bit for bit. Small arrays stay on the caller's thread. The others are started at the
+    first call that needs them, and stay awake for half a millisecond after each, giving way to whoever wants their core.
 
     Examples
     --------

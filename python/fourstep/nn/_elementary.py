@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -11,23 +9,6 @@ from fourstep import _core
 from fourstep._runtime import execution
 from fourstep.nn import _check
 from fourstep.nn.module import Array
-
-Function: TypeAlias = Literal[
-    "exp",
-    "log",
-    "log1p",
-    "softplus",
-    "sigmoid",
-    "dsigmoid",
-    "dtanh",
-    "elu",
-    "silu",
-    "dsilu",
-    "gelu",
-    "dgelu",
-    "gelu_tanh",
-    "dgelu_tanh",
-]
 
 
 def floats(x: ArrayLike) -> Array:
@@ -41,7 +22,7 @@ def floats(x: ArrayLike) -> Array:
     return x.astype(np.float64)
 
 
-def elementary(name: Function, x: ArrayLike, out: Array | None = None) -> Array:
+def elementary(name: _core.Function, x: ArrayLike, out: Array | None = None) -> Array:
     """Return a function of the compiled core of each element, in `out` if it is given, which may be x itself."""
     x = np.require(floats(x), requirements=["C", "A"])
     if out is not None and _ready(out, x):

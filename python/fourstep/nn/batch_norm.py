@@ -224,7 +224,7 @@ class BatchNorm(Module):
         elif not y.size:
             pass
         elif not by_batch:
-            self._evaluate(source, target, layout)
+            self._evaluate(source, target, layout, self.buffers["running_mean"], self.buffers["running_var"])
         elif cuts is None:
             self._train(self._pieces[0], source, target, layout, layout.view)
         else:
@@ -278,16 +278,15 @@ class BatchNorm(Module):
         moments = _moments(flat, layout.view)
         if self.nonfinite == "propagate" or np.isfinite(moments.mean).all():
             self._pooled = self._pooled.merge(moments)
-        mean, var = self.buffers["running_mean"], self.buffers["running_var"]
+        var = self._pooled.var() if self._pooled.n else np.ones(self.num_features)
         with np.errstate(over="ignore"):
-            mean[...] = self._pooled.mean
-            var[...] = self._pooled.var() if self._pooled.n else 1
+            mean, var = self._pooled.mean.astype(self._param_dtype), var.astype(self._param_dtype)
         beyond = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(var)))
         if beyond.size and self.nonfinite == "raise":
             self._refuse(("too large", 0, 0, int(beyond[0]), str(self._param_dtype)), given, layout)
-        self._evaluate(x, y, layout)
+        self._evaluate(x, y, layout, mean, var)
 
-    def _evaluate(self, x: Array | None, y: Array, layout: Layout) -> None:
+    def _evaluate(self, x: Array | None, y: Array, layout: Layout, mean: Array, var: Array) -> None:
         # A piece of its own: threads may share a layer in evaluation.
         piece = _Piece(self.num_features)
         self._pieces = [piece]
@@ -295,7 +294,7 @@ class BatchNorm(Module):
             layout.flat(x, y),
             layout.view,
             piece.affine(self),
-            (self.buffers["running_mean"], self.buffers["running_var"]),
+            (mean, var),
             piece.statistics,
             (self.eps, self._behind(), self.nonfinite == "raise"),
             execution(),

@@ -12,8 +12,6 @@ from fourstep.nn.dropout import Dropout
 from fourstep.nn.module import Array, Module
 from fourstep.nn.moments import Moments
 
-_LENT = ("running_mean", "running_var")
-
 
 def recalibrate(model: Module, batches: Iterable[Any]) -> int:
     """Make the running statistics of every `BatchNorm` those of all values of these batches together ("precise BN").
@@ -141,12 +139,7 @@ def _gathered(model: Module, batches: Iterable[Any]) -> tuple[int, dict[str, Mom
     """Return the number of batches, and the moments of what they make of every BatchNorm's input."""
     norms = _norms(model)
     buffers = {name: array.copy() for name, array in model.named_buffers().items()}
-    others = [
-        module
-        for _, module in model.modules()
-        if isinstance(module, BatchNorm) and not module.track_running_stats
-    ]
-    pooling = [*norms.values(), *others]
+    pooling = [module for _, module in model.modules() if isinstance(module, BatchNorm)]
     skipped = [layer.skipped for layer in pooling]
     modes = [(module, module.training) for _, module in model.modules()]
     dropouts = [module for module, _ in modes if isinstance(module, Dropout)]
@@ -155,9 +148,7 @@ def _gathered(model: Module, batches: Iterable[Any]) -> tuple[int, dict[str, Mom
         model.train()
         for dropout in dropouts:
             dropout.training = False
-        for layer in others:  # what a single row is normalised by
-            layer.buffers.update({name: np.ones(layer.num_features, layer._param_dtype) for name in _LENT})
-        for layer in pooling:
+        for layer in pooling:  # also those that keep nothing: a single row is normalised by it
             layer._pooled = Moments.none(layer.num_features)
         for x in batches:
             model.forward(x)
@@ -169,9 +160,6 @@ def _gathered(model: Module, batches: Iterable[Any]) -> tuple[int, dict[str, Mom
     finally:
         for layer, before in zip(pooling, skipped, strict=True):
             layer._pooled, layer.skipped = None, before
-        for layer in others:
-            for name in _LENT:
-                layer.buffers.pop(name, None)
         for name, array in model.named_buffers().items():
             array[...] = buffers[name]
         for module, mode in modes:

@@ -178,9 +178,8 @@ def measured(
 
     then = None if expected is None else read_frame(expected, [score]).numbers(score)
     old = None if compare is None else frame.numbers(compare)
-    _check_threshold(
-        threshold, from_logits, {score: p} if compare is None or old is None else {score: p, compare: old}
-    )
+    given = {score: p} if compare is None or old is None else {score: p, compare: old}
+    _check_threshold(threshold, from_logits, given)
     found = report(p, then)
     paired = None
     if compare is not None and old is not None and compare != score and w is None and min(np.bincount(y)) > 1:

@@ -22,7 +22,7 @@ use crate::activations::{
 use crate::exec::Exec;
 use crate::isa::Kernel;
 use crate::pool;
-use crate::real::Real;
+use crate::real::{Real, is_single};
 
 /// ln 2 to 32 bits, so that its product with any exponent is exact.
 const LN_2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
@@ -278,7 +278,7 @@ impl<T: Real> Kernel for Apply<'_, T> {
     #[inline(always)]
     fn run(self) {
         let Self { function, x, out } = self;
-        let narrow = size_of::<T>() == size_of::<f32>();
+        let narrow = is_single::<T>();
         // A macro, as the call through an `impl Fn` need not be inlined: then it is compiled for the baseline.
         macro_rules! each {
             ($f:expr) => {

@@ -12,7 +12,7 @@ pub const CHUNK: usize = 1 << 14;
 ///
 /// Adam in `f32`, in µs on one thread and on two (group `handover` of `cargo bench`, AMD EPYC, AVX-512, November 2026): 16 Ki
 /// elements 2.3 and 2.5, 64 Ki 9.7 and 5.7, 256 Ki 46.9 and 26.6, 1 Mi 181 and 105. That is with a helper that is awake;
-/// to wake one takes the caller some 10 µs.
+/// waking one costs more.
 pub const SERIAL_BELOW: usize = 1 << 16;
 
 /// How one call runs.

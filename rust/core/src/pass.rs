@@ -28,7 +28,7 @@ use crate::lanes::{self, LANES};
 use crate::narrow::{ByteElements, HalfElements};
 use crate::pool;
 use crate::random::Random;
-use crate::real::Real;
+use crate::real::{Real, is_single};
 use crate::rule::{Elements, FourStep, Frame, MAX_STATE, Probe};
 pub use crate::segment::{Grad, Origin, Segment, Sums};
 use crate::store::{Bytes, Store};
@@ -240,11 +240,6 @@ impl<T: Real, R: FourStep<T, S>, const S: usize> Loop<T> for Of<R, S> {
     }
 }
 
-/// Whether `T` is `f32`.
-fn is_single<T: Real>() -> bool {
-    size_of::<T>() == size_of::<f32>()
-}
-
 /// The first `S` of what follows; defaults where it ends.
 fn gather<X: Default, const S: usize>(all: impl IntoIterator<Item = X>) -> [X; S] {
     let mut all = all.into_iter();
@@ -260,7 +255,7 @@ fn run<T: Real>(exec: &Exec, rule: &dyn Loop<T>, pass: &Pass<'_, T>, segments: &
     let bare = !pass.flush && !pass.zero && segments.iter().all(Segment::is_bare);
     // What is kept by block is cut between blocks.
     let unit = if bare { exec.chunk } else { exec.chunk.next_multiple_of(lanes::BLOCK) };
-    let mut pieces = cut(segments, grain_of(total, threads, unit));
+    let mut pieces = pieces_of(segments, grain_of(total, threads, unit));
     pool::for_each(threads, &mut pieces, |piece| match piece {
         Piece::Whole(segments) => segments.iter_mut().for_each(|s| one(exec.level, rule, pass, s.reborrow())),
         Piece::Part(segment) => one(exec.level, rule, pass, segment.reborrow()),
@@ -280,7 +275,7 @@ enum Piece<'a, 'b, T> {
 }
 
 /// Pieces of at most `grain` elements: some segments, or a part of one.
-fn cut<'a, 'b, T: Real>(mut segments: &'a mut [Segment<'b, T>], grain: usize) -> Vec<Piece<'a, 'b, T>> {
+fn pieces_of<'a, 'b, T: Real>(mut segments: &'a mut [Segment<'b, T>], grain: usize) -> Vec<Piece<'a, 'b, T>> {
     let mut pieces = Vec::new();
     while !segments.is_empty() {
         let mut total = 0;
@@ -581,7 +576,7 @@ mod tests {
                 })
                 .collect();
             let mut seen = Vec::new();
-            for piece in cut(&mut segments, grain) {
+            for piece in pieces_of(&mut segments, grain) {
                 let parts: Vec<_> = match &piece {
                     Piece::Whole(segments) => segments.iter().map(|s| (s.origin, s.len())).collect(),
                     Piece::Part(part) => vec![(part.origin, part.len())],

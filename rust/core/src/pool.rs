@@ -7,12 +7,10 @@
 //! helper    looks for the next job for a while, then sleeps
 //! ```
 //!
-//! A thread that sleeps takes some 50 µs to wake, as long as a small kernel runs: so nobody ever waits for one that has not
-//! begun, and helpers stay awake for half a millisecond between the passes of a call and between the calls of a training step,
-//! giving their core to whoever wants it.
-//!
-//! Nobody waits for work that has not begun, so a call inside a job, and calls of many threads at once, cannot lock each
-//! other: they find fewer helpers.
+//! A thread that sleeps takes as long to wake as a small kernel runs. So helpers stay awake for half a millisecond, between the
+//! passes of a call and between the calls of a training step, giving their core to whoever wants it; and nobody ever waits for
+//! one that has not begun. So, too, a call inside a job, and calls of many threads at once, cannot lock each other: they find
+//! fewer helpers.
 //!
 //! A forked child inherits the memory of its parent and none of its helpers. So a helper belongs to the *generation* of the
 //! process that started it; `pthread_atfork` counts generations up in the child, whose first call then starts its own.
@@ -34,7 +32,7 @@ use crate::threads::MAX_THREADS;
 /// How long a helper without work stays awake.
 const AWAKE: Duration = Duration::from_micros(500);
 
-/// How often somebody who waits looks before he lets others run.
+/// How often somebody who waits looks before letting others run.
 const LOOKS: usize = 64;
 
 /// `f(0), f(1), … f(n − 1)`, in that order, computed on up to `threads` threads.

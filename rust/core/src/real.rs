@@ -97,3 +97,8 @@ macro_rules! real {
 
 real!(f32, u32);
 real!(f64, u64);
+
+/// Whether `T` is `f32`.
+pub(crate) fn is_single<T: Real>() -> bool {
+    size_of::<T>() == size_of::<f32>()
+}

@@ -135,7 +135,7 @@ pub fn step<T: Real, R: RowRule<T, S>, const S: usize>(
         return exec.level.run(Pass { rule, around, piece, named });
     }
     let grain = (entries.len() / (8 * threads)).max(exec.chunk / dim).max(1);
-    let mut pieces = cut(piece, dim, grain);
+    let mut pieces = pieces_of(piece, dim, grain);
     pool::for_each(threads, &mut pieces, |(piece, bad)| {
         let Some(piece) = piece.take() else { return };
         *bad = exec.level.run(Pass { rule: rule.clone(), around, piece, named });
@@ -152,7 +152,11 @@ struct Piece<'a, T, X> {
 }
 
 /// Pieces of about `grain` named rows, each with room for what its pass gives; a row that is named several times stays in one.
-fn cut<T: Real, X>(piece: Piece<'_, T, X>, dim: usize, grain: usize) -> Vec<(Option<Piece<'_, T, X>>, bool)> {
+fn pieces_of<T: Real, X>(
+    piece: Piece<'_, T, X>,
+    dim: usize,
+    grain: usize,
+) -> Vec<(Option<Piece<'_, T, X>>, bool)> {
     let mut pieces = Vec::new();
     let mut rest = piece;
     while let Some(next) = rest.entries.get(grain).map(|entry| entry.row) {
